@@ -1,0 +1,25 @@
+package engine
+
+import (
+	"bytes"
+	"testing"
+)
+
+func TestArchiveIsCurrent(t *testing.T) {
+	want, err := Pack(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(archive, want) {
+		t.Fatal("families.txtar is not what the folders hold: run go generate ./engine")
+	}
+}
+
+func TestEveryFamilyHasItsModule(t *testing.T) {
+	for _, family := range Families {
+		files := Source(family)
+		if len(files["go.mod"]) == 0 || len(files["go.sum"]) == 0 {
+			t.Errorf("%s: no go.mod or go.sum in the archive", family)
+		}
+	}
+}

@@ -1,0 +1,34 @@
+package check
+
+import (
+	"fmt"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
+)
+
+// buildable finds layers that kustomize can't build.
+func buildable(r *gitops.Repo, _ Options) []finding.Finding {
+	var out []finding.Finding
+	for _, l := range r.Layers {
+		e := l.Build
+		if e == nil {
+			continue
+		}
+		f := on(l, finding.BuildFailed)
+		switch {
+		case e.NoPath:
+			f.Code = finding.PathNotFound
+			f.Message = fmt.Sprintf("its path %q is not in the repo", l.Path)
+			f.Fix = "set spec.path to a folder of the repo"
+		case e.Parse != nil:
+			f.Code, f.File, f.Line = finding.YAMLInvalid, e.Parse.File, e.Parse.Line
+			f.Message, f.Fix = "the file is not YAML: "+e.Parse.Message, "mend the file, or keep it out of the layer's kustomization"
+		default:
+			f.File, f.Line = e.File, 1
+			f.Message, f.Fix, f.Evidence = "kustomize build of "+l.Path+" fails", "run kustomize build "+l.Path+" and mend what it says", e.Message
+		}
+		out = append(out, f)
+	}
+	return out
+}

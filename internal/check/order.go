@@ -1,0 +1,115 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/verdict"
+)
+
+// cycles finds layers that wait for each other for ever.
+func cycles(r *gitops.Repo, _ Options) []finding.Finding {
+	var out []finding.Finding
+	for _, circle := range r.Cycles() {
+		for i, l := range circle {
+			next := circle[(i+1)%len(circle)]
+			f := on(l, finding.DependencyCycle)
+			for _, d := range l.DependsOn {
+				if d.Ref == next.Ref {
+					f.Line = d.Line
+				}
+			}
+			f.Message = "dependsOn goes round in a circle: " + verdict.Circle(circle)
+			f.Fix = "remove one dependsOn of the circle"
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// dangling finds dependsOn entries that name nothing.
+func dangling(r *gitops.Repo, _ Options) []finding.Finding {
+	var out []finding.Finding
+	for _, l := range r.Layers {
+		for _, d := range l.DependsOn {
+			if r.Layer(d.Ref) != nil || opaque(r) {
+				continue
+			}
+			f := on(l, finding.DanglingDepends)
+			f.Line = d.Line
+			f.Message = fmt.Sprintf("it depends on %s, and no layer has that name", d.Ref)
+			f.Fix = "name one of " + strings.Join(names(r, l), ", ")
+			if near := nearest(d.Name, names(r, l)); near != "" {
+				f.Fix = "did you mean " + near + "?"
+			}
+			if other := elsewhere(r, d.Ref); other != "" {
+				f.Fix = "the layer is in namespace " + other + ": set namespace in dependsOn"
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// opaque says whether there may be layers that only the cluster will know.
+func opaque(r *gitops.Repo) bool {
+	for _, l := range r.Layers {
+		if l.Opaque != "" || l.Foreign || l.Build != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func elsewhere(r *gitops.Repo, ref gitops.Ref) string {
+	for _, l := range r.Layers {
+		if l.Name == ref.Name && l.Namespace != ref.Namespace {
+			return l.Namespace
+		}
+	}
+	return ""
+}
+
+func names(r *gitops.Repo, except *gitops.Layer) []string {
+	var out []string
+	for _, l := range r.Layers {
+		if l.Ref != except.Ref && l.Ref != gitops.RootLayer {
+			out = append(out, l.Name)
+		}
+	}
+	return out
+}
+
+// nearest is the name that is at most two letters away, or "".
+func nearest(name string, names []string) string {
+	best, at := "", 3
+	for _, n := range names {
+		if d := distance(name, n); d < at {
+			best, at = n, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, drop or change (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost++
+			}
+			last = row[j+1]
+			row[j+1] = min(cost, row[j]+1, last+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"seatrial.dev/seatrial/internal/check"
+	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/rehearse"
+	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/internal/secrets"
+)
+
+func newCheck(s Streams) *cobra.Command {
+	var path, ageKey, output string
+	cmd := &cobra.Command{
+		Use:   "check [DIR]",
+		Short: "Say what can be known of a Flux repo without a cluster",
+		Long: `Read the Flux repo in DIR (the working folder by default) as it is on disk and
+find cycles, names that lead nowhere, objects that share a layer with what
+installs their kind, removed APIs, files for the wrong recipients and plaintext
+Secrets. It takes less than a second; verify finds the rest.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			if output != "text" && output != "json" {
+				return &console.Hinted{Err: fmt.Errorf("unknown output %q", output), Hint: "use -o text or -o json"}
+			}
+			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+				return &console.Hinted{Err: fmt.Errorf("%s is not a folder", dir), Hint: "give the folder of a Flux repo"}
+			}
+			root, err := rehearse.FindPath(dir, path)
+			if err != nil {
+				return err
+			}
+			key, err := secrets.FindKey(ageKey, s.In)
+			if err != nil {
+				return err
+			}
+			var o check.Options
+			if key != nil {
+				o.KeyRecipients = key.Recipients()
+			}
+			repo, err := gitops.Load(os.DirFS(dir), root)
+			if err != nil {
+				return err
+			}
+			found := check.Run(repo, o)
+			return printFindings(s, found, len(repo.Layers), output)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
+	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin")
+	f.StringVarP(&output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+func printFindings(s Streams, found []finding.Finding, layers int, output string) error {
+	errs := finding.Errors(found)
+	if output == "json" {
+		if found == nil {
+			found = []finding.Finding{}
+		}
+		e := json.NewEncoder(s.Out)
+		e.SetIndent("", "  ")
+		if err := e.Encode(map[string]any{"apiVersion": report.APIVersion, "kind": "Check", "findings": found}); err != nil {
+			return err
+		}
+	} else {
+		report.WriteFindings(s.Out, found)
+		fmt.Fprintf(s.Out, "\nSummary: %d layers, %d errors, %d warnings\n", layers, errs, len(found)-errs)
+	}
+	if errs > 0 {
+		return exit(exitFail)
+	}
+	return nil
+}

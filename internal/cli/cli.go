@@ -1,0 +1,84 @@
+// Package cli is the seatrial command: one file per verb.
+//
+// Exit codes, for every verb: 0 it holds, 1 findings or layers that did not
+// reconcile, 2 usage or environment.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/sandbox"
+)
+
+// Streams are where a command reads and writes.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer // data
+	Err io.Writer // everything said to a person
+}
+
+// Exit codes.
+const (
+	exitPass  = 0
+	exitFail  = 1
+	exitUsage = 2
+)
+
+// exit is an error that only carries an exit code: all has been said.
+type exit int
+
+func (e exit) Error() string { return "exit" }
+
+// Main runs the command and returns its exit code.
+func Main(args []string, s Streams) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	sandbox.EndWithGoRun(func() { cancel(errors.New("go run is gone")) })
+	root := newRoot(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var code exit
+	switch {
+	case err == nil:
+		return exitPass
+	case errors.As(err, &code):
+		return int(code)
+	}
+	c := console.New(s.Err)
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
+		c.Error(errors.New("interrupted"))
+		return exitUsage
+	}
+	c.Error(err)
+	return exitUsage
+}
+
+func newRoot(s Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "seatrial",
+		Short: "The sea trial of a GitOps repository",
+		Long: `Seatrial launches a Flux repo, layer by layer, on a real Kubernetes with the
+real Flux and kapp-controller, before it meets its cluster: it watches each
+layer reconcile, or says which object keeps it from doing so, and where.`,
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &console.Hinted{Err: err, Hint: "see " + c.CommandPath() + " --help"}
+	})
+	root.AddCommand(newVerify(s), newCheck(s), newGenerate(s), newEngine(s), newDoctor(s))
+	return root
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/sandbox"
+)
+
+// Least of what a rehearsal and a build need.
+const (
+	memoryMiB  = 2 << 10
+	diskMiB    = 7 << 10
+	runDiskMiB = 200
+)
+
+func newDoctor(s Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this machine can do, and what is missing",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			fit := true
+			for _, f := range examine(cmd.Context()) {
+				mark := map[grade]string{good: "✓", fair: "!", poor: "✗"}[f.grade]
+				fmt.Fprintf(s.Out, " %s %-10s %s\n", mark, f.name, f.text)
+				fit = fit && f.grade != poor
+			}
+			if !fit {
+				return exit(exitUsage)
+			}
+			return nil
+		},
+	}
+}
+
+type grade int
+
+const (
+	good grade = iota
+	fair
+	poor
+)
+
+// fact is one thing about the machine.
+type fact struct {
+	name  string
+	grade grade
+	text  string
+}
+
+func examine(ctx context.Context) []fact {
+	var out []fact
+	add := func(name string, g grade, format string, args ...any) {
+		out = append(out, fact{name, g, fmt.Sprintf(format, args...)})
+	}
+	tool := func(name string, args ...string) {
+		b, err := exec.CommandContext(ctx, name, args...).Output()
+		if err != nil {
+			add(name, poor, "not found: install it and put it on PATH")
+			return
+		}
+		add(name, good, "%s", strings.TrimSpace(string(b)))
+	}
+	tool("git", "--version")
+	tool("go", "version")
+	if err := sandbox.Probe(); err != nil {
+		add("sandbox", fair, "no private namespaces (%v): rehearsals share this machine's loopback", err)
+	} else {
+		add("sandbox", good, "private namespaces")
+	}
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err == nil {
+		total := uint64(info.Totalram) * uint64(info.Unit) >> 20
+		g := good
+		if total < memoryMiB {
+			g = poor
+		}
+		add("memory", g, "%d MiB (a rehearsal takes up to 1.5 GiB)", total)
+	}
+	cache, err := engine.OpenCache(ctx)
+	if err != nil {
+		add("cache", poor, "%v", err)
+		return out
+	}
+	missing, err := cache.Missing()
+	if err != nil {
+		add("engine", poor, "%v", err)
+		return out
+	}
+	need := runDiskMiB
+	if len(missing) == 0 {
+		add("engine", good, "complete in %s", cache.Dir)
+	} else {
+		need = diskMiB
+		add("engine", fair, "%d of its parts will be built on first use (about 10 minutes on two cores)", len(missing))
+	}
+	if free, ok := freeMiB(cache.Dir); ok {
+		g := good
+		if free < uint64(need) {
+			g = poor
+		}
+		add("disk", g, "%d MiB free for %s (needs %d)", free, cache.Dir, need)
+	}
+	add("embedded", good, "verify --cluster embedded")
+	for _, f := range out {
+		if f.grade == poor {
+			out[len(out)-1] = fact{"embedded", poor, "verify --cluster embedded can't run: see above"}
+		}
+	}
+	return out
+}
+
+// freeMiB is the space below a folder or, if it is not there yet, its nearest parent.
+func freeMiB(dir string) (uint64, bool) {
+	for {
+		var st unix.Statfs_t
+		if err := unix.Statfs(dir, &st); err == nil {
+			return st.Bavail * uint64(st.Bsize) >> 20, true
+		}
+		i := strings.LastIndexByte(dir, '/')
+		if i <= 0 {
+			return 0, false
+		}
+		dir = dir[:i]
+	}
+}

@@ -1,0 +1,260 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/process"
+	"seatrial.dev/seatrial/internal/sandbox"
+)
+
+const (
+	fluxNamespace = "flux-system"
+	kappNamespace = "kapp-controller"
+)
+
+// addMachines registers what pods and volumes of a usual cluster rely on.
+func (c *Cluster) addMachines(ctx context.Context) error {
+	objects := []*unstructured.Unstructured{
+		kube.Object("storage.k8s.io/v1", "StorageClass", "", "default", map[string]any{
+			"provisioner": "seatrial.dev/simulated", "volumeBindingMode": "Immediate",
+		}),
+	}
+	objects[0].SetAnnotations(map[string]string{"storageclass.kubernetes.io/is-default-class": "true"})
+	for i := range 3 {
+		name := fmt.Sprintf("worker-%d", i+1)
+		node := kube.Object("v1", "Node", "", name, nil)
+		node.SetLabels(map[string]string{
+			"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+			"topology.kubernetes.io/zone": fmt.Sprintf("zone-%d", i+1), "topology.kubernetes.io/region": "region-1",
+		})
+		objects = append(objects, node)
+	}
+	return c.client.Apply(ctx, objects...)
+}
+
+// addFlux applies what flux install would and starts the controllers.
+func (c *Cluster) addFlux(ctx context.Context) error {
+	manifest, err := c.Engine.Manifest("flux")
+	if err != nil {
+		return err
+	}
+	if err := c.applyManifest(ctx, manifest); err != nil {
+		return err
+	}
+	storage := c.ports.take()
+	for _, name := range engine.FluxComponents {
+		kubeconfig, err := c.serviceAccountKubeconfig(ctx, fluxNamespace, name)
+		if err != nil {
+			return err
+		}
+		args := []string{
+			"--watch-all-namespaces", "--enable-leader-election=false", "--log-encoding=console", "--events-addr=",
+			fmt.Sprintf("--metrics-addr=127.0.0.1:%d", c.ports.take()), fmt.Sprintf("--health-addr=127.0.0.1:%d", c.ports.take()),
+			"--concurrent=10", "--kube-api-qps=500", "--kube-api-burst=1000",
+			"--requeue-dependency=500ms", // Flux's default of 30s would be most of a rehearsal
+		}
+		if name == "source-controller" {
+			addr := fmt.Sprintf("127.0.0.1:%d", storage)
+			args = append(args, "--storage-path="+c.path("artifacts"), "--storage-addr="+addr, "--storage-adv-addr="+addr)
+			if err := os.MkdirAll(c.path("artifacts"), 0o700); err != nil {
+				return err
+			}
+		}
+		program, err := c.Engine.Binary(name)
+		if err != nil {
+			return err
+		}
+		if err := c.group.Start(ctx, process.Spec{
+			Name: name, Program: program, Args: args,
+			Env: c.env("KUBECONFIG="+kubeconfig, "RUNTIME_NAMESPACE="+fluxNamespace, "TUF_ROOT="+c.path("tmp")),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addKappController applies the release's configuration and starts the
+// controller and the helper that runs the Carvel tools for it.
+func (c *Cluster) addKappController(ctx context.Context) error {
+	manifest, err := c.Engine.Manifest("kapp-controller")
+	if err != nil {
+		return err
+	}
+	global := c.PackagingGlobalNamespace
+	manifest = bytes.ReplaceAll(manifest, []byte("GLOBAL_NAMESPACE"), []byte(global))
+	if err := c.client.Apply(ctx, kube.Object("v1", "Namespace", "", global, nil)); err != nil {
+		return err
+	}
+	if err := c.applyManifest(ctx, manifest); err != nil {
+		return err
+	}
+	kubeconfig, err := c.serviceAccountKubeconfig(ctx, kappNamespace, "kapp-controller-sa")
+	if err != nil {
+		return err
+	}
+	account, err := c.serviceAccountFolder(kubeconfig)
+	if err != nil {
+		return err
+	}
+	program, err := c.Engine.Binary("kapp-controller")
+	if err != nil {
+		return err
+	}
+	ytt, err := c.Engine.Binary("ytt")
+	if err != nil {
+		return err
+	}
+	// A socket's path has at most 108 bytes, and the state folder's name is short.
+	env := append(c.env(),
+		"PATH="+filepath.Dir(ytt)+":/usr/bin:/bin",
+		"KAPPCTRL_MEM_TMP_DIR="+c.path("tmp"), "KAPPCTRL_SIDECAREXEC_SOCK="+c.path("tmp", "sidecarexec.sock"))
+	if err := c.group.Start(ctx, process.Spec{Name: "sidecarexec", Program: program, Args: []string{"--sidecarexec"}, Env: env}); err != nil {
+		return err
+	}
+	if err := waitForFile(ctx, c.path("tmp", "sidecarexec.sock")); err != nil {
+		return fmt.Errorf("kapp-controller's sidecarexec does not answer: %w\n%s", err, c.group.Tail("sidecarexec", 20))
+	}
+	if err := c.group.Start(ctx, process.Spec{
+		Name: "kapp-controller", Program: program,
+		Args: []string{
+			"-packaging-global-namespace=" + global, "-enable-api-priority-and-fairness=false",
+			fmt.Sprintf("-metrics-bind-address=127.0.0.1:%d", c.ports.take()), "-concurrency=10",
+		},
+		Env: append(env, "KUBERNETES_SERVICE_HOST=127.0.0.1", fmt.Sprintf("KUBERNETES_SERVICE_PORT=%d", c.ports.api),
+			"KAPPCTRL_SYSTEM_NAMESPACE="+kappNamespace, fmt.Sprintf("KAPPCTRL_API_PORT=%d", c.ports.packaging)),
+		Private: []sandbox.Private{
+			{Path: "/home/kapp-controller"}, // where it writes its certificate
+			{Path: "/var/run/secrets/kubernetes.io/serviceaccount", From: account},
+		},
+	}); err != nil {
+		return err
+	}
+	return c.waitForPackagingAPI(ctx)
+}
+
+func (c *Cluster) applyManifest(ctx context.Context, manifest []byte) error {
+	objects, err := kube.Decode(manifest)
+	if err != nil {
+		return err
+	}
+	return c.client.Apply(ctx, objects...)
+}
+
+// serviceAccountKubeconfig writes a kubeconfig with a token of a ServiceAccount.
+func (c *Cluster) serviceAccountKubeconfig(ctx context.Context, namespace, name string) (string, error) {
+	day := int64((24 * time.Hour).Seconds())
+	token, err := c.client.Typed.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name,
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("get a token of ServiceAccount %s/%s: %w", namespace, name, err)
+	}
+	config, err := clientcmd.LoadFromFile(c.adminKubeconfig())
+	if err != nil {
+		return "", err
+	}
+	for _, user := range config.AuthInfos {
+		user.ClientCertificateData, user.ClientKeyData, user.Token = nil, nil, token.Status.Token
+	}
+	file := c.path("cluster", name+".kubeconfig")
+	return file, clientcmd.WriteToFile(*config, file)
+}
+
+// serviceAccountFolder makes what a pod finds mounted: the token of a
+// ServiceAccount's kubeconfig and the API server's certificate authority.
+func (c *Cluster) serviceAccountFolder(kubeconfig string) (string, error) {
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		return "", err
+	}
+	dir := c.path("cluster", "serviceaccount")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	files := map[string][]byte{"namespace": []byte(kappNamespace)}
+	for _, cl := range config.Clusters {
+		files["ca.crt"] = cl.CertificateAuthorityData
+	}
+	for _, user := range config.AuthInfos {
+		files["token"] = []byte(user.Token)
+	}
+	for name, b := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+func waitForFile(ctx context.Context, file string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		if _, err := os.Stat(file); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// waitForPackagingAPI returns when kapp-controller's aggregated API is
+// available: until then discovery is incomplete for every client.
+func (c *Cluster) waitForPackagingAPI(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	w, err := c.client.Dynamic.Resource(schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}).
+		Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", "v1alpha1.data.packaging.carvel.dev").String()})
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	why := "it is not there"
+	for {
+		select {
+		case e, ok := <-w.ResultChan():
+			if !ok {
+				return fmt.Errorf("kapp-controller's packaging API: watch ended")
+			}
+			if u, isObject := e.Object.(*unstructured.Unstructured); isObject && e.Type != watch.Deleted {
+				var yes bool
+				if yes, why = available(u); yes {
+					return nil
+				}
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("kapp-controller's packaging API is not available: %s: %w\n%s", why, ctx.Err(), c.group.Tail("kapp-controller", 5))
+		case err := <-c.group.Failed():
+			return err
+		}
+	}
+}
+
+// available reads an APIService's Available condition.
+func available(apiService *unstructured.Unstructured) (yes bool, why string) {
+	conditions, _, _ := unstructured.NestedSlice(apiService.Object, "status", "conditions")
+	for _, c := range conditions {
+		if m, ok := c.(map[string]any); ok && m["type"] == "Available" {
+			return m["status"] == "True", fmt.Sprint(m["message"])
+		}
+	}
+	return false, "the API server has not looked at it"
+}

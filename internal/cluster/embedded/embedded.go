@@ -1,0 +1,226 @@
+// Package embedded is the cluster that needs nothing but this machine's
+// processes: a real control plane, the real Flux controllers and the real
+// kapp-controller, with pods that kwok simulates.
+//
+// The controllers run as processes with the tokens of their own
+// ServiceAccounts, so RBAC holds for them as it does in a pod.
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/process"
+	"seatrial.dev/seatrial/internal/sandbox"
+)
+
+// Options are what a cluster is made from.
+type Options struct {
+	Engine                   *engine.Engine
+	Sandbox                  *sandbox.Sandbox
+	PackagingGlobalNamespace string
+}
+
+// Cluster implements cluster.Provider.
+type Cluster struct {
+	Options
+	ports  ports
+	group  *process.Group
+	client *kube.Client
+
+	mu      sync.Mutex
+	servers []io.Closer
+}
+
+// New prepares a cluster; nothing runs yet.
+func New(o Options) *Cluster { return &Cluster{Options: o} }
+
+// Tier implements cluster.Provider.
+func (c *Cluster) Tier() string { return "embedded" }
+
+// Client implements cluster.Provider.
+func (c *Cluster) Client() *kube.Client { return c.client }
+
+// Failed implements cluster.Provider.
+func (c *Cluster) Failed() <-chan error { return c.group.Failed() }
+
+// Logs implements cluster.Provider.
+func (c *Cluster) Logs() map[string]string { return c.group.Logs() }
+
+// BlindSpots implements cluster.Provider.
+func (c *Cluster) BlindSpots() []string {
+	return []string{
+		"pods are simulated: images are not pulled, probes and init scripts do not run, and operators inside charts do nothing",
+	}
+}
+
+// Up implements cluster.Provider.
+func (c *Cluster) Up(ctx context.Context) (err error) {
+	if c.ports, err = choosePorts(c.Sandbox.Namespaces); err != nil {
+		return err
+	}
+	if c.group, err = process.NewGroup(c.path("logs"), c.Sandbox.Namespaces); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = c.Down()
+		}
+	}()
+	for _, dir := range []string{"home", "tmp", "engine", "cluster"} {
+		if err := os.MkdirAll(c.path(dir), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := c.bindEngine(); err != nil {
+		return err
+	}
+	if err := c.startControlPlane(ctx); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.addMachines(ctx) })
+	group.Go(func() error { return c.addFlux(ctx) })
+	group.Go(func() error { return c.addKappController(ctx) })
+	return group.Wait()
+}
+
+// bindEngine makes the binaries visible below the state folder: the private
+// folders of kapp-controller may hide the cache.
+func (c *Cluster) bindEngine() error {
+	if !c.Sandbox.Namespaces {
+		return nil
+	}
+	for name, dir := range c.Engine.Dirs() {
+		to := c.path("engine", name)
+		if err := os.MkdirAll(to, 0o700); err != nil {
+			return err
+		}
+		if err := unix.Mount(dir, to, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind %s: %w", dir, err)
+		}
+	}
+	c.Engine = c.Engine.Moved(c.path("engine"))
+	return nil
+}
+
+func (c *Cluster) startControlPlane(ctx context.Context) error {
+	program, err := c.Engine.Binary("controlplane")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	err = c.group.Start(ctx, process.Spec{
+		Name: "controlplane", Program: program, Ready: "ready", Env: c.env(),
+		Args: []string{
+			"--dir", c.path("cluster"), "--port", fmt.Sprint(c.ports.api),
+			"--route", fmt.Sprintf("%s/packaging-api=127.0.0.1:%d", kappNamespace, c.ports.packaging),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", c.adminKubeconfig())
+	if err != nil {
+		return err
+	}
+	c.client, err = kube.New(config)
+	return err
+}
+
+// env is the environment of every program: nothing of the caller's gets in.
+func (c *Cluster) env(more ...string) []string {
+	return append([]string{
+		"HOME=" + c.path("home"), "TMPDIR=" + c.path("tmp"), "PATH=/usr/local/bin:/usr/bin:/bin",
+	}, more...)
+}
+
+func (c *Cluster) path(elem ...string) string {
+	return filepath.Join(append([]string{c.Sandbox.Dir}, elem...)...)
+}
+
+func (c *Cluster) adminKubeconfig() string { return c.path("cluster", "admin.kubeconfig") }
+
+// Serve implements cluster.Provider.
+func (c *Cluster) Serve(h http.Handler) (string, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = s.Serve(l) }() // always ends with ErrServerClosed, by Down
+	c.mu.Lock()
+	c.servers = append(c.servers, s)
+	c.mu.Unlock()
+	return "http://" + l.Addr().String(), nil
+}
+
+// Kubeconfig implements cluster.Provider: the sandbox's listener on the host's
+// loopback passes connections on to the API server.
+func (c *Cluster) Kubeconfig() ([]byte, error) {
+	l := c.Sandbox.Listener()
+	if l == nil {
+		return nil, fmt.Errorf("the cluster has no address outside its sandbox")
+	}
+	config, err := clientcmd.LoadFromFile(c.adminKubeconfig())
+	if err != nil {
+		return nil, err
+	}
+	for _, cl := range config.Clusters {
+		cl.Server = "https://" + l.Addr().String()
+	}
+	go forward(l, fmt.Sprintf("127.0.0.1:%d", c.ports.api))
+	return clientcmd.Write(*config)
+}
+
+// forward connects whoever dials l with addr.
+func forward(l net.Listener, addr string) {
+	for {
+		from, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer from.Close()
+			to, err := net.Dial("tcp4", addr)
+			if err != nil {
+				return
+			}
+			defer to.Close()
+			go func() {
+				_, _ = io.Copy(to, from)
+				_ = to.(*net.TCPConn).CloseWrite()
+			}()
+			_, _ = io.Copy(from, to)
+		}()
+	}
+}
+
+// Down implements cluster.Provider.
+func (c *Cluster) Down() error {
+	c.mu.Lock()
+	servers := c.servers
+	c.servers = nil
+	c.mu.Unlock()
+	for _, s := range servers {
+		_ = s.Close()
+	}
+	if c.group != nil {
+		c.group.Stop()
+	}
+	return c.Sandbox.Close()
+}

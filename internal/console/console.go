@@ -1,0 +1,172 @@
+// Package console is how Seatrial talks to a person. The rules: status goes to
+// stderr and data to stdout; a step is one line when it begins on a terminal
+// and one when it is over; layers get a line when their state changes, with the
+// time since Flux began; errors are lower case, say what and where, and a hint
+// says what to do next; colour only on a terminal, and never if NO_COLOR is set.
+package console
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"seatrial.dev/seatrial/internal/verdict"
+)
+
+// Console writes status lines.
+type Console struct {
+	mu    sync.Mutex
+	out   io.Writer
+	live  bool // a terminal: lines may be overwritten
+	color bool
+	last  string // the line that may be overwritten
+	seen  map[string]verdict.Status
+}
+
+// New writes to out.
+func New(out io.Writer) *Console {
+	c := &Console{out: out, seen: map[string]verdict.Status{}}
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		c.live = os.Getenv("TERM") != "dumb"
+		c.color = c.live && os.Getenv("NO_COLOR") == ""
+	}
+	return c
+}
+
+// Marks of a line's meaning.
+const (
+	ok   = "✓"
+	bad  = "✗"
+	busy = "•"
+)
+
+func (c *Console) paint(mark string) string {
+	code := map[string]string{ok: "32", bad: "31", busy: "36"}[mark]
+	if !c.color || code == "" {
+		return mark
+	}
+	return "\x1b[" + code + "m" + mark + "\x1b[0m"
+}
+
+// line writes a line that stays.
+func (c *Console) line(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clear()
+	fmt.Fprintf(c.out, format+"\n", args...)
+}
+
+// transient writes a line that the next one replaces, on a terminal only.
+func (c *Console) transient(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.live || text == c.last {
+		return
+	}
+	c.clear()
+	width := 100
+	if f, isFile := c.out.(*os.File); isFile {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 10 {
+			width = w - 1
+		}
+	}
+	if r := []rune(text); len(r) > width {
+		text = string(r[:width])
+	}
+	c.last = text
+	fmt.Fprint(c.out, text)
+}
+
+func (c *Console) clear() {
+	if c.last != "" {
+		fmt.Fprint(c.out, "\r\x1b[K")
+		c.last = ""
+	}
+}
+
+// Step implements rehearse.Console.
+func (c *Console) Step(title string) func(error) {
+	start := time.Now()
+	c.transient(fmt.Sprintf(" %s %s …", busy, title))
+	return func(err error) {
+		mark := ok
+		if err != nil {
+			mark = bad
+		}
+		c.line(" %s %s (%s)", c.paint(mark), title, seconds(time.Since(start)))
+	}
+}
+
+// Note implements rehearse.Console.
+func (c *Console) Note(text string) { c.line(" %s %s", c.paint(busy), text) }
+
+// Layers implements rehearse.Console.
+func (c *Console) Layers(layers []*verdict.Layer, elapsed time.Duration) {
+	var pending []string
+	for _, l := range layers {
+		if l.Status == verdict.Pending {
+			pending = append(pending, l.Name)
+			continue
+		}
+		key := l.Ref.String()
+		if c.seen[key] == l.Status {
+			continue
+		}
+		c.seen[key] = l.Status
+		switch l.Status {
+		case verdict.Reconciled:
+			c.line(" %s %7s  %s reconciled (%s)", c.paint(ok), seconds(elapsed), l.Name, count(l.Objects, "object"))
+		default:
+			c.line(" %s %7s  %s %s: %s", c.paint(bad), seconds(elapsed), l.Name, l.Status, brief(l.Message))
+		}
+	}
+	if len(pending) > 0 {
+		c.transient(fmt.Sprintf(" %s %7s  %s to go: %s", busy, seconds(elapsed), count(len(pending), "layer"), strings.Join(pending, ", ")))
+	}
+}
+
+func brief(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	if r := []rune(s); len(r) > 160 {
+		return string(r[:160]) + "…"
+	}
+	return s
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func seconds(d time.Duration) string {
+	if d >= 2*time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
+}
+
+// Hinted is an error that knows what to do next.
+type Hinted struct {
+	Err  error
+	Hint string
+}
+
+func (h *Hinted) Error() string { return h.Err.Error() }
+func (h *Hinted) Unwrap() error { return h.Err }
+
+// Error writes an error and its hint.
+func (c *Console) Error(err error) {
+	c.line("seatrial: error: %v", err)
+	var h *Hinted
+	if errors.As(err, &h) {
+		c.line("seatrial: hint: %s", h.Hint)
+	}
+}

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	source "seatrial.dev/seatrial/engine"
+	"seatrial.dev/seatrial/internal/sandbox"
+)
+
+// Progress is told how a build goes. Its methods may be called at the same time.
+type Progress interface {
+	// Waiting says that another process is building.
+	Waiting()
+	// Started says that a family's build began.
+	Started(title string)
+	// Compiled says how many of about total packages are compiled.
+	Compiled(title string, done, total int)
+	// Finished says that a family is built, and how many are left.
+	Finished(title string, took time.Duration, left int)
+}
+
+// Build builds the families that are missing. A build that was cut off goes on
+// where it stopped: what was compiled is in Go's build cache.
+func (c *Cache) Build(ctx context.Context, p Progress) error {
+	unlock, err := c.lock(ctx, p.Waiting)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := c.sweep(); err != nil {
+		return err
+	}
+	missing, err := c.Missing()
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	left := len(missing)
+	// Two at a time: while one downloads or links on a single core, the other compiles.
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2)
+	for _, f := range missing {
+		group.Go(func() error {
+			p.Started(f.Title)
+			start := time.Now()
+			if err := c.build(ctx, f, p); err != nil {
+				return fmt.Errorf("build %s: %w", f.Title, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			left--
+			p.Finished(f.Title, time.Since(start), left)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+const partial = ".partial"
+
+// sweep removes what an interrupted build left.
+func (c *Cache) sweep() error {
+	leftovers, err := filepath.Glob(filepath.Join(c.Dir, "*"+partial))
+	if err != nil {
+		return err
+	}
+	for _, dir := range leftovers {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
+	final, err := c.familyDir(f)
+	if err != nil {
+		return err
+	}
+	work := final + partial
+	src := filepath.Join(work, "src")
+	for name, data := range source.Source(f.Name) {
+		file := filepath.Join(src, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{"bin", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(work, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := c.goBuild(ctx, f, work, src, p); err != nil {
+		return err
+	}
+	if render, ok := manifests[f.Name]; ok {
+		out, err := render(ctx, src, work)
+		if err != nil {
+			return fmt.Errorf("render its install manifest: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(work, manifestFile), out, 0o644); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{"src", "tmp"} {
+		if err := os.RemoveAll(filepath.Join(work, dir)); err != nil {
+			return err
+		}
+	}
+	return os.Rename(work, final)
+}
+
+func (c *Cache) goBuild(ctx context.Context, f Family, work, src string, p Progress) error {
+	flags, err := f.buildArgs()
+	if err != nil {
+		return err
+	}
+	args := append(append([]string{"build", "-v", "-o", filepath.Join(work, "bin") + "/"}, flags...),
+		slices.Sorted(maps.Values(f.Binaries))...)
+	cmd := goCommand(ctx, src, filepath.Join(work, "tmp"), args...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	tail := follow(stderr, func(done int) { p.Compiled(f.Title, done, f.packages) })
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args[:2], " "), err, tail)
+	}
+	for binary, pkg := range f.Binaries {
+		// go build names a binary after the last element of its package's path.
+		built := filepath.Base(pkg)
+		if pkg == "." {
+			built = f.Name
+		}
+		if built != binary {
+			if err := os.Rename(filepath.Join(work, "bin", built), filepath.Join(work, "bin", binary)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// follow counts the packages that go build -v names and returns what else it said.
+func follow(r io.Reader, compiled func(done int)) string {
+	var tail []string
+	done := 0
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 64<<10), 4<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		switch {
+		case strings.HasPrefix(line, "go: downloading"):
+		case !strings.ContainsAny(line, " :\t"):
+			done++
+			compiled(done)
+		default:
+			tail = append(tail, line)
+		}
+	}
+	if len(tail) > 30 {
+		tail = tail[len(tail)-30:]
+	}
+	return strings.Join(tail, "\n")
+}
+
+// goCommand is a go command that builds the same thing whatever the caller's settings are.
+func goCommand(ctx context.Context, dir, tmp string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(withoutSettings(os.Environ()),
+		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+tmp,
+		"GOGC=400") // the compilers live for a second: a sixth of a cold build is their garbage collection
+	cmd.SysProcAttr = sandbox.Own()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// withoutSettings drops variables that change a build, and secrets that it has no use for.
+func withoutSettings(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return strings.HasPrefix(name, "SOPS_AGE_") || slices.Contains([]string{"GOFLAGS", "GOWORK", "GOOS", "GOARCH", "GOEXPERIMENT", "CGO_ENABLED", "GOTMPDIR", "GOGC", "KUBECONFIG"}, name)
+	})
+}

@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+
+	source "seatrial.dev/seatrial/engine"
+)
+
+// Family is a group of binaries that are built from one Go module.
+type Family struct {
+	Name string
+	// Title is what a person reads while it is built.
+	Title string
+	// Binaries are package paths by binary name.
+	Binaries map[string]string
+	// stamp names the module whose version Binaries report, and the variables that hold it.
+	stamp     string
+	variables []string
+	// packages is about how many packages a build compiles, to show what is left.
+	packages int
+}
+
+// families are in the order of their size: the longest build starts first.
+var families = []Family{
+	{
+		Name: "controlplane", Title: "Kubernetes", packages: 2000,
+		Binaries:  map[string]string{"controlplane": "."},
+		stamp:     "k8s.io/kubernetes",
+		variables: []string{"k8s.io/component-base/version.gitVersion", "k8s.io/client-go/pkg/version.gitVersion"},
+	},
+	{
+		Name: "flux", Title: "Flux", packages: 2100,
+		Binaries: map[string]string{
+			"source-controller":    "github.com/fluxcd/source-controller",
+			"kustomize-controller": "github.com/fluxcd/kustomize-controller",
+			"helm-controller":      "github.com/fluxcd/helm-controller",
+		},
+	},
+	{
+		Name: "kapp-controller", Title: "kapp-controller", packages: 900,
+		Binaries:  map[string]string{"kapp-controller": "github.com/vmware-tanzu/carvel-kapp-controller/cmd/controller"},
+		stamp:     "github.com/vmware-tanzu/carvel-kapp-controller",
+		variables: []string{"main.Version"},
+	},
+	{
+		Name: "carvel", Title: "Carvel tools", packages: 900,
+		Binaries: map[string]string{
+			"ytt": "carvel.dev/ytt/cmd/ytt", "kapp": "carvel.dev/kapp/cmd/kapp", "kbld": "carvel.dev/kbld/cmd/kbld",
+			"imgpkg": "carvel.dev/imgpkg/cmd/imgpkg", "vendir": "carvel.dev/vendir/cmd/vendir",
+		},
+	},
+}
+
+// module is the family's parsed go.mod.
+func (f Family) module() (*modfile.File, error) {
+	return modfile.Parse(f.Name+"/go.mod", source.Source(f.Name)["go.mod"], nil)
+}
+
+// version is the pinned version of one of the family's modules.
+func (f Family) version(module string) (string, error) {
+	mod, err := f.module()
+	if err != nil {
+		return "", err
+	}
+	for _, r := range mod.Require {
+		if r.Mod.Path == module {
+			return r.Mod.Version, nil
+		}
+	}
+	return "", fmt.Errorf("%s: go.mod does not require %s", f.Name, module)
+}
+
+// buildArgs are the flags of go build. They are the same for every family but
+// for the version stamp, or the build cache could not be shared.
+func (f Family) buildArgs() ([]string, error) {
+	ld := "-s -w"
+	if f.stamp != "" {
+		v, err := f.version(f.stamp)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range f.variables {
+			ld += " -X " + name + "=" + v
+		}
+	}
+	return []string{"-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", ld}, nil
+}
+
+// Key changes whenever what a build would make changes.
+func (f Family) Key(goVersion string) (string, error) {
+	args, err := f.buildArgs()
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, "v1", goVersion, runtime.GOOS, runtime.GOARCH, strings.Join(args, " "), manifestRevision)
+	files := source.Source(f.Name)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(h, "%s %d\n%s", name, len(files[name]), files[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Binaries)) {
+		fmt.Fprintln(h, name, f.Binaries[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16], nil
+}
+
+// Versions names the parts of the engine that reports speak of.
+func Versions() (map[string]string, error) {
+	out := map[string]string{}
+	for name, where := range map[string][2]string{
+		"kubernetes":           {"controlplane", "k8s.io/kubernetes"},
+		"etcd":                 {"controlplane", "go.etcd.io/etcd/server/v3"},
+		"kwok":                 {"controlplane", "sigs.k8s.io/kwok"},
+		"flux":                 {"flux", "github.com/fluxcd/flux2/v2"},
+		"source-controller":    {"flux", "github.com/fluxcd/source-controller"},
+		"kustomize-controller": {"flux", "github.com/fluxcd/kustomize-controller"},
+		"helm-controller":      {"flux", "github.com/fluxcd/helm-controller"},
+		"kapp-controller":      {"kapp-controller", "github.com/vmware-tanzu/carvel-kapp-controller"},
+	} {
+		i := slices.IndexFunc(families, func(f Family) bool { return f.Name == where[0] })
+		v, err := families[i].version(where[1])
+		if err != nil {
+			return nil, err
+		}
+		out[name] = v
+	}
+	return out, nil
+}

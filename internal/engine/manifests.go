@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+
+	source "seatrial.dev/seatrial/engine"
+)
+
+const (
+	manifestFile = "install.yaml"
+	// manifestRevision is part of every family's key: raise it when rendering changes.
+	manifestRevision = "1"
+)
+
+// manifests render, by family, what installs its controllers, from the files
+// that upstream ships in the very modules the binaries are built from.
+var manifests = map[string]func(ctx context.Context, src, work string) ([]byte, error){
+	"flux":            fluxManifest,
+	"kapp-controller": kappControllerManifest,
+}
+
+// FluxComponents are the controllers of a rehearsal.
+var FluxComponents = []string{"source-controller", "kustomize-controller", "helm-controller"}
+
+// moduleDir is where a family's module lies in the module cache.
+func moduleDir(ctx context.Context, src, module string) (string, error) {
+	cmd := goCommand(ctx, src, os.TempDir(), "mod", "download", module)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("download %s: %w\n%s", module, err, out)
+	}
+	out, err := goCommand(ctx, src, os.TempDir(), "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		return "", fmt.Errorf("find module %s: %w", module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// fluxManifest is what `flux install --export` writes for the three
+// controllers: flux2's own bases, with the controllers' CRDs and Deployments
+// taken from their modules instead of their release pages.
+func fluxManifest(ctx context.Context, src, _ string) ([]byte, error) {
+	const root = "/flux"
+	memory := filesys.MakeFsInMemory()
+	flux2, err := moduleDir(ctx, src, "github.com/fluxcd/flux2/v2")
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{"bases", "rbac", "policies", "install"} {
+		if err := copyTree(memory, path.Join(root, dir), filepath.Join(flux2, "manifests", dir)); err != nil {
+			return nil, err
+		}
+	}
+	for _, component := range FluxComponents {
+		dir, err := moduleDir(ctx, src, "github.com/fluxcd/"+component)
+		if err != nil {
+			return nil, err
+		}
+		for _, part := range []string{"crd", "manager"} {
+			if err := copyTree(memory, path.Join(root, component, part), filepath.Join(dir, "config", part)); err != nil {
+				return nil, err
+			}
+		}
+		base := path.Join(root, "bases", component, "kustomization.yaml")
+		if err := edit(memory, base, func(k *types.Kustomization) {
+			k.Resources = []string{"account.yaml", "../../" + component + "/crd", "../../" + component + "/manager"}
+		}); err != nil {
+			return nil, err
+		}
+	}
+	install := path.Join(root, "install", "kustomization.yaml")
+	if err := edit(memory, install, func(k *types.Kustomization) {
+		k.Resources = []string{"namespace.yaml", "../rbac", "../policies"}
+		for _, component := range FluxComponents {
+			k.Resources = append(k.Resources, "../bases/"+component)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, path.Join(root, "install"))
+	if err != nil {
+		return nil, err
+	}
+	return resources.AsYaml()
+}
+
+func edit(fs filesys.FileSystem, file string, change func(*types.Kustomization)) error {
+	b, err := fs.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var k types.Kustomization
+	if err := k.Unmarshal(b); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	change(&k)
+	out, err := yaml.Marshal(k)
+	if err != nil {
+		return err
+	}
+	return fs.WriteFile(file, out)
+}
+
+func copyTree(fs filesys.FileSystem, to, from string) error {
+	return filepath.WalkDir(from, func(file string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(from, file)
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		return fs.WriteFile(path.Join(to, filepath.ToSlash(rel)), b)
+	})
+}
+
+// kappControllerManifest renders the release's own configuration. The packaging
+// namespaces are the caller's to make, so none is in it.
+func kappControllerManifest(ctx context.Context, src, work string) ([]byte, error) {
+	const module = "github.com/vmware-tanzu/carvel-kapp-controller"
+	dir, err := moduleDir(ctx, src, module)
+	if err != nil {
+		return nil, err
+	}
+	// ytt is the Carvel family's, which may not be built yet; its package is compiled only once for both.
+	carvel := filepath.Join(work, "tmp", "carvel")
+	if err := os.MkdirAll(carvel, 0o755); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		if err := os.WriteFile(filepath.Join(carvel, name), source.Source("carvel")[name], 0o644); err != nil {
+			return nil, err
+		}
+	}
+	ytt := filepath.Join(work, "tmp", "ytt")
+	build := goCommand(ctx, carvel, filepath.Join(work, "tmp"), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", ytt, "carvel.dev/ytt/cmd/ytt")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build ytt: %w\n%s", err, out)
+	}
+	config := filepath.Join(dir, "config")
+	cmd := exec.CommandContext(ctx, ytt,
+		"-f", filepath.Join(config, "config"), "-f", filepath.Join(config, "values-schema.yml"), "-f", filepath.Join(config, "overlays"),
+		"--data-value", "packagingGlobalNamespace=GLOBAL_NAMESPACE", "--data-value-yaml", "createPackagingNamespace=false",
+		"--data-value-yaml", "enableApiPriorityAndFairness=false")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("ytt: %w\n%s", err, stderr.Bytes())
+	}
+	return out, nil
+}

@@ -1,0 +1,116 @@
+// Package finding is what Seatrial says about a repo: one problem, where it is
+// and what to do. Static checks and rehearsals use the same codes.
+package finding
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Severity says whether a finding keeps a repo from passing.
+type Severity string
+
+// Only errors fail a check or a rehearsal.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Code is a stable kebab-case name of a kind of problem.
+type Code string
+
+// The codes. Those marked (live) are only found by a rehearsal.
+const (
+	YAMLInvalid       Code = "yaml-invalid"            // a manifest that a layer uses does not parse
+	PathNotFound      Code = "path-not-found"          // a layer's path is not in the repo
+	BuildFailed       Code = "build-failed"            // kustomize build fails
+	DependencyCycle   Code = "dependency-cycle"        // layers that depend on each other in a circle
+	DanglingDepends   Code = "dangling-dependency"     // dependsOn names a layer that does not exist
+	CRDAndCR          Code = "crd-and-cr-in-one-layer" // an object and what installs its kind are applied together
+	RemovedAPI        Code = "removed-api-version"     // an apiVersion that Kubernetes or Flux no longer serves
+	SOPSRecipient     Code = "sops-wrong-recipient"    // a file is encrypted for another key
+	SOPSNoDecryption  Code = "sops-without-decryption" // an encrypted file in a layer that does not decrypt
+	PlaintextSecret   Code = "plaintext-secret"        // a Secret's values are readable in Git
+	UnknownKind       Code = "unknown-kind"            // (live) nothing serves an object's kind
+	DecryptFailed     Code = "sops-decrypt-failed"     // (live) a file can't be decrypted for another reason
+	ApplyFailed       Code = "apply-failed"            // (live) the API server refuses an object
+	SourceFailed      Code = "source-failed"           // (live) a chart, image or Git source can't be fetched
+	HelmFailed        Code = "helm-release-failed"     // (live)
+	PackageFailed     Code = "package-install-failed"  // (live)
+	PackageRBAC       Code = "package-lacks-rbac"      // (live) a package's service account may not do what the package needs
+	HealthCheckFailed Code = "health-check-failed"     // (live) a layer waits for an object that does not become ready
+	NotCurrent        Code = "object-not-current"      // (live) a layer is Ready, one of its objects is not
+	NotReconciled     Code = "not-reconciled"          // (live) a layer did not reconcile in time
+)
+
+// Finding is one problem.
+type Finding struct {
+	Code     Code     `json:"code"`
+	Severity Severity `json:"severity"`
+	// Layer is the name of the Kustomization, empty if the problem belongs to none.
+	Layer string `json:"layer,omitempty"`
+	// Object is Kind/namespace/name, or Kind/name.
+	Object string `json:"object,omitempty"`
+	// File is relative to the repo, with slashes.
+	File string `json:"file,omitempty"`
+	// Line counts from 1; 0 if unknown.
+	Line    int    `json:"line,omitempty"`
+	Message string `json:"message"`
+	Fix     string `json:"fix,omitempty"`
+	// Evidence is what the cluster or a tool said, word for word.
+	Evidence string `json:"evidence,omitempty"`
+}
+
+// Where is file:line, file or "".
+func (f Finding) Where() string {
+	if f.File == "" || f.Line == 0 {
+		return f.File
+	}
+	return fmt.Sprintf("%s:%d", f.File, f.Line)
+}
+
+// Merge joins two lists, dropping findings that say the same of the same
+// object, and sorts errors first. The first list's words win; evidence is kept.
+func Merge(a, b []Finding) []Finding {
+	var out []Finding
+	type key struct {
+		code   Code
+		object string
+		file   string
+	}
+	at := map[key]int{}
+	for _, f := range slices.Concat(a, b) {
+		k := key{f.Code, f.Object, f.File}
+		i, known := at[k]
+		if !known {
+			at[k] = len(out)
+			out = append(out, f)
+			continue
+		}
+		if out[i].Evidence == "" {
+			out[i].Evidence = f.Evidence
+		}
+		if out[i].Layer == "" {
+			out[i].Layer = f.Layer
+		}
+		if f.Severity == Error {
+			out[i].Severity = Error
+		}
+	}
+	slices.SortStableFunc(out, func(x, y Finding) int {
+		return cmp.Or(cmp.Compare(x.Severity, y.Severity), cmp.Compare(x.Layer, y.Layer), cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line))
+	})
+	return out
+}
+
+// Errors counts the findings that fail a run.
+func Errors(all []Finding) int {
+	n := 0
+	for _, f := range all {
+		if f.Severity == Error {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,339 @@
+package gitops
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/yaml"
+)
+
+// BuildError is why a layer can't be built, and where.
+type BuildError struct {
+	// NoPath is true if the layer's path does not exist.
+	NoPath  bool
+	Parse   *ParseError // the file that does not parse, if that is the reason
+	File    string      // the kustomization file otherwise
+	Message string
+}
+
+func (e *BuildError) Error() string { return e.Message }
+
+const originAnnotation = "config.kubernetes.io/origin"
+
+// wrapper is a folder that no repo has, for a kustomization around a layer's own.
+const wrapper = "/.seatrial-build"
+
+var kustomizationFiles = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
+
+// build does what kustomize-controller does with a layer's path: it takes the
+// kustomization there, or makes one of every manifest below, and applies the
+// layer's own patches, images and names.
+func (r *Repo) build(l *Layer) {
+	dir := "/" + l.Path
+	if !r.memory.IsDir(dir) {
+		l.Build = &BuildError{NoPath: true, Message: fmt.Sprintf("path %q is not in the repo", l.Path)}
+		return
+	}
+	inner := r.kustomizationFile(l.Path)
+	if inner == "" {
+		generated, err := r.generate(l.Path)
+		if err != nil {
+			l.Build = err
+			return
+		}
+		inner = path.Join(l.Path, "kustomization.yaml")
+		if err := r.writeYAML("/"+inner, generated); err != nil {
+			l.Build = &BuildError{Message: err.Error()}
+			return
+		}
+		defer func() { _ = r.memory.RemoveAll("/" + inner) }()
+	}
+	if why := r.remote(l.Path, map[string]bool{}); why != "" {
+		l.Opaque = why
+		return
+	}
+	objects, err := r.run(l, dir)
+	if err != nil {
+		l.Build = r.explain(l, inner, err)
+		return
+	}
+	l.Objects = objects
+}
+
+func (r *Repo) kustomizationFile(dir string) string {
+	for _, name := range kustomizationFiles {
+		if p := path.Join(dir, name); r.memory.Exists("/" + p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// generate lists every manifest below dir, as kustomize-controller does where
+// there is no kustomization. Folders with one of their own are taken whole.
+func (r *Repo) generate(dir string) (*types.Kustomization, *BuildError) {
+	k := &types.Kustomization{TypeMeta: types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind}}
+	var problem *BuildError
+	err := r.memory.Walk("/"+dir, func(p string, info fs.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(p, "/")
+		rel := strings.TrimPrefix(strings.TrimPrefix(name, dir), "/")
+		if info.IsDir() {
+			if name != dir && r.kustomizationFile(name) != "" {
+				k.Resources = append(k.Resources, rel)
+				return fs.SkipDir
+			}
+			return nil
+		}
+		f := r.files[name]
+		if f == nil || strings.HasPrefix(path.Base(name), ".") {
+			return nil
+		}
+		if f.err != nil {
+			problem = &BuildError{Parse: f.err, File: name, Message: f.err.Error()}
+			return problem
+		}
+		k.Resources = append(k.Resources, rel)
+		return nil
+	})
+	if problem != nil {
+		return nil, problem
+	}
+	if err != nil && !errors.Is(err, fs.SkipDir) {
+		return nil, &BuildError{File: dir, Message: err.Error()}
+	}
+	return k, nil
+}
+
+// remote looks for resources that lie outside the repo: Flux fetches them, we can't.
+func (r *Repo) remote(dir string, seen map[string]bool) string {
+	file := r.kustomizationFile(dir)
+	if file == "" || seen[dir] {
+		return ""
+	}
+	seen[dir] = true
+	b, err := r.memory.ReadFile("/" + file)
+	if err != nil {
+		return ""
+	}
+	var k types.Kustomization
+	if err := k.Unmarshal(b); err != nil {
+		return "" // the build says so better
+	}
+	for _, res := range slices.Concat(k.Resources, k.Components) {
+		if isRemote(res) && !r.memory.Exists("/"+path.Join(dir, res)) {
+			return fmt.Sprintf("%s takes %s from the network", file, res)
+		}
+		if sub := path.Join(dir, res); r.memory.IsDir("/" + sub) {
+			if why := r.remote(sub, seen); why != "" {
+				return why
+			}
+		}
+	}
+	if len(k.HelmCharts) > 0 || len(k.HelmChartInflationGenerator) > 0 {
+		return file + " inflates Helm charts"
+	}
+	return ""
+}
+
+func isRemote(res string) bool {
+	return strings.Contains(res, "://") || strings.HasPrefix(res, "git@") || strings.HasPrefix(res, "github.com/") || strings.Contains(res, "?ref=")
+}
+
+// run builds dir with the layer's own settings around it and finds each
+// object's file by kustomize's record of origins.
+func (r *Repo) run(l *Layer, dir string) ([]*Object, error) {
+	outer := types.Kustomization{
+		TypeMeta:      types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind},
+		Resources:     []string{".." + dir},
+		BuildMetadata: []string{types.OriginAnnotations},
+		Namespace:     nested(l.spec, "targetNamespace"),
+		NamePrefix:    nested(l.spec, "namePrefix"),
+		NameSuffix:    nested(l.spec, "nameSuffix"),
+	}
+	if err := convert(l.spec["patches"], &outer.Patches); err != nil {
+		return nil, err
+	}
+	if err := convert(l.spec["images"], &outer.Images); err != nil {
+		return nil, err
+	}
+	var components []string
+	if err := convert(l.spec["components"], &components); err != nil {
+		return nil, err
+	}
+	for _, c := range components {
+		outer.Components = append(outer.Components, ".."+path.Join(dir, c))
+	}
+	if err := r.writeYAML(wrapper+"/kustomization.yaml", outer); err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.memory.RemoveAll(wrapper) }()
+	resources, err := krusty.MakeKustomizer(&krusty.Options{
+		LoadRestrictions: types.LoadRestrictionsNone, PluginConfig: types.DisabledPluginConfig(), Reorder: krusty.ReorderOptionNone,
+	}).Run(r.memory, wrapper)
+	if err != nil {
+		return nil, err
+	}
+	var out []*Object
+	for _, res := range resources.Resources() {
+		content, err := res.Map()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r.object(&unstructured.Unstructured{Object: content}))
+	}
+	return out, nil
+}
+
+// object finds where a built object comes from.
+func (r *Repo) object(u *unstructured.Unstructured) *Object {
+	o := &Object{Unstructured: u}
+	var origin struct {
+		Path         string `json:"path"`
+		ConfiguredIn string `json:"configuredIn"`
+	}
+	annotations := u.GetAnnotations()
+	_ = yaml.Unmarshal([]byte(annotations[originAnnotation]), &origin) // without an origin the file stays unknown
+	delete(annotations, originAnnotation)
+	if len(annotations) == 0 {
+		annotations = nil
+	}
+	u.SetAnnotations(annotations)
+	o.File = clean(path.Join(wrapper, cmp.Or(origin.Path, origin.ConfiguredIn)))
+	if f := r.files[o.File]; f != nil {
+		o.Line = lineOf(f, u)
+	}
+	if sops, ok := u.Object["sops"].(map[string]any); ok {
+		o.Encrypted = true
+		o.Recipients = recipients(sops)
+	}
+	return o
+}
+
+// lineOf finds an object among a file's documents. Its name and namespace may
+// have been changed on the way, so the best match wins.
+func lineOf(f *file, u *unstructured.Unstructured) int {
+	best, line := -1, 1
+	for _, d := range f.docs {
+		if d.str("kind") != u.GetKind() {
+			continue
+		}
+		score := 0
+		switch name := d.name(); {
+		case name == u.GetName():
+			score = 4
+		case name != "" && strings.Contains(u.GetName(), name):
+			score = 2
+		}
+		if d.namespace() == u.GetNamespace() {
+			score++
+		}
+		if score > best {
+			best, line = score, d.line
+		}
+	}
+	return line
+}
+
+func recipients(sops map[string]any) []string {
+	var out []string
+	add := func(keys any) {
+		list, _ := keys.([]any)
+		for _, k := range list {
+			if m, ok := k.(map[string]any); ok {
+				if s, ok := m["recipient"].(string); ok {
+					out = append(out, s)
+				}
+			}
+		}
+	}
+	add(sops["age"])
+	groups, _ := sops["key_groups"].([]any)
+	for _, g := range groups {
+		if m, ok := g.(map[string]any); ok {
+			add(m["age"])
+		}
+	}
+	return out
+}
+
+var quoted = regexp.MustCompile(`'?/?([^\s':]+\.ya?ml)'?`)
+
+// explain finds the file that a failed build is about.
+func (r *Repo) explain(l *Layer, kustomization string, err error) *BuildError {
+	e := &BuildError{File: kustomization, Message: strings.ReplaceAll(err.Error(), "'"+wrapper+"'", "the layer")}
+	// A manifest that does not parse explains more than kustomize does.
+	if m := r.listedParseError(l.Path, map[string]bool{}); m != nil {
+		e.Parse, e.File = m, m.File
+		return e
+	}
+	for _, m := range quoted.FindAllStringSubmatch(err.Error(), -1) {
+		if f := r.files[clean(m[1])]; f != nil {
+			e.File = clean(m[1])
+			if f.err != nil {
+				e.Parse = f.err
+			}
+		}
+	}
+	return e
+}
+
+func (r *Repo) listedParseError(dir string, seen map[string]bool) *ParseError {
+	file := r.kustomizationFile(dir)
+	if file == "" || seen[dir] {
+		return nil
+	}
+	seen[dir] = true
+	if f := r.files[file]; f != nil && f.err != nil {
+		return f.err
+	}
+	b, err := r.memory.ReadFile("/" + file)
+	if err != nil {
+		return nil
+	}
+	var k types.Kustomization
+	if err := k.Unmarshal(b); err != nil {
+		return nil
+	}
+	for _, res := range slices.Concat(k.Resources, k.Components) {
+		p := path.Join(dir, res)
+		if f := r.files[p]; f != nil && f.err != nil {
+			return f.err
+		}
+		if found := r.listedParseError(p, seen); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func (r *Repo) writeYAML(name string, v any) error {
+	b, err := yaml.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return r.memory.WriteFile(name, b)
+}
+
+// convert copies a decoded value into a typed one.
+func convert(from, to any) error {
+	if from == nil {
+		return nil
+	}
+	b, err := yaml.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return yaml.Unmarshal(b, to)
+}

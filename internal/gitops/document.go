@@ -1,0 +1,114 @@
+package gitops
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// document is one YAML document of a file, with where it starts.
+type document struct {
+	line    int // of its kind
+	content map[string]any
+	node    *yaml.Node
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+)`)
+
+// parse reads the documents of a file. Anchors are followed; a file that is not
+// text or not YAML gives an error that names its line.
+func parse(name string, b []byte) *file {
+	f := &file{}
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		f.err = &ParseError{File: name, Line: 1 + bytes.Count(b[:i], []byte("\n")), Message: "not a text file"}
+		return f
+	}
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	for {
+		var node yaml.Node
+		err := d.Decode(&node)
+		if errors.Is(err, io.EOF) {
+			return f
+		}
+		if err != nil {
+			e := &ParseError{File: name, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
+			if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+				e.Line, _ = strconv.Atoi(m[1])
+			}
+			f.err = e
+			return f
+		}
+		var content map[string]any
+		if err := node.Decode(&content); err != nil || content == nil {
+			continue // a list, a scalar or nothing: not an object
+		}
+		doc := document{line: node.Line, content: content, node: &node}
+		if k := lookup(&node, "kind"); k != nil {
+			doc.line = k.Line
+		}
+		f.docs = append(f.docs, doc)
+	}
+}
+
+// lookup finds the value node below a path of mapping keys.
+func lookup(n *yaml.Node, keys ...string) *yaml.Node {
+	if n.Kind == yaml.DocumentNode && len(n.Content) > 0 {
+		n = n.Content[0]
+	}
+	for _, key := range keys {
+		if n == nil || n.Kind != yaml.MappingNode {
+			return nil
+		}
+		var next *yaml.Node
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				next = n.Content[i+1]
+			}
+		}
+		n = next
+	}
+	return n
+}
+
+func (d document) value(keys ...string) any {
+	var v any = d.content
+	for _, k := range keys {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[k]
+	}
+	return v
+}
+
+func (d document) str(keys ...string) string {
+	s, _ := d.value(keys...).(string)
+	return s
+}
+
+func (d document) name() string      { return d.str("metadata", "name") }
+func (d document) namespace() string { return d.str("metadata", "namespace") }
+
+func (d document) gk() schema.GroupKind {
+	gv, err := schema.ParseGroupVersion(d.str("apiVersion"))
+	if err != nil {
+		return schema.GroupKind{}
+	}
+	return schema.GroupKind{Group: gv.Group, Kind: d.str("kind")}
+}
+
+// Identity is Kind/namespace/name, or Kind/name.
+func Identity(kind, namespace, name string) string {
+	if namespace == "" {
+		return kind + "/" + name
+	}
+	return fmt.Sprintf("%s/%s/%s", kind, namespace, name)
+}

@@ -1,0 +1,221 @@
+package gitops
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// kustomizationKind is Flux's Kustomization, not kustomize's file.
+var kustomizationKind = schema.GroupKind{Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"}
+
+// FluxNamespace is where Flux is bootstrapped.
+const FluxNamespace = "flux-system"
+
+// RootLayer is the Kustomization that bootstrap makes over the repo's path.
+var RootLayer = Ref{Namespace: FluxNamespace, Name: "flux-system"}
+
+// Layer is one Flux Kustomization of the repo.
+type Layer struct {
+	Ref
+	// Path is where its manifests are: slash-separated, without "./".
+	Path      string
+	DependsOn []Dependency
+	// Foreign is true if it takes its manifests from another source than the repo itself.
+	Foreign bool
+	// Wait is true if it is Ready only when its objects are (wait or health checks).
+	Wait bool
+	// DecryptionSecret holds its SOPS keys; empty name: it decrypts nothing, or not with a Secret.
+	DecryptionSecret Ref
+	// Decrypts is true if it has a SOPS decryption provider.
+	Decrypts bool
+	// Suspended layers are not reconciled.
+	Suspended bool
+	// File and Line are where it is declared; empty for the root layer of a repo without its own.
+	File string
+	Line int
+	// Objects are what it applies, in the order of the build.
+	Objects []*Object
+	// Build is why it can't be built, or nil.
+	Build *BuildError
+	// Opaque says why what it applies can't be known without a cluster, or is empty.
+	Opaque string
+
+	spec map[string]any
+}
+
+// Dependency is one dependsOn entry.
+type Dependency struct {
+	Ref
+	Line int // in the layer's File
+}
+
+// Object is something that a layer applies.
+type Object struct {
+	*unstructured.Unstructured
+	File string
+	Line int
+	// Recipients are the age recipients it is encrypted for; nil if it is in plain text.
+	Recipients []string
+	Encrypted  bool
+}
+
+// Identity is Kind/namespace/name, or Kind/name.
+func (o *Object) Identity() string { return Identity(o.GetKind(), o.GetNamespace(), o.GetName()) }
+
+// discover builds the root layer and then every layer that a layer declares.
+func (r *Repo) discover() {
+	root := &Layer{Ref: RootLayer, Path: r.Path, spec: map[string]any{}}
+	r.Layers = []*Layer{root}
+	known := map[Ref]bool{RootLayer: true}
+	for i := 0; i < len(r.Layers); i++ {
+		l := r.Layers[i]
+		if l.Foreign {
+			continue
+		}
+		r.build(l)
+		for _, o := range l.Objects {
+			if o.GroupVersionKind().GroupKind() != kustomizationKind {
+				continue
+			}
+			next := r.newLayer(o, l)
+			if next.Ref == RootLayer {
+				// The repo's own bootstrap: the root layer is declared after all.
+				root.File, root.Line, root.DependsOn = o.File, o.Line, next.DependsOn
+				root.Decrypts, root.DecryptionSecret, root.Wait = next.Decrypts, next.DecryptionSecret, next.Wait
+			}
+			if !known[next.Ref] {
+				known[next.Ref] = true
+				r.Layers = append(r.Layers, next)
+			}
+		}
+	}
+}
+
+func (r *Repo) newLayer(o *Object, parent *Layer) *Layer {
+	l := &Layer{Ref: Ref{o.GetNamespace(), o.GetName()}, File: o.File, Line: o.Line}
+	if l.Namespace == "" {
+		l.Namespace = cmp.Or(nested(parent.spec, "targetNamespace"), "default")
+	}
+	l.spec, _, _ = unstructured.NestedMap(o.Object, "spec")
+	l.Path = clean(nested(l.spec, "path"))
+	l.Suspended, _, _ = unstructured.NestedBool(l.spec, "suspend")
+	l.Wait, _, _ = unstructured.NestedBool(l.spec, "wait")
+	if checks, _, _ := unstructured.NestedSlice(l.spec, "healthChecks"); len(checks) > 0 {
+		l.Wait = true
+	}
+	if provider := nested(l.spec, "decryption", "provider"); provider == "sops" {
+		l.Decrypts = true
+		if name := nested(l.spec, "decryption", "secretRef", "name"); name != "" {
+			l.DecryptionSecret = Ref{l.Namespace, name}
+		}
+	}
+	source := Ref{cmp.Or(nested(l.spec, "sourceRef", "namespace"), l.Namespace), nested(l.spec, "sourceRef", "name")}
+	l.Foreign = nested(l.spec, "sourceRef", "kind") != "GitRepository" || source != RootLayer
+	dependencies, _, _ := unstructured.NestedSlice(l.spec, "dependsOn")
+	for i, d := range dependencies {
+		m, ok := d.(map[string]any)
+		if !ok {
+			continue
+		}
+		ref := Ref{cmp.Or(nested(m, "namespace"), l.Namespace), nested(m, "name")}
+		l.DependsOn = append(l.DependsOn, Dependency{Ref: ref, Line: cmp.Or(r.dependencyLine(l, i, ref.Name), l.Line)})
+	}
+	return l
+}
+
+// dependencyLine finds the line of the i-th dependsOn entry in the layer's file.
+func (r *Repo) dependencyLine(l *Layer, i int, name string) int {
+	f := r.files[l.File]
+	if f == nil {
+		return 0
+	}
+	for _, d := range f.docs {
+		if d.line != l.Line {
+			continue
+		}
+		list := lookup(d.node, "spec", "dependsOn")
+		if list == nil || i >= len(list.Content) {
+			return 0
+		}
+		if n := lookup(list.Content[i], "name"); n != nil && n.Value == name {
+			return n.Line
+		}
+	}
+	return 0
+}
+
+// nested returns a string below a path of keys, or "".
+func nested(m map[string]any, keys ...string) string {
+	s, _, _ := unstructured.NestedString(m, keys...)
+	return s
+}
+
+// Ancestors are the layers that come before l: what it depends on, directly or not.
+func (r *Repo) Ancestors(l *Layer) map[Ref]bool {
+	seen := map[Ref]bool{}
+	var visit func(*Layer)
+	visit = func(l *Layer) {
+		for _, d := range l.DependsOn {
+			if seen[d.Ref] {
+				continue
+			}
+			seen[d.Ref] = true
+			if next := r.Layer(d.Ref); next != nil {
+				visit(next)
+			}
+		}
+	}
+	visit(l)
+	return seen
+}
+
+// Cycles returns the groups of layers that depend on each other in a circle,
+// each in the order of the circle, starting at its first name.
+func (r *Repo) Cycles() [][]*Layer {
+	var out [][]*Layer
+	done := map[Ref]bool{}
+	for _, start := range r.Layers {
+		if done[start.Ref] || !r.Ancestors(start)[start.Ref] {
+			continue
+		}
+		circle := r.circle(start)
+		for _, l := range circle {
+			done[l.Ref] = true
+		}
+		first := slices.IndexFunc(circle, func(l *Layer) bool {
+			return !slices.ContainsFunc(circle, func(o *Layer) bool { return strings.Compare(o.Name, l.Name) < 0 })
+		})
+		out = append(out, slices.Concat(circle[first:], circle[:first]))
+	}
+	return out
+}
+
+// circle is a shortest way from start back to itself along dependsOn.
+func (r *Repo) circle(start *Layer) []*Layer {
+	type step struct {
+		layer *Layer
+		way   []*Layer
+	}
+	queue := []step{{start, []*Layer{start}}}
+	seen := map[Ref]bool{}
+	for len(queue) > 0 {
+		s := queue[0]
+		queue = queue[1:]
+		for _, d := range s.layer.DependsOn {
+			if d.Ref == start.Ref {
+				return s.way
+			}
+			next := r.Layer(d.Ref)
+			if next == nil || seen[d.Ref] {
+				continue
+			}
+			seen[d.Ref] = true
+			queue = append(queue, step{next, append(slices.Clone(s.way), next)})
+		}
+	}
+	return []*Layer{start}
+}

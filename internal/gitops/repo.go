@@ -1,0 +1,180 @@
+// Package gitops is the model that everything reads: a Flux repo's layers, what
+// each of them applies and from which line of which file, and how they depend
+// on each other.
+//
+// It is pure: it reads a tree of files and neither writes nor calls anything.
+package gitops
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// Ref names an object of a kind that the context tells.
+type Ref struct{ Namespace, Name string }
+
+// String is namespace/name.
+func (r Ref) String() string { return r.Namespace + "/" + r.Name }
+
+// Repo is a parsed Flux repo.
+type Repo struct {
+	// Path is what Flux was, or will be, bootstrapped on: slash-separated, without "./".
+	Path string
+	// Layers are all Kustomizations below Path, the root one (flux-system) first.
+	Layers []*Layer
+	// RecipientRules are those of .sops.yaml, nil without one.
+	RecipientRules []RecipientRule
+
+	memory filesys.FileSystem
+	files  map[string]*file
+}
+
+// file is a YAML file of the repo.
+type file struct {
+	docs []document
+	err  *ParseError
+}
+
+// ParseError is a file that is not YAML.
+type ParseError struct {
+	File    string
+	Line    int // 0 if unknown
+	Message string
+}
+
+func (e *ParseError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message) }
+
+const maxFile = 16 << 20
+
+// Load reads the repo in tree and builds every layer below root, which is
+// where Flux is bootstrapped: clusters/production, say.
+func Load(tree fs.FS, root string) (*Repo, error) {
+	r := &Repo{Path: clean(root), memory: filesys.MakeFsInMemory(), files: map[string]*file{}}
+	if err := r.read(tree); err != nil {
+		return nil, err
+	}
+	if !r.memory.IsDir("/" + r.Path) {
+		return nil, fmt.Errorf("path %q is not in the repo: %s", r.Path, r.hint())
+	}
+	rules, err := readRules(tree)
+	if err != nil {
+		return nil, err
+	}
+	r.RecipientRules = rules
+	r.discover()
+	return r, nil
+}
+
+func clean(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
+
+func (r *Repo) hint() string {
+	if roots := r.roots(); len(roots) > 0 {
+		return "give --path one of " + strings.Join(roots, ", ")
+	}
+	return "give --path the folder that Flux is bootstrapped on"
+}
+
+// read keeps every regular file in memory. Symbolic links are left out, as
+// source-controller leaves them out of its artifacts.
+func (r *Repo) read(tree fs.FS) error {
+	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if d.Name() == ".git" || d.Name() == "node_modules" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if info.Size() > maxFile {
+			r.files[name] = &file{err: &ParseError{File: name, Message: fmt.Sprintf("larger than %d MiB", maxFile>>20)}}
+			return nil
+		}
+		b, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		if err := r.memory.WriteFile("/"+name, b); err != nil {
+			return err
+		}
+		if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
+			r.files[name] = parse(name, b)
+		}
+		return nil
+	})
+}
+
+// Layer finds a layer.
+func (r *Repo) Layer(ref Ref) *Layer {
+	for _, l := range r.Layers {
+		if l.Ref == ref {
+			return l
+		}
+	}
+	return nil
+}
+
+// bootstrapped is where below a cluster's folder its layers are declared: many
+// repos keep them apart from what the layers apply.
+func (r *Repo) bootstrapped(cluster string) string {
+	if below := cluster + "/kustomizations"; r.memory.IsDir("/" + below) {
+		return below
+	}
+	return cluster
+}
+
+// Roots guesses where Flux is bootstrapped in a tree: the folders that hold a
+// flux-system folder whose sync points back at them, else the children of
+// clusters/ and platforms/clusters/.
+func Roots(tree fs.FS) ([]string, error) {
+	r := &Repo{memory: filesys.MakeFsInMemory(), files: map[string]*file{}}
+	if err := r.read(tree); err != nil {
+		return nil, err
+	}
+	return r.roots(), nil
+}
+
+func (r *Repo) roots() []string {
+	found := map[string]bool{}
+	for name, f := range r.files {
+		for _, d := range f.docs {
+			if d.gk() != kustomizationKind || d.name() != "flux-system" {
+				continue
+			}
+			p := clean(d.str("spec", "path"))
+			if strings.HasPrefix(name, p+"/") && p != "" {
+				found[p] = true
+			}
+		}
+	}
+	if len(found) == 0 {
+		for name := range r.files {
+			for _, parent := range []string{"clusters/", "platforms/clusters/"} {
+				if rest, ok := strings.CutPrefix(name, parent); ok && strings.Contains(rest, "/") {
+					cluster, _, _ := strings.Cut(rest, "/")
+					found[r.bootstrapped(parent+cluster)] = true
+				}
+			}
+		}
+	}
+	delete(found, "")
+	var out []string
+	for p := range found {
+		out = append(out, p)
+	}
+	slices.Sort(out)
+	return out
+}

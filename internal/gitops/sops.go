@@ -1,0 +1,76 @@
+package gitops
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// RecipientRule is one creation rule of .sops.yaml.
+type RecipientRule struct {
+	path       *regexp.Regexp // nil: every file
+	Recipients []string
+}
+
+// RecipientsFor returns the age recipients that .sops.yaml wants for a file;
+// false if no rule is about it.
+func (r *Repo) RecipientsFor(file string) ([]string, bool) {
+	for _, rule := range r.RecipientRules {
+		if rule.path == nil || rule.path.MatchString(file) {
+			return rule.Recipients, true
+		}
+	}
+	return nil, false
+}
+
+func readRules(tree fs.FS) ([]RecipientRule, error) {
+	b, err := fs.ReadFile(tree, ".sops.yaml")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var config struct {
+		CreationRules []struct {
+			PathRegex string `json:"path_regex"`
+			Age       any    `json:"age"`
+			KeyGroups []struct {
+				Age []string `json:"age"`
+			} `json:"key_groups"`
+		} `json:"creation_rules"`
+	}
+	if err := yaml.Unmarshal(b, &config); err != nil {
+		return nil, fmt.Errorf(".sops.yaml: %w", err)
+	}
+	var out []RecipientRule
+	for _, c := range config.CreationRules {
+		var rule RecipientRule
+		if c.PathRegex != "" {
+			if rule.path, err = regexp.Compile(c.PathRegex); err != nil {
+				return nil, fmt.Errorf(".sops.yaml: path_regex: %w", err)
+			}
+		}
+		switch age := c.Age.(type) {
+		case string:
+			for _, s := range strings.Split(age, ",") {
+				rule.Recipients = append(rule.Recipients, strings.TrimSpace(s))
+			}
+		case []any:
+			for _, s := range age {
+				rule.Recipients = append(rule.Recipients, fmt.Sprint(s))
+			}
+		}
+		for _, g := range c.KeyGroups {
+			rule.Recipients = append(rule.Recipients, g.Age...)
+		}
+		rule.Recipients = slices.DeleteFunc(rule.Recipients, func(s string) bool { return s == "" })
+		out = append(out, rule)
+	}
+	return out, nil
+}

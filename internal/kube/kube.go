@@ -1,0 +1,179 @@
+// Package kube talks to a Kubernetes API server: it reads manifests, applies
+// them server-side and maps kinds to resources.
+package kube
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+)
+
+// FieldManager names Seatrial's own fields in the cluster.
+const FieldManager = "seatrial"
+
+// Client is a connection to one cluster.
+type Client struct {
+	Config  *rest.Config
+	Dynamic dynamic.Interface
+	Typed   kubernetes.Interface
+
+	mu     sync.Mutex
+	mapper *restmapper.DeferredDiscoveryRESTMapper
+}
+
+// New connects with config; nothing is sent yet.
+func New(config *rest.Config) (*Client, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = -1, -1 // the server's own fairness is enough
+	config.WarningHandler = rest.NoWarnings{}
+	dyn, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	typed, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	disco, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		Config: config, Dynamic: dyn, Typed: typed,
+		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)),
+	}, nil
+}
+
+// Mapping finds the resource of a kind. A kind that is not known yet is asked
+// for again, as CRDs come and go.
+func (c *Client) Mapping(gk schema.GroupKind, version string) (*meta.RESTMapping, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m, err := c.mapper.RESTMapping(gk, version)
+	if meta.IsNoMatchError(err) {
+		c.mapper.Reset()
+		m, err = c.mapper.RESTMapping(gk, version)
+	}
+	return m, err
+}
+
+// Decode reads a stream of YAML documents; empty ones and lists' wrappers are dropped.
+func Decode(manifest []byte) ([]*unstructured.Unstructured, error) {
+	d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096)
+	var out []*unstructured.Unstructured
+	for {
+		var content map[string]any
+		err := d.Decode(&content)
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(content) == 0 {
+			continue
+		}
+		u := &unstructured.Unstructured{Object: content}
+		if !u.IsList() {
+			out = append(out, u)
+			continue
+		}
+		err = u.EachListItem(func(o runtime.Object) error {
+			out = append(out, o.(*unstructured.Unstructured))
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Apply applies objects server-side in their order. It tries again for ten
+// seconds while a kind or a namespace is not there yet.
+func (c *Client) Apply(ctx context.Context, objects ...*unstructured.Unstructured) error {
+	for _, o := range objects {
+		if err := c.apply(ctx, o); err != nil {
+			return fmt.Errorf("apply %s %s: %w", o.GetKind(), join(o.GetNamespace(), o.GetName()), err)
+		}
+	}
+	return nil
+}
+
+func (c *Client) apply(ctx context.Context, o *unstructured.Unstructured) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		err := c.applyOnce(ctx, o)
+		if err == nil || !(meta.IsNoMatchError(err) || apierrors.IsNotFound(err)) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (c *Client) applyOnce(ctx context.Context, o *unstructured.Unstructured) error {
+	r, err := c.Resource(o)
+	if err != nil {
+		return err
+	}
+	_, err = r.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+	return err
+}
+
+// Resource returns the API of an object's kind in the object's namespace.
+func (c *Client) Resource(o *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	gvk := o.GroupVersionKind()
+	m, err := c.Mapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return nil, err
+	}
+	if m.Scope.Name() == meta.RESTScopeNameRoot {
+		return c.Dynamic.Resource(m.Resource), nil
+	}
+	ns := o.GetNamespace()
+	if ns == "" {
+		ns = metav1.NamespaceDefault
+	}
+	return c.Dynamic.Resource(m.Resource).Namespace(ns), nil
+}
+
+// Object makes an object from its parts; content may be nil.
+func Object(apiVersion, kind, namespace, name string, content map[string]any) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{}}
+	for k, v := range content {
+		u.Object[k] = v
+	}
+	u.SetAPIVersion(apiVersion)
+	u.SetKind(kind)
+	u.SetNamespace(namespace)
+	u.SetName(name)
+	return u
+}
+
+func join(namespace, name string) string {
+	if namespace == "" {
+		return name
+	}
+	return namespace + "/" + name
+}

@@ -1,0 +1,206 @@
+// Package process starts the programs of a rehearsal, keeps what they print and
+// ends them together.
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"seatrial.dev/seatrial/internal/sandbox"
+)
+
+// Spec is a program to start.
+type Spec struct {
+	Name    string   // for logs and messages
+	Program string   // absolute path
+	Args    []string // without the program
+	// Env is the whole environment: nothing is inherited, so no secret of the caller's is either.
+	Env []string
+	// Private are folders that only this program sees, where the sandbox can do that.
+	Private []sandbox.Private
+	// Ready, if set, is a line on stdout that says the program serves.
+	Ready string
+}
+
+// Group is a set of programs that live and die together.
+type Group struct {
+	logs     string
+	isolated bool
+
+	mu      sync.Mutex
+	running []*running
+	failed  chan error
+	ending  bool
+	undo    []func()
+}
+
+type running struct {
+	spec Spec
+	cmd  *exec.Cmd
+	log  *os.File
+	done chan struct{}
+}
+
+// NewGroup keeps the programs' output as files in the folder logs. isolated
+// says that folders can be hidden from programs.
+func NewGroup(logs string, isolated bool) (*Group, error) {
+	return &Group{logs: logs, isolated: isolated, failed: make(chan error, 1)}, os.MkdirAll(logs, 0o700)
+}
+
+// Failed gets an error when a program ends before Stop.
+func (g *Group) Failed() <-chan error { return g.failed }
+
+// Start starts a program and, if it says when it is ready, waits for that.
+func (g *Group) Start(ctx context.Context, s Spec) error {
+	program, argv, attr := s.Program, append([]string{s.Program}, s.Args...), sandbox.Own()
+	switch {
+	case len(s.Private) == 0:
+	case g.isolated:
+		program, argv, attr = sandbox.WithPrivate(s.Private, s.Program, s.Args)
+	default:
+		undo, err := sandbox.Provide(s.Private)
+		if err != nil {
+			return fmt.Errorf("start %s: %w", s.Name, err)
+		}
+		g.mu.Lock()
+		g.undo = append(g.undo, undo)
+		g.mu.Unlock()
+	}
+	log, err := os.OpenFile(g.logFile(s.Name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	cmd := &exec.Cmd{Path: program, Args: argv, Env: s.Env, Stderr: log, Stdout: log, SysProcAttr: attr}
+	ready := newMatcher(s.Ready, log)
+	if s.Ready != "" {
+		cmd.Stdout = ready
+	}
+	if err := cmd.Start(); err != nil {
+		log.Close()
+		return fmt.Errorf("start %s: %w", s.Name, err)
+	}
+	r := &running{spec: s, cmd: cmd, log: log, done: make(chan struct{})}
+	g.mu.Lock()
+	g.running = append(g.running, r)
+	g.mu.Unlock()
+	go g.wait(r)
+	if s.Ready == "" {
+		return nil
+	}
+	select {
+	case <-ready.seen:
+		return nil
+	case <-r.done:
+		return fmt.Errorf("%s ended before it was ready:\n%s", s.Name, g.Tail(s.Name, 20))
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *Group) wait(r *running) {
+	err := r.cmd.Wait()
+	r.log.Close()
+	close(r.done)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ending {
+		return
+	}
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	select {
+	case g.failed <- fmt.Errorf("%s ended: %w\n%s", r.spec.Name, err, g.Tail(r.spec.Name, 20)):
+	default:
+	}
+}
+
+// Stop ends every program, the last started first.
+func (g *Group) Stop() {
+	g.mu.Lock()
+	g.ending = true
+	all, undo := g.running, g.undo
+	g.running, g.undo = nil, nil
+	g.mu.Unlock()
+	for i := len(all) - 1; i >= 0; i-- {
+		_ = syscall.Kill(-all[i].cmd.Process.Pid, syscall.SIGKILL) // state is disposable: nothing to save
+	}
+	for _, r := range all {
+		select {
+		case <-r.done:
+		case <-time.After(5 * time.Second):
+		}
+	}
+	for _, f := range undo {
+		f()
+	}
+}
+
+// Logs returns the file of each program's output, by name.
+func (g *Group) Logs() map[string]string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := map[string]string{}
+	for _, r := range g.running {
+		out[r.spec.Name] = g.logFile(r.spec.Name)
+	}
+	return out
+}
+
+func (g *Group) logFile(name string) string { return filepath.Join(g.logs, name+".log") }
+
+// Tail returns the last lines that a program printed.
+func (g *Group) Tail(name string, lines int) string {
+	f, err := os.Open(g.logFile(name))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if end, err := f.Seek(0, io.SeekEnd); err == nil {
+		_, _ = f.Seek(max(0, end-16<<10), io.SeekStart)
+	}
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return ""
+	}
+	all := bytes.Split(bytes.TrimRight(b, "\n"), []byte("\n"))
+	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
+}
+
+// matcher passes output on and notes when a line has been seen.
+type matcher struct {
+	want []byte
+	to   io.Writer
+	seen chan struct{}
+	once sync.Once
+	rest []byte
+}
+
+func newMatcher(line string, to io.Writer) *matcher {
+	return &matcher{want: []byte(line), to: to, seen: make(chan struct{})}
+}
+
+func (m *matcher) Write(b []byte) (int, error) {
+	m.rest = append(m.rest, b...)
+	for {
+		i := bytes.IndexByte(m.rest, '\n')
+		if i < 0 {
+			break
+		}
+		if bytes.Equal(m.rest[:i], m.want) {
+			m.once.Do(func() { close(m.seen) })
+		}
+		m.rest = m.rest[i+1:]
+	}
+	_, _ = m.to.Write(b)
+	return len(b), nil
+}

@@ -1,0 +1,178 @@
+// Package rehearse is the rehearsal, as a list of steps to be read from top to bottom.
+package rehearse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"seatrial.dev/seatrial/fixtures"
+	"seatrial.dev/seatrial/internal/bootstrap"
+	"seatrial.dev/seatrial/internal/check"
+	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/internal/secrets"
+	"seatrial.dev/seatrial/internal/standin"
+	"seatrial.dev/seatrial/internal/verdict"
+)
+
+// Options are what is rehearsed, and how.
+type Options struct {
+	Dir  string       // the repo, or a plain folder
+	Path string       // where Flux is bootstrapped; empty: the only place there is
+	Key  *secrets.Key // nil: SOPS files are re-made with placeholders
+	// Timeout ends the rehearsal of the layers.
+	Timeout time.Duration
+	// State is a private, empty folder.
+	State    string
+	Versions map[string]string
+}
+
+// Console is told how a rehearsal goes.
+type Console interface {
+	// Step says what is done now; the returned function says that it is over.
+	Step(title string) func(err error)
+	// Note says something once.
+	Note(text string)
+	// Layers shows the layers' state whenever it changes.
+	Layers(layers []*verdict.Layer, elapsed time.Duration)
+}
+
+// ErrUsage marks errors that are the user's to mend: exit code 2.
+var ErrUsage = errors.New("usage")
+
+// rehearsal is what the steps share.
+type rehearsal struct {
+	Options
+	console  Console
+	cluster  cluster.Provider
+	report   *report.Report
+	snapshot *gitrepo.Snapshot
+	repo     *gitops.Repo
+	static   []finding.Finding
+	plan     bootstrap.Options
+}
+
+// Run rehearses a repo on a cluster and says what became of it. The cluster is
+// up when Run returns without an error; ending it is the caller's.
+func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*report.Report, error) {
+	r := &rehearsal{Options: o, console: console, cluster: c, report: &report.Report{
+		APIVersion: report.APIVersion, Kind: report.Kind, Tier: c.Tier(), Versions: o.Versions,
+		Layers: []report.Layer{}, Findings: []finding.Finding{}, BlindSpots: []string{}, StandIns: []report.StandIn{},
+	}}
+	for _, step := range []struct {
+		title string
+		time  *float64
+		run   func(context.Context) error
+	}{
+		{"read the repo", nil, r.read},
+		{"boot the cluster", &r.report.Timings.Boot, c.Up},
+		{"bootstrap Flux", &r.report.Timings.Bootstrap, r.bootstrap},
+		{"", &r.report.Timings.Reconcile, r.reconcile},
+	} {
+		done := func(error) {}
+		if step.title != "" {
+			done = console.Step(step.title)
+		}
+		start := time.Now()
+		err := step.run(ctx)
+		if step.time != nil {
+			*step.time = time.Since(start).Seconds()
+		}
+		done(err)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r.report, nil
+}
+
+// read takes the tree to rehearse and makes the model of it.
+func (r *rehearsal) read(ctx context.Context) error {
+	var err error
+	if r.snapshot, err = gitrepo.Take(ctx, r.Dir, filepath.Join(r.State, "repo.git")); err != nil {
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	r.report.Tree, r.report.Origin = r.snapshot.Tree, r.snapshot.Origin
+	if r.snapshot.Dirty {
+		r.console.Note("rehearsing " + r.snapshot.Origin)
+	}
+	files := filepath.Join(r.State, "tree")
+	if err := os.MkdirAll(files, 0o700); err != nil {
+		return err
+	}
+	if err := r.snapshot.Export(ctx, files); err != nil {
+		return err
+	}
+	if r.Path, err = FindPath(files, r.Path); err != nil {
+		return err
+	}
+	if r.repo, err = gitops.Load(os.DirFS(files), r.Path); err != nil {
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	var o check.Options
+	if r.Key != nil {
+		o.KeyRecipients = r.Key.Recipients()
+	}
+	r.static = check.Run(r.repo, o)
+	r.report.Path = r.Path
+	if err := r.rekey(ctx, files); err != nil {
+		return err
+	}
+	r.report.Revision = r.snapshot.Commit
+	return nil
+}
+
+// FindPath returns path, or the only place in the tree where Flux is bootstrapped.
+func FindPath(dir, path string) (string, error) {
+	if path != "" {
+		return path, nil
+	}
+	roots, err := gitops.Roots(os.DirFS(dir))
+	if err != nil {
+		return "", err
+	}
+	switch len(roots) {
+	case 1:
+		return roots[0], nil
+	case 0:
+		return "", fmt.Errorf("%w: found no cluster in the repo: give --path the folder that Flux is bootstrapped on", ErrUsage)
+	default:
+		return "", fmt.Errorf("%w: the repo holds several clusters: give --path one of %v", ErrUsage, roots)
+	}
+}
+
+// bootstrap puts stand-ins, policies and keys in place and lets Flux begin.
+func (r *rehearsal) bootstrap(ctx context.Context) error {
+	git, err := r.cluster.Serve(r.snapshot.Handler())
+	if err != nil {
+		return err
+	}
+	catalogue, err := standin.Load(fixtures.StandIns())
+	if err != nil {
+		return err
+	}
+	server := standin.NewServer(catalogue)
+	base, err := r.cluster.Serve(server)
+	if err != nil {
+		return err
+	}
+	redirects, err := server.Fill(base, wanted(r.repo))
+	if err != nil {
+		return err
+	}
+	for _, d := range redirects {
+		r.report.StandIns = append(r.report.StandIns, report.StandIn{Kind: d.Kind, Upstream: d.Upstream, Serves: d.Serves})
+	}
+	r.plan = bootstrap.Options{Repo: r.repo, GitURL: git + "/repo.git", Key: r.Key, Redirects: redirects}
+	if err := bootstrap.Prepare(ctx, r.cluster.Client(), r.plan); err != nil {
+		return err
+	}
+	return bootstrap.Start(ctx, r.cluster.Client(), r.plan)
+}

@@ -1,0 +1,96 @@
+// Package report is the one record of a rehearsal. Every format is made from it.
+package report
+
+import (
+	"encoding/json"
+	"io"
+
+	"seatrial.dev/seatrial/internal/finding"
+)
+
+// The version of the format.
+const (
+	APIVersion = "seatrial.dev/v1alpha1"
+	Kind       = "Report"
+)
+
+// The verdicts. Inconclusive means that the machine, not the repo, kept layers from reconciling.
+const (
+	Pass         = "pass"
+	Fail         = "fail"
+	Inconclusive = "inconclusive"
+)
+
+// Report says what was rehearsed, how, and what became of it.
+type Report struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Verdict    string `json:"verdict"`
+	// Tier is embedded, kind or existing: how much of the cluster was real.
+	Tier string `json:"tier"`
+	// Revision is the Git commit that Flux reconciled.
+	Revision string `json:"revision"`
+	// Tree is the Git tree hash of the rehearsed files as they are in the repo.
+	Tree string `json:"tree"`
+	// Origin says where the tree was taken from.
+	Origin string `json:"origin"`
+	Path   string `json:"path"`
+	// Versions of the rehearsal's parts, by name.
+	Versions map[string]string `json:"versions"`
+	Timings  Timings           `json:"timings"`
+	Layers   []Layer           `json:"layers"`
+	Findings []finding.Finding `json:"findings"`
+	// BlindSpots are what this tier could not see of this repo.
+	BlindSpots []string `json:"blindSpots"`
+	// StandIns are sources that were replaced.
+	StandIns []StandIn `json:"standIns"`
+	// Rekeyed are SOPS files that were re-made with placeholder values.
+	Rekeyed []Rekeyed `json:"rekeyed,omitempty"`
+}
+
+// Timings are wall-clock seconds by phase.
+type Timings struct {
+	Engine    float64 `json:"engine"`
+	Boot      float64 `json:"boot"`
+	Bootstrap float64 `json:"bootstrap"`
+	Reconcile float64 `json:"reconcile"`
+	Teardown  float64 `json:"teardown"`
+}
+
+// Layer is what became of one Kustomization.
+type Layer struct {
+	Name      string   `json:"name"`
+	Namespace string   `json:"namespace"`
+	Path      string   `json:"path"`
+	DependsOn []string `json:"dependsOn"`
+	// Status is reconciled, failed, blocked or unreachable.
+	Status  string `json:"status"`
+	Message string `json:"message,omitempty"`
+	// Seconds from bootstrap until it was reconciled, or until the verdict.
+	Seconds float64 `json:"seconds"`
+	// Objects in its inventory.
+	Objects  int               `json:"objects"`
+	Findings []finding.Finding `json:"findings"`
+}
+
+// StandIn is a source that was served locally.
+type StandIn struct {
+	Kind     string   `json:"kind"`
+	Upstream string   `json:"upstream"`
+	Serves   []string `json:"serves"`
+}
+
+// Rekeyed is a file that differs between the repo and the rehearsed tree.
+type Rekeyed struct {
+	File      string `json:"file"`
+	Original  string `json:"original"`  // sha256 of the file in the repo
+	Rehearsed string `json:"rehearsed"` // sha256 of the file that was rehearsed
+}
+
+// WriteJSON writes the report as indented JSON.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(r)
+}

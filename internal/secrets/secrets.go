@@ -1,0 +1,225 @@
+// Package secrets encrypts, decrypts and re-keys files with SOPS and age, in
+// memory. It stands alone because SOPS brings the clients of every key service.
+package secrets
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/aes"
+	sopsage "github.com/getsops/sops/v3/age"
+	"github.com/getsops/sops/v3/config"
+	"github.com/getsops/sops/v3/keyservice"
+	sopsyaml "github.com/getsops/sops/v3/stores/yaml"
+	"github.com/getsops/sops/v3/version"
+)
+
+// EncryptedRegex is what of a manifest is encrypted: a Secret's values.
+const EncryptedRegex = "^(data|stringData)$"
+
+// Environment variables that hold a key, as the sops command reads them.
+const (
+	KeyEnv     = "SOPS_AGE_KEY"
+	KeyFileEnv = "SOPS_AGE_KEY_FILE"
+)
+
+// Key is a set of age identities. It is never printed.
+type Key struct {
+	text       []byte
+	recipients []string
+}
+
+// String hides the key from logs.
+func (k *Key) String() string { return "age key (hidden)" }
+
+// Text is the key in the form of age-keygen's files.
+func (k *Key) Text() []byte { return k.text }
+
+// Recipients are the public halves.
+func (k *Key) Recipients() []string { return k.recipients }
+
+// NewKey makes a key that exists in memory only.
+func NewKey() (*Key, error) {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, err
+	}
+	return &Key{text: []byte(id.String() + "\n"), recipients: []string{id.Recipient().String()}}, nil
+}
+
+// ParseKey reads identities in the form of age-keygen's files.
+func ParseKey(text []byte) (*Key, error) {
+	ids, err := age.ParseIdentities(bytes.NewReader(text))
+	if err != nil {
+		// age's message may quote the text: a key never becomes part of an error.
+		return nil, errors.New("not an age key: want lines starting with AGE-SECRET-KEY-, as age-keygen writes them")
+	}
+	k := &Key{text: text}
+	for _, id := range ids {
+		switch id := id.(type) {
+		case *age.X25519Identity:
+			k.recipients = append(k.recipients, id.Recipient().String())
+		case *age.HybridIdentity:
+			k.recipients = append(k.recipients, id.Recipient().String())
+		}
+	}
+	if len(k.recipients) == 0 {
+		return nil, errors.New("the age key holds no identity that SOPS can use")
+	}
+	return k, nil
+}
+
+// FindKey reads the key from file ("-" is stdin) or, with no file, from
+// $SOPS_AGE_KEY or the file that $SOPS_AGE_KEY_FILE names. It returns nil if
+// none is given. The variables are removed from this process's environment.
+func FindKey(file string, stdin io.Reader) (*Key, error) {
+	inEnv, fileInEnv := os.Getenv(KeyEnv), os.Getenv(KeyFileEnv)
+	_ = os.Unsetenv(KeyEnv)
+	var text []byte
+	var err error
+	switch {
+	case file == "-":
+		text, err = io.ReadAll(io.LimitReader(stdin, 1<<20))
+	case file != "":
+		text, err = os.ReadFile(file)
+	case inEnv != "":
+		text = []byte(inEnv)
+	case fileInEnv != "":
+		file = fileInEnv
+		text, err = os.ReadFile(fileInEnv)
+	default:
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the age key: %w", err)
+	}
+	k, err := ParseKey(text)
+	if err != nil && file != "" {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return k, err
+}
+
+// Encrypt encrypts what regex names in a YAML file for the recipients.
+func Encrypt(plain []byte, recipients []string, regex string) ([]byte, error) {
+	branches, err := store().LoadPlainFile(plain)
+	if err != nil {
+		return nil, err
+	}
+	return encrypt(branches, recipients, sops.Metadata{EncryptedRegex: regex})
+}
+
+func encrypt(branches sops.TreeBranches, recipients []string, like sops.Metadata) ([]byte, error) {
+	keys, err := sopsage.MasterKeysFromRecipients(strings.Join(recipients, ","))
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("no age recipient to encrypt for")
+	}
+	var group sops.KeyGroup
+	for _, k := range keys {
+		group = append(group, k)
+	}
+	tree := sops.Tree{Branches: branches, Metadata: sops.Metadata{
+		KeyGroups: []sops.KeyGroup{group}, Version: version.Version, LastModified: time.Now().UTC(),
+		EncryptedRegex: like.EncryptedRegex, UnencryptedRegex: like.UnencryptedRegex,
+		EncryptedSuffix: like.EncryptedSuffix, UnencryptedSuffix: like.UnencryptedSuffix,
+		EncryptedCommentRegex: like.EncryptedCommentRegex, UnencryptedCommentRegex: like.UnencryptedCommentRegex,
+		MACOnlyEncrypted: like.MACOnlyEncrypted,
+	}}
+	dataKey, errs := tree.GenerateDataKeyWithKeyServices([]keyservice.KeyServiceClient{keyservice.NewLocalClient()})
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("make a data key: %w", errors.Join(errs...))
+	}
+	cipher := aes.NewCipher()
+	mac, err := tree.Encrypt(dataKey, cipher)
+	if err != nil {
+		return nil, err
+	}
+	tree.Metadata.MessageAuthenticationCode, err = cipher.Encrypt(mac, dataKey, tree.Metadata.LastModified.Format(time.RFC3339))
+	if err != nil {
+		return nil, err
+	}
+	return store().EmitEncryptedFile(tree)
+}
+
+// Rekey re-makes an encrypted file for other recipients without its key: the
+// same names, with placeholders for the values that nobody here can read.
+func Rekey(encrypted []byte, recipients []string) ([]byte, error) {
+	s := store()
+	tree, err := s.LoadEncryptedFile(encrypted)
+	if err != nil {
+		return nil, err
+	}
+	for i, branch := range tree.Branches {
+		tree.Branches[i] = placeholders(branch, "").(sops.TreeBranch)
+	}
+	return encrypt(tree.Branches, recipients, tree.Metadata)
+}
+
+// placeholders replaces every encrypted value below v. section is the
+// top-level key that v is in.
+func placeholders(v any, section string, name ...string) any {
+	switch v := v.(type) {
+	case sops.TreeBranch:
+		out := make(sops.TreeBranch, 0, len(v))
+		for _, item := range v {
+			key, isText := item.Key.(string)
+			if !isText {
+				continue // an encrypted comment
+			}
+			inner := section
+			if inner == "" {
+				inner = key
+			}
+			out = append(out, sops.TreeItem{Key: key, Value: placeholders(item.Value, inner, key)})
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, e := range v {
+			if _, comment := e.(sops.Comment); !comment {
+				out = append(out, placeholders(e, section, name...))
+			}
+		}
+		return out
+	case string:
+		if strings.HasPrefix(v, "ENC[") {
+			return placeholder(v, section, name)
+		}
+	}
+	return v
+}
+
+func placeholder(encrypted, section string, name []string) any {
+	switch {
+	case strings.Contains(encrypted, ",type:int]"):
+		return 0
+	case strings.Contains(encrypted, ",type:float]"):
+		return 0.5
+	case strings.Contains(encrypted, ",type:bool]"):
+		return false
+	}
+	text := "placeholder"
+	if len(name) > 0 {
+		for _, ext := range []string{".yaml", ".yml", ".json"} {
+			if strings.HasSuffix(name[0], ext) {
+				text = "{}" // a document, whose reader wants a map
+			}
+		}
+	}
+	if section == "data" {
+		return map[string]string{"placeholder": "cGxhY2Vob2xkZXI=", "{}": "e30="}[text]
+	}
+	return text
+}
+
+func store() *sopsyaml.Store { return sopsyaml.NewStore(&config.YAMLStoreConfig{}) }

@@ -1,0 +1,100 @@
+package secrets
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/getsops/sops/v3/decrypt"
+)
+
+const plain = `apiVersion: v1
+kind: Secret
+metadata:
+    name: x
+stringData:
+    password: canary-value
+    values.yaml: |
+        a: 1
+data:
+    raw: Y2FuYXJ5
+`
+
+func newKey(t *testing.T) *Key {
+	t.Helper()
+	k, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// decrypted is what SOPS's own decryption makes of a file.
+func decrypted(t *testing.T, b []byte, k *Key) (string, error) {
+	t.Helper()
+	t.Setenv(KeyEnv, string(k.Text()))
+	out, err := decrypt.Data(b, "yaml")
+	return string(out), err
+}
+
+func TestEncryptHidesValuesAndSOPSDecrypts(t *testing.T) {
+	k := newKey(t)
+	enc, err := Encrypt([]byte(plain), k.Recipients(), EncryptedRegex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(enc, []byte("canary")) || !bytes.Contains(enc, []byte("kind: Secret")) {
+		t.Fatalf("got\n%s", enc)
+	}
+	got, err := decrypted(t, enc, k)
+	if err != nil || got != plain {
+		t.Fatalf("%v\n%s", err, got)
+	}
+	if _, err := decrypted(t, enc, newKey(t)); err == nil {
+		t.Fatal("another key decrypts")
+	}
+}
+
+func TestRekeyKeepsNamesAndDropsValues(t *testing.T) {
+	enc, err := Encrypt([]byte(plain), newKey(t).Recipients(), EncryptedRegex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := newKey(t)
+	again, err := Rekey(enc, other.Recipients())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decrypted(t, again, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"password: placeholder", "values.yaml: '{}'", "raw: cGxhY2Vob2xkZXI=", "name: x"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
+func TestKeyStaysOutOfErrorsAndText(t *testing.T) {
+	k := newKey(t)
+	if _, err := ParseKey([]byte("AGE-SECRET-KEY-1CANARY")); err == nil || strings.Contains(err.Error(), "CANARY") {
+		t.Fatalf("got %v", err)
+	}
+	if strings.Contains(k.String(), "AGE-SECRET") {
+		t.Fatal("String shows the key")
+	}
+}
+
+func TestFindKeyTakesItOutOfTheEnvironment(t *testing.T) {
+	k := newKey(t)
+	t.Setenv(KeyEnv, string(k.Text()))
+	got, err := FindKey("", nil)
+	if err != nil || got == nil {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	if _, there := os.LookupEnv(KeyEnv); there {
+		t.Fatal("still there")
+	}
+}

@@ -1,0 +1,156 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// State is how far an object is.
+type State int
+
+// An object is Current on evidence only. Failed objects may recover: their
+// controllers try again.
+const (
+	Progressing State = iota
+	Failed
+	Current
+	// Unobserved objects have no controller in this tier that would say anything.
+	Unobserved
+)
+
+// Condition is one entry of status.conditions.
+type Condition struct {
+	Type, Status, Reason, Message string
+	ObservedGeneration            int64
+}
+
+func conditions(u *unstructured.Unstructured) []Condition {
+	list, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+	var out []Condition
+	for _, e := range list {
+		m, ok := e.(map[string]any)
+		if !ok {
+			continue
+		}
+		c := Condition{}
+		c.Type, _ = m["type"].(string)
+		c.Status, _ = m["status"].(string)
+		c.Reason, _ = m["reason"].(string)
+		c.Message, _ = m["message"].(string)
+		c.ObservedGeneration, _ = m["observedGeneration"].(int64)
+		out = append(out, c)
+	}
+	return out
+}
+
+func condition(u *unstructured.Unstructured, kind string) (Condition, bool) {
+	for _, c := range conditions(u) {
+		if c.Type == kind {
+			return c, true
+		}
+	}
+	return Condition{}, false
+}
+
+// observed says whether the controller has seen the object's present spec.
+func observed(u *unstructured.Unstructured) bool {
+	g, found, _ := unstructured.NestedInt64(u.Object, "status", "observedGeneration")
+	return found && g == u.GetGeneration()
+}
+
+// Observe says how far an object is, by a rule that knows its kind, and why.
+func Observe(u *unstructured.Unstructured) (State, string) {
+	if u.GetDeletionTimestamp() != nil {
+		return Progressing, "is being deleted"
+	}
+	group := u.GroupVersionKind().Group
+	switch {
+	case strings.HasSuffix(group, ".toolkit.fluxcd.io"):
+		return observeFlux(u)
+	case group == "packaging.carvel.dev" || group == "kappctrl.k14s.io":
+		return observeCarvel(u)
+	case !builtIn(group):
+		if _, found, _ := unstructured.NestedMap(u.Object, "status"); !found {
+			return Unobserved, "no controller of its kind runs in a rehearsal"
+		}
+	}
+	result, err := status.Compute(u)
+	if err != nil {
+		return Failed, err.Error()
+	}
+	switch result.Status {
+	case status.CurrentStatus:
+		return Current, result.Message
+	case status.FailedStatus:
+		return Failed, result.Message
+	default:
+		return Progressing, result.Message
+	}
+}
+
+// builtIn says whether Kubernetes itself serves and controls an API group.
+func builtIn(group string) bool {
+	return group == "" || !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io")
+}
+
+// observeFlux reads Ready. Kinds that Flux has made static (OCI Helm
+// repositories, alerts, providers) have no status and nothing to wait for.
+func observeFlux(u *unstructured.Unstructured) (State, string) {
+	if suspended, _, _ := unstructured.NestedBool(u.Object, "spec", "suspend"); suspended {
+		return Unobserved, "suspended"
+	}
+	gvk := u.GroupVersionKind()
+	switch gvk.Group {
+	case "notification.toolkit.fluxcd.io", "image.toolkit.fluxcd.io":
+		return Unobserved, "its controller does not run in a rehearsal"
+	}
+	if kind, _, _ := unstructured.NestedString(u.Object, "spec", "type"); gvk.Kind == "HelmRepository" && kind == "oci" {
+		return Current, "static"
+	}
+	ready, found := condition(u, "Ready")
+	if !found || !observed(u) && ready.ObservedGeneration != u.GetGeneration() {
+		return Progressing, "not seen by its controller yet"
+	}
+	switch ready.Status {
+	case "True":
+		if !observed(u) {
+			return Progressing, "its controller is at an older generation"
+		}
+		return Current, ready.Message
+	case "False":
+		return Failed, ready.Message
+	default:
+		return Progressing, ready.Message
+	}
+}
+
+// observeCarvel reads Carvel's own conditions, which kstatus does not know: it
+// calls a failed PackageInstall Current.
+func observeCarvel(u *unstructured.Unstructured) (State, string) {
+	if paused, _, _ := unstructured.NestedBool(u.Object, "spec", "paused"); paused {
+		return Unobserved, "paused"
+	}
+	if !observed(u) {
+		return Progressing, "not seen by kapp-controller yet"
+	}
+	for _, c := range conditions(u) {
+		if c.Status != "True" {
+			continue
+		}
+		switch c.Type {
+		case "ReconcileSucceeded":
+			return Current, "reconciled"
+		case "ReconcileFailed", "DeleteFailed":
+			useful, _, _ := unstructured.NestedString(u.Object, "status", "usefulErrorMessage")
+			if useful == "" {
+				useful = c.Message
+			}
+			return Failed, fmt.Sprintf("%s: %s", c.Type, strings.TrimSpace(useful))
+		}
+	}
+	friendly, _, _ := unstructured.NestedString(u.Object, "status", "friendlyDescription")
+	return Progressing, friendly
+}

@@ -1,0 +1,138 @@
+// Package watch keeps a view of a cluster's objects that is always current: it
+// watches kinds as they become of interest and never polls.
+package watch
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/tools/cache"
+
+	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/verdict"
+)
+
+// View is a set of watched kinds. It implements verdict.Cluster.
+type View struct {
+	ctx     context.Context
+	client  *kube.Client
+	factory dynamicinformer.DynamicSharedInformerFactory
+	changed chan struct{}
+
+	mu    sync.Mutex
+	kinds map[schema.GroupKind]*kind
+}
+
+type kind struct {
+	informer cache.SharedIndexInformer
+	missing  bool // nothing serves the kind
+	asked    time.Time
+}
+
+// New starts an empty view that lives as long as ctx.
+func New(ctx context.Context, client *kube.Client) *View {
+	return &View{
+		ctx: ctx, client: client, changed: make(chan struct{}, 1), kinds: map[schema.GroupKind]*kind{},
+		factory: dynamicinformer.NewDynamicSharedInformerFactory(client.Dynamic, 0),
+	}
+}
+
+// Changed gets a value after one or more changes.
+func (v *View) Changed() <-chan struct{} { return v.changed }
+
+func (v *View) notify() {
+	select {
+	case v.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Watch starts to watch a kind. A kind that nothing serves is tried again when
+// it is asked for a second later: its CRD may be on the way.
+func (v *View) Watch(gk schema.GroupKind) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k := v.kinds[gk]
+	if k != nil && (!k.missing || time.Since(k.asked) < time.Second) {
+		return
+	}
+	m, err := v.client.Mapping(gk, "")
+	if err != nil {
+		v.kinds[gk] = &kind{missing: meta.IsNoMatchError(err), asked: time.Now()}
+		if !meta.IsNoMatchError(err) {
+			delete(v.kinds, gk)
+		}
+		return
+	}
+	informer := v.factory.ForResource(m.Resource).Informer()
+	_ = informer.SetTransform(slim) // only fails once the informer runs, which it does not yet
+	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { v.notify() },
+		UpdateFunc: func(any, any) { v.notify() },
+		DeleteFunc: func(any) { v.notify() },
+	}); err != nil {
+		return
+	}
+	v.kinds[gk] = &kind{informer: informer}
+	go informer.Run(v.ctx.Done())
+	go func() {
+		cache.WaitForCacheSync(v.ctx.Done(), informer.HasSynced)
+		v.notify()
+	}()
+}
+
+// slim drops what no rule reads, and every Secret's values.
+func slim(o any) (any, error) {
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		u.SetManagedFields(nil)
+		if u.GetKind() == "Secret" || u.GetKind() == "ConfigMap" || strings.HasPrefix(u.GetKind(), "Internal") {
+			for _, field := range []string{"data", "stringData", "binaryData", "spec"} {
+				delete(u.Object, field)
+			}
+		}
+		if u.GetKind() == "CustomResourceDefinition" {
+			unstructured.RemoveNestedField(u.Object, "spec", "versions")
+		}
+	}
+	return o, nil
+}
+
+// Get implements verdict.Cluster.
+func (v *View) Get(ref verdict.ObjectRef) (*unstructured.Unstructured, bool) {
+	v.mu.Lock()
+	k := v.kinds[ref.GroupKind]
+	v.mu.Unlock()
+	if k == nil || k.informer == nil || !k.informer.HasSynced() {
+		return nil, false
+	}
+	key := ref.Name
+	if ref.Namespace != "" {
+		key = ref.Namespace + "/" + ref.Name
+	}
+	o, exists, err := k.informer.GetStore().GetByKey(key)
+	if err != nil || !exists {
+		return nil, true
+	}
+	return o.(*unstructured.Unstructured), true
+}
+
+// List implements verdict.Cluster.
+func (v *View) List(gk schema.GroupKind) []*unstructured.Unstructured {
+	v.mu.Lock()
+	k := v.kinds[gk]
+	v.mu.Unlock()
+	if k == nil || k.informer == nil {
+		return nil
+	}
+	var out []*unstructured.Unstructured
+	for _, o := range k.informer.GetStore().List() {
+		out = append(out, o.(*unstructured.Unstructured))
+	}
+	return out
+}
