@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 
 	"filippo.io/age"
 	"go.yaml.in/yaml/v3"
@@ -53,7 +54,7 @@ func Parse(name string, b []byte) (*Blueprint, error) {
 	if err := d.Decode(bp); errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: the file is empty: start it with apiVersion: %s and kind: %s", name, APIVersion, Kind)
 	} else if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %s", name, strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " "))
 	}
 	if bp.APIVersion != APIVersion || bp.Kind != Kind {
 		return nil, fmt.Errorf("%s: want apiVersion: %s and kind: %s, not %q and %q", name, APIVersion, Kind, bp.APIVersion, bp.Kind)

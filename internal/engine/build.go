@@ -190,7 +190,7 @@ func goCommand(ctx context.Context, dir, tmp string, args ...string) *exec.Cmd {
 	cmd.Dir = dir
 	cmd.Env = append(withoutSettings(os.Environ()),
 		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+tmp,
-		"GOGC=400") // the compilers live for a second: a sixth of a cold build is their garbage collection
+		"GOGC=400") // the compilers live for a second: without it a sixth of a cold build is their garbage collection
 	cmd.SysProcAttr = sandbox.Own()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second

@@ -148,7 +148,7 @@ func kappControllerManifest(ctx context.Context, src, work string) ([]byte, erro
 		}
 	}
 	ytt := filepath.Join(work, "tmp", "ytt")
-	build := goCommand(ctx, carvel, filepath.Join(work, "tmp"), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", ytt, "carvel.dev/ytt/cmd/ytt")
+	build := goCommand(ctx, carvel, filepath.Join(work, "tmp"), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", compileFlags, "-ldflags", "-s -w", "-o", ytt, "carvel.dev/ytt/cmd/ytt")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build ytt: %w\n%s", err, out)
 	}

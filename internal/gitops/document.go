@@ -41,6 +41,7 @@ func parse(name string, b []byte) *file {
 			e := &ParseError{File: name, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
 			if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 				e.Line, _ = strconv.Atoi(m[1])
+				e.Message = strings.TrimPrefix(e.Message, m[0]+": ")
 			}
 			f.err = e
 			return f

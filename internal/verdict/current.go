@@ -73,8 +73,8 @@ func Observe(u *unstructured.Unstructured) (State, string) {
 	case group == "packaging.carvel.dev" || group == "kappctrl.k14s.io":
 		return observeCarvel(u)
 	case !builtIn(group):
-		if _, found, _ := unstructured.NestedMap(u.Object, "status"); !found {
-			return Unobserved, "no controller of its kind runs in a rehearsal"
+		if len(conditions(u)) == 0 {
+			return Unobserved, "no controller of its kind has looked at it"
 		}
 	}
 	result, err := status.Compute(u)

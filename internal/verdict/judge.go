@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fluxcd/cli-utils/pkg/object"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -358,19 +359,19 @@ func (l *Layer) inspect(c Cluster) {
 	slices.SortStableFunc(l.bad, func(a, b badObject) int { return -cmp.Compare(a.state, b.state) })
 }
 
-// Inventory lists what a live Kustomization has applied.
+// Inventory lists what a live Kustomization has applied. An entry that can't be
+// read names an object that does not exist, so that its layer can't pass.
 func Inventory(u *unstructured.Unstructured) []ObjectRef {
 	entries, _, _ := unstructured.NestedSlice(u.Object, "status", "inventory", "entries")
 	var out []ObjectRef
 	for _, e := range entries {
 		m, _ := e.(map[string]any)
 		id, _ := m["id"].(string)
-		// namespace_name_group_kind; names may hold colons as "__".
-		parts := strings.Split(strings.ReplaceAll(id, "__", ":"), "_")
-		if len(parts) != 4 {
-			continue
+		o, err := object.ParseObjMetadata(id)
+		if err != nil {
+			o = object.ObjMetadata{GroupKind: schema.GroupKind{Kind: "Unknown"}, Name: id}
 		}
-		out = append(out, ObjectRef{schema.GroupKind{Group: parts[2], Kind: parts[3]}, parts[0], parts[1]})
+		out = append(out, ObjectRef{o.GroupKind, o.Namespace, o.Name})
 	}
 	return out
 }

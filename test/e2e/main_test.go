@@ -1,0 +1,101 @@
+// Package e2e runs the built command on the embedded tier, as a user does.
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"seatrial.dev/seatrial/internal/report"
+)
+
+// seatrial is the command under test.
+var seatrial string
+
+// root is the project's folder.
+var root string
+
+func TestMain(m *testing.M) {
+	code, err := setUp(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func setUp(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "seatrial-e2e-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	if root, err = filepath.Abs("../.."); err != nil {
+		return 0, err
+	}
+	// Others must reach the command: one test runs it as nobody.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return 0, err
+	}
+	seatrial = filepath.Join(dir, "seatrial")
+	for _, args := range [][]string{{"go", "build", "-o", seatrial, "./cmd/seatrial"}, {seatrial, "engine", "build"}} {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir, cmd.Stdout, cmd.Stderr = root, os.Stderr, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return 0, fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+		}
+	}
+	return m.Run(), nil
+}
+
+// run is one run of the command.
+type run struct {
+	code           int
+	stdout, stderr string
+	report         report.Report
+}
+
+// verify runs seatrial verify in an empty folder and reads its report.
+func verify(t *testing.T, args ...string) run {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "report.json")
+	r := command(t, nil, append([]string{"verify", "--report", file}, args...)...)
+	if b, err := os.ReadFile(file); err == nil {
+		if err := json.Unmarshal(b, &r.report); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("exit %d\n%s%s", r.code, r.stderr, r.stdout)
+	return r
+}
+
+// command runs seatrial in an empty folder, with some attributes.
+func command(t *testing.T, attr *syscall.SysProcAttr, args ...string) run {
+	t.Helper()
+	return program(t, attr, nil, seatrial, args...)
+}
+
+func program(t *testing.T, attr *syscall.SysProcAttr, env []string, name string, args ...string) run {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = t.TempDir(), &stdout, &stderr, attr
+	if attr != nil {
+		cmd.Dir = "/"
+	}
+	if env != nil {
+		cmd.Env = env
+	}
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return run{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
+}
+
+func fixture(name string) string { return filepath.Join(root, "fixtures", "repos", name) }
