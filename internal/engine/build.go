@@ -11,11 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	source "seatrial.dev/seatrial/engine"
 	"seatrial.dev/seatrial/internal/sandbox"
@@ -48,26 +45,35 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 	if err != nil {
 		return err
 	}
-	var mu sync.Mutex
-	left := len(missing)
-	// Two at a time: while one downloads or links on a single core, the other compiles.
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(2)
-	for _, f := range missing {
-		group.Go(func() error {
-			p.Started(f.Title)
-			start := time.Now()
-			if err := c.build(ctx, f, p); err != nil {
-				return fmt.Errorf("build %s: %w", f.Title, err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			left--
-			p.Finished(f.Title, time.Since(start), left)
-			return nil
-		})
+	// One after the other: families share packages, and what one has compiled the
+	// next finds in the build cache. Downloads run ahead.
+	fetching, stop := context.WithCancel(ctx)
+	defer stop()
+	go fetch(fetching, c.Dir, missing)
+	for i, f := range missing {
+		p.Started(f.Title)
+		start := time.Now()
+		if err := c.build(ctx, f, p); err != nil {
+			return fmt.Errorf("build %s: %w", f.Title, err)
+		}
+		p.Finished(f.Title, time.Since(start), len(missing)-i-1)
 	}
-	return group.Wait()
+	return nil
+}
+
+// fetch downloads the modules of families into Go's module cache. It only runs
+// ahead: what it can't get, the build asks for again and reports.
+func fetch(ctx context.Context, dir string, all []Family) {
+	for _, f := range all[min(1, len(all)):] {
+		src, err := os.MkdirTemp(dir, f.Name+"-*"+partial)
+		if err != nil {
+			return
+		}
+		if err := writeSource(f, src); err == nil {
+			_ = goCommand(ctx, src, src, append([]string{"list", "-mod=readonly", "-deps", "-f", "{{.Name}}"}, slices.Sorted(maps.Values(f.Binaries))...)...).Run()
+		}
+		_ = os.RemoveAll(src)
+	}
 }
 
 const partial = ".partial"
@@ -93,14 +99,8 @@ func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
 	}
 	work := final + partial
 	src := filepath.Join(work, "src")
-	for name, data := range source.Source(f.Name) {
-		file := filepath.Join(src, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, data, 0o644); err != nil {
-			return err
-		}
+	if err := writeSource(f, src); err != nil {
+		return err
 	}
 	for _, dir := range []string{"bin", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(work, dir), 0o755); err != nil {
@@ -125,6 +125,19 @@ func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
 		}
 	}
 	return os.Rename(work, final)
+}
+
+func writeSource(f Family, dir string) error {
+	for name, data := range source.Source(f.Name) {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Cache) goBuild(ctx context.Context, f Family, work, src string, p Progress) error {

@@ -25,7 +25,7 @@ func Repo(b *blueprint.Blueprint) (map[string][]byte, error) {
 	if len(b.Recipients) == 0 {
 		return nil, errors.New("no age recipient to encrypt secrets for")
 	}
-	files := map[string][]byte{}
+	files, passwords := map[string][]byte{}, map[string]string{}
 	err := fs.WalkDir(repotemplate.Files(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -34,7 +34,7 @@ func Repo(b *blueprint.Blueprint) (map[string][]byte, error) {
 		if err != nil {
 			return err
 		}
-		out, secret, err := render(name, string(text), b)
+		out, secret, err := render(name, string(text), b, passwords)
 		if err != nil {
 			return err
 		}
@@ -50,10 +50,20 @@ func Repo(b *blueprint.Blueprint) (map[string][]byte, error) {
 }
 
 // render fills a template in and says whether the result is a Secret.
-func render(name, text string, b *blueprint.Blueprint) ([]byte, bool, error) {
+// passwords holds those that were made, by name: services share some.
+func render(name, text string, b *blueprint.Blueprint, passwords map[string]string) ([]byte, bool, error) {
 	t, err := template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{
-		"join":   strings.Join,
-		"secret": func(string) (string, error) { return password() },
+		"join": strings.Join,
+		"secret": func(name string) (string, error) {
+			if _, made := passwords[name]; !made {
+				p, err := password()
+				if err != nil {
+					return "", err
+				}
+				passwords[name] = p
+			}
+			return passwords[name], nil
+		},
 	}).Parse(text)
 	if err != nil {
 		return nil, false, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"seatrial.dev/seatrial/fixtures"
@@ -43,9 +44,6 @@ type Console interface {
 	// Layers shows the layers' state whenever it changes.
 	Layers(layers []*verdict.Layer, elapsed time.Duration)
 }
-
-// ErrUsage marks errors that are the user's to mend: exit code 2.
-var ErrUsage = errors.New("usage")
 
 // rehearsal is what the steps share.
 type rehearsal struct {
@@ -97,7 +95,7 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 func (r *rehearsal) read(ctx context.Context) error {
 	var err error
 	if r.snapshot, err = gitrepo.Take(ctx, r.Dir, filepath.Join(r.State, "repo.git")); err != nil {
-		return fmt.Errorf("%w: %w", ErrUsage, err)
+		return err
 	}
 	r.report.Tree, r.report.Origin = r.snapshot.Tree, r.snapshot.Origin
 	if r.snapshot.Dirty {
@@ -114,7 +112,7 @@ func (r *rehearsal) read(ctx context.Context) error {
 		return err
 	}
 	if r.repo, err = gitops.Load(os.DirFS(files), r.Path); err != nil {
-		return fmt.Errorf("%w: %w", ErrUsage, err)
+		return err
 	}
 	var o check.Options
 	if r.Key != nil {
@@ -142,9 +140,9 @@ func FindPath(dir, path string) (string, error) {
 	case 1:
 		return roots[0], nil
 	case 0:
-		return "", fmt.Errorf("%w: found no cluster in the repo: give --path the folder that Flux is bootstrapped on", ErrUsage)
+		return "", errors.New("found no cluster in the repo: give --path the folder that Flux is bootstrapped on")
 	default:
-		return "", fmt.Errorf("%w: the repo holds several clusters: give --path one of %v", ErrUsage, roots)
+		return "", fmt.Errorf("the repo holds several clusters: give --path one of %s", strings.Join(roots, ", "))
 	}
 }
 

@@ -10,10 +10,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,12 +43,16 @@ type Cluster struct {
 	group  *process.Group
 	client *kube.Client
 
-	mu      sync.Mutex
-	servers []io.Closer
+	// ends stops what runs in this process for the cluster.
+	ends context.CancelFunc
+
+	mu             sync.Mutex
+	servers        []io.Closer
+	openedWebhooks map[string]bool
 }
 
 // New prepares a cluster; nothing runs yet.
-func New(o Options) *Cluster { return &Cluster{Options: o} }
+func New(o Options) *Cluster { return &Cluster{Options: o, openedWebhooks: map[string]bool{}} }
 
 // Tier implements cluster.Provider.
 func (c *Cluster) Tier() string { return "embedded" }
@@ -62,9 +68,11 @@ func (c *Cluster) Logs() map[string]string { return c.group.Logs() }
 
 // BlindSpots implements cluster.Provider.
 func (c *Cluster) BlindSpots() []string {
-	return []string{
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string{
 		"pods are simulated: images are not pulled, probes and init scripts do not run, and operators inside charts do nothing",
-	}
+	}, slices.Sorted(maps.Keys(c.openedWebhooks))...)
 }
 
 // Up implements cluster.Provider.
@@ -91,6 +99,9 @@ func (c *Cluster) Up(ctx context.Context) (err error) {
 	if err := c.startControlPlane(ctx); err != nil {
 		return err
 	}
+	var alive context.Context
+	alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
+	c.openWebhooks(alive)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.addMachines(ctx) })
 	group.Go(func() error { return c.addFlux(ctx) })
@@ -218,6 +229,9 @@ func (c *Cluster) Down() error {
 	c.mu.Unlock()
 	for _, s := range servers {
 		_ = s.Close()
+	}
+	if c.ends != nil {
+		c.ends()
 	}
 	if c.group != nil {
 		c.group.Stop()
