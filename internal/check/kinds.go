@@ -36,7 +36,13 @@ func provided(r *gitops.Repo, l *gitops.Layer, group string) bool {
 		return true
 	}
 	earlier := r.Ancestors(l)
+	for p := l; p != nil && p.Ref != gitops.RootLayer && !earlier[p.Parent]; p = r.Layer(p.Parent) {
+		earlier[p.Parent] = true // what declares a layer is applied before it
+	}
 	for _, other := range r.Layers {
+		if other != l && other.DefinesGroup(group) {
+			return true // where, the rehearsal tells
+		}
 		if other != l && earlier[other.Ref] && (other.DefinesGroup(group) || other.Provider(group) != nil || other.Foreign || other.Opaque != "") {
 			return true
 		}

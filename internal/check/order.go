@@ -34,7 +34,7 @@ func dangling(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
 	for _, l := range r.Layers {
 		for _, d := range l.DependsOn {
-			if r.Layer(d.Ref) != nil || opaque(r) {
+			if r.Layer(d.Ref) != nil || r.Opaque() {
 				continue
 			}
 			f := on(l, finding.DanglingDepends)
@@ -51,16 +51,6 @@ func dangling(r *gitops.Repo, _ Options) []finding.Finding {
 		}
 	}
 	return out
-}
-
-// opaque says whether there may be layers that only the cluster will know.
-func opaque(r *gitops.Repo) bool {
-	for _, l := range r.Layers {
-		if l.Opaque != "" || l.Foreign || l.Build != nil {
-			return true
-		}
-	}
-	return false
 }
 
 func elsewhere(r *gitops.Repo, ref gitops.Ref) string {

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,11 +81,19 @@ func plaintext(r *gitops.Repo, _ Options) []finding.Finding {
 	return out
 }
 
+// generatedFromSOPS says whether a Secret's value is an encrypted file, which a
+// kustomize generator put in as it is.
+func generatedFromSOPS(value string) bool {
+	b, err := base64.StdEncoding.DecodeString(value)
+	return err == nil && (bytes.Contains(b, []byte("ENC[AES256_GCM")) || bytes.HasPrefix(b, []byte("ENC[")))
+}
+
 func hasValues(u *unstructured.Unstructured) bool {
 	for _, field := range []string{"data", "stringData"} {
 		values, _, _ := unstructured.NestedMap(u.Object, field)
 		for _, v := range values {
-			if s, ok := v.(string); ok && s != "" {
+			// An encrypted or substituted value tells nothing.
+			if s, ok := v.(string); ok && s != "" && !strings.HasPrefix(s, "ENC[") && !strings.HasPrefix(s, "${") && !generatedFromSOPS(s) {
 				return true
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -165,7 +166,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, cache *engine
 	}
 	cluster := embedded.New(embedded.Options{Engine: built, Sandbox: box, PackagingGlobalNamespace: v.globalNamespace})
 	r, err := rehearse.Run(ctx, rehearse.Options{
-		Dir: dir, Path: v.path, Key: key, Timeout: v.timeout, State: filepath.Join(box.Dir), Versions: versions,
+		Dir: dir, Path: v.path, Key: key, Exclude: v.keyFiles(), Timeout: v.timeout, State: box.Dir, Versions: versions,
 	}, cluster, v.console)
 	if err != nil {
 		_ = cluster.Down()
@@ -188,6 +189,17 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, cache *engine
 		return v.stay(ctx, box, cluster, cache, code)
 	}
 	return exit(code)
+}
+
+// keyFiles are the files that hold keys, which may lie in the repo's folder.
+func (v *verify) keyFiles() []string {
+	var out []string
+	for _, file := range []string{v.ageKey, os.Getenv(secrets.KeyFileEnv)} {
+		if abs, err := filepath.Abs(file); err == nil && file != "" && file != "-" {
+			out = append(out, abs)
+		}
+	}
+	return out
 }
 
 // findRepo takes the working folder if it holds a Flux repo, and generates the
@@ -238,6 +250,19 @@ func (v *verify) publish(r *report.Report) error {
 	return r.WriteText(v.Out)
 }
 
+// sweepKept removes what clusters left that were ended by force.
+func sweepKept(dir string) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.kubeconfig"))
+	if err != nil {
+		return
+	}
+	for _, file := range files {
+		if _, err := os.Stat("/proc/" + strings.TrimSuffix(filepath.Base(file), ".kubeconfig")); err != nil {
+			_ = os.Remove(file) // one that can't be removed is tried again next time
+		}
+	}
+}
+
 // stay hands the cluster over to the user: this process goes on alone until it
 // is told to end.
 func (v *verify) stay(ctx context.Context, box *sandbox.Sandbox, cluster *embedded.Cluster, cache *engine.Cache, code int) error {
@@ -249,6 +274,7 @@ func (v *verify) stay(ctx context.Context, box *sandbox.Sandbox, cluster *embedd
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	sweepKept(dir)
 	pid := box.HostPID()
 	file := filepath.Join(dir, fmt.Sprintf("%d.kubeconfig", pid))
 	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {

@@ -98,6 +98,7 @@ func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
 		return err
 	}
 	work := final + partial
+	defer os.RemoveAll(work) // what is left after a failure; after a kill, sweep does it
 	src := filepath.Join(work, "src")
 	if err := writeSource(f, src); err != nil {
 		return err

@@ -43,7 +43,9 @@ func OpenCache(ctx context.Context) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
+	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION")
+	cmd.Env = withoutSettings(os.Environ())
+	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("run go env: %w: install Go (https://go.dev/dl) and put it on PATH", err)
 	}

@@ -38,7 +38,7 @@ var kustomizationFiles = []string{"kustomization.yaml", "kustomization.yml", "Ku
 // kustomization there, or makes one of every manifest below, and applies the
 // layer's own patches, images and names.
 func (r *Repo) build(l *Layer) {
-	dir := "/" + l.Path
+	dir := at(l.Path)
 	if !r.memory.IsDir(dir) {
 		l.Build = &BuildError{NoPath: true, Message: fmt.Sprintf("path %q is not in the repo", l.Path)}
 		return
@@ -51,11 +51,11 @@ func (r *Repo) build(l *Layer) {
 			return
 		}
 		inner = path.Join(l.Path, "kustomization.yaml")
-		if err := r.writeYAML("/"+inner, generated); err != nil {
+		if err := r.writeYAML(at(inner), generated); err != nil {
 			l.Build = &BuildError{Message: err.Error()}
 			return
 		}
-		defer func() { _ = r.memory.RemoveAll("/" + inner) }()
+		defer func() { _ = r.memory.RemoveAll(at(inner)) }()
 	}
 	if why := r.remote(l.Path, map[string]bool{}); why != "" {
 		l.Opaque = why
@@ -71,7 +71,7 @@ func (r *Repo) build(l *Layer) {
 
 func (r *Repo) kustomizationFile(dir string) string {
 	for _, name := range kustomizationFiles {
-		if p := path.Join(dir, name); r.memory.Exists("/" + p) {
+		if p := path.Join(dir, name); r.memory.Exists(at(p)) {
 			return p
 		}
 	}
@@ -83,11 +83,11 @@ func (r *Repo) kustomizationFile(dir string) string {
 func (r *Repo) generate(dir string) (*types.Kustomization, *BuildError) {
 	k := &types.Kustomization{TypeMeta: types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind}}
 	var problem *BuildError
-	err := r.memory.Walk("/"+dir, func(p string, info fs.FileInfo, err error) error {
+	err := r.memory.Walk(at(dir), func(p string, info fs.FileInfo, err error) error {
 		if err != nil {
 			return err
 		}
-		name := strings.TrimPrefix(p, "/")
+		name := clean(strings.TrimPrefix(p, base))
 		rel := strings.TrimPrefix(strings.TrimPrefix(name, dir), "/")
 		if info.IsDir() {
 			if name != dir && r.kustomizationFile(name) != "" {
@@ -123,7 +123,7 @@ func (r *Repo) remote(dir string, seen map[string]bool) string {
 		return ""
 	}
 	seen[dir] = true
-	b, err := r.memory.ReadFile("/" + file)
+	b, err := r.memory.ReadFile(at(file))
 	if err != nil {
 		return ""
 	}
@@ -132,10 +132,10 @@ func (r *Repo) remote(dir string, seen map[string]bool) string {
 		return "" // the build says so better
 	}
 	for _, res := range slices.Concat(k.Resources, k.Components) {
-		if isRemote(res) && !r.memory.Exists("/"+path.Join(dir, res)) {
+		if isRemote(res) && !r.memory.Exists(at(path.Join(dir, res))) {
 			return fmt.Sprintf("%s takes %s from the network", file, res)
 		}
-		if sub := path.Join(dir, res); r.memory.IsDir("/" + sub) {
+		if sub := path.Join(dir, res); r.memory.IsDir(at(sub)) {
 			if why := r.remote(sub, seen); why != "" {
 				return why
 			}
@@ -210,7 +210,7 @@ func (r *Repo) object(u *unstructured.Unstructured) *Object {
 		annotations = nil
 	}
 	u.SetAnnotations(annotations)
-	o.File = clean(path.Join(wrapper, cmp.Or(origin.Path, origin.ConfiguredIn)))
+	o.File = clean(strings.TrimPrefix(path.Join(wrapper, cmp.Or(origin.Path, origin.ConfiguredIn)), base))
 	if f := r.files[o.File]; f != nil {
 		o.Line = lineOf(f, u)
 	}
@@ -279,8 +279,8 @@ func (r *Repo) explain(l *Layer, kustomization string, err error) *BuildError {
 		return e
 	}
 	for _, m := range quoted.FindAllStringSubmatch(err.Error(), -1) {
-		if f := r.files[clean(m[1])]; f != nil {
-			e.File = clean(m[1])
+		if f := r.files[clean(strings.TrimPrefix("/"+m[1], base))]; f != nil {
+			e.File = clean(strings.TrimPrefix("/"+m[1], base))
 			if f.err != nil {
 				e.Parse = f.err
 			}
@@ -298,7 +298,7 @@ func (r *Repo) listedParseError(dir string, seen map[string]bool) *ParseError {
 	if f := r.files[file]; f != nil && f.err != nil {
 		return f.err
 	}
-	b, err := r.memory.ReadFile("/" + file)
+	b, err := r.memory.ReadFile(at(file))
 	if err != nil {
 		return nil
 	}

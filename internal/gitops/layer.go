@@ -34,6 +34,8 @@ type Layer struct {
 	Decrypts bool
 	// Suspended layers are not reconciled.
 	Suspended bool
+	// Parent declares it; empty for the root layer.
+	Parent Ref
 	// File and Line are where it is declared; empty for the root layer of a repo without its own.
 	File string
 	Line int
@@ -96,7 +98,7 @@ func (r *Repo) discover() {
 }
 
 func (r *Repo) newLayer(o *Object, parent *Layer) *Layer {
-	l := &Layer{Ref: Ref{o.GetNamespace(), o.GetName()}, File: o.File, Line: o.Line}
+	l := &Layer{Ref: Ref{o.GetNamespace(), o.GetName()}, Parent: parent.Ref, File: o.File, Line: o.Line}
 	if l.Namespace == "" {
 		l.Namespace = cmp.Or(nested(parent.spec, "targetNamespace"), "default")
 	}
@@ -125,6 +127,33 @@ func (r *Repo) newLayer(o *Object, parent *Layer) *Layer {
 		l.DependsOn = append(l.DependsOn, Dependency{Ref: ref, Line: cmp.Or(r.dependencyLine(l, i, ref.Name), l.Line)})
 	}
 	return l
+}
+
+// Discovered makes a layer of a live Kustomization that the repo's files don't
+// tell of: one from another source, or from a build that can't be done here.
+func Discovered(u *unstructured.Unstructured) *Layer {
+	l := (&Repo{}).newLayer(&Object{Unstructured: u}, &Layer{})
+	l.Foreign = true
+	return l
+}
+
+// Opaque says whether there may be layers that only the cluster will know.
+func (r *Repo) Opaque() bool {
+	return slices.ContainsFunc(r.Layers, func(l *Layer) bool { return l.Opaque != "" || l.Foreign || l.Build != nil })
+}
+
+// Asleep says whether a layer, or one that it is declared by, is suspended.
+func (r *Repo) Asleep(l *Layer) bool {
+	for range r.Layers { // no way up is longer
+		if l == nil || l.Ref == RootLayer {
+			return false
+		}
+		if l.Suspended {
+			return true
+		}
+		l = r.Layer(l.Parent)
+	}
+	return false
 }
 
 // dependencyLine finds the line of the i-th dependsOn entry in the layer's file.

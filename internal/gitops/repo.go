@@ -58,7 +58,7 @@ func Load(tree fs.FS, root string) (*Repo, error) {
 	if err := r.read(tree); err != nil {
 		return nil, err
 	}
-	if !r.memory.IsDir("/" + r.Path) {
+	if !r.memory.IsDir(at(r.Path)) {
 		return nil, fmt.Errorf("path %q is not in the repo: %s", r.Path, r.hint())
 	}
 	rules, err := readRules(tree)
@@ -69,6 +69,12 @@ func Load(tree fs.FS, root string) (*Repo, error) {
 	r.discover()
 	return r, nil
 }
+
+// base is where the repo lies in memory: below it, so that a kustomization
+// around any of its folders, its root included, lies outside of it.
+const base = "/repo"
+
+func at(name string) string { return path.Join(base, name) }
 
 func clean(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
 
@@ -107,7 +113,7 @@ func (r *Repo) read(tree fs.FS) error {
 		if err != nil {
 			return err
 		}
-		if err := r.memory.WriteFile("/"+name, b); err != nil {
+		if err := r.memory.WriteFile(at(name), b); err != nil {
 			return err
 		}
 		if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
@@ -130,7 +136,7 @@ func (r *Repo) Layer(ref Ref) *Layer {
 // bootstrapped is where below a cluster's folder its layers are declared: many
 // repos keep them apart from what the layers apply.
 func (r *Repo) bootstrapped(cluster string) string {
-	if below := cluster + "/kustomizations"; r.memory.IsDir("/" + below) {
+	if below := cluster + "/kustomizations"; r.memory.IsDir(at(below)) {
 		return below
 	}
 	return cluster

@@ -26,13 +26,17 @@ type Snapshot struct {
 	Origin string
 	// Dirty is true if the tree is not that of the folder's own HEAD.
 	Dirty bool
+
+	exclude []string
 }
 
 // Take makes a snapshot of the folder dir in the new folder gitDir. A Git
 // working tree with no changes gives its HEAD commit itself; with changes, or
 // without Git, a new commit of what `git add --all` would take. A folder that
 // only lies inside some other working tree counts as a plain folder.
-func Take(ctx context.Context, dir, gitDir string) (*Snapshot, error) {
+//
+// exclude are files that are never taken, whatever Git thinks of them: keys.
+func Take(ctx context.Context, dir, gitDir string, exclude ...string) (*Snapshot, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("read the repo: %w", err)
 	} else if !info.IsDir() {
@@ -41,7 +45,7 @@ func Take(ctx context.Context, dir, gitDir string) (*Snapshot, error) {
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, fmt.Errorf("%w: install git", err)
 	}
-	s := &Snapshot{GitDir: gitDir}
+	s := &Snapshot{GitDir: gitDir, exclude: exclude}
 	if err := s.git(ctx, nil, "init", "--quiet", "--bare", "--initial-branch="+Branch, gitDir); err != nil {
 		return nil, err
 	}
@@ -124,8 +128,13 @@ func sameFile(a, b string) (bool, error) {
 // commitFolder commits the folder's files into the bare repository.
 func (s *Snapshot) commitFolder(ctx context.Context, dir, parent, origin string) error {
 	env := append(s.env(), "GIT_WORK_TREE="+dir, "GIT_INDEX_FILE="+filepath.Join(s.GitDir, "rehearsal-index"))
-	add := func() error { return run(ctx, dir, env, "add", "--all", "--", ".") }
-	if err := add(); err != nil {
+	args := []string{"add", "--all", "--", "."}
+	for _, file := range s.exclude {
+		if rel, err := filepath.Rel(dir, file); err == nil && filepath.IsLocal(rel) {
+			args = append(args, ":(exclude,literal)"+filepath.ToSlash(rel))
+		}
+	}
+	if err := run(ctx, dir, env, args...); err != nil {
 		return fmt.Errorf("take the files of %s: %w", dir, err)
 	}
 	tree, err := output(ctx, env, "write-tree")
@@ -135,7 +144,7 @@ func (s *Snapshot) commitFolder(ctx context.Context, dir, parent, origin string)
 	if tree == emptyTree {
 		return fmt.Errorf("%s holds no files that Git would track", dir)
 	}
-	args := []string{"commit-tree", tree, "-m", "rehearsal of " + origin}
+	args = []string{"commit-tree", tree, "-m", "rehearsal of " + origin}
 	if parent != "" {
 		args = append(args, "-p", parent)
 	}

@@ -107,6 +107,20 @@ func TestFolderInsideAnotherWorkingTreeIsPlain(t *testing.T) {
 	}
 }
 
+func TestKeysAreNeverTaken(t *testing.T) {
+	dir := committed(t)
+	key := filepath.Join(dir, "age.agekey")
+	write(t, key, "secret")
+	write(t, filepath.Join(dir, "new.yaml"), "b: 1\n")
+	s, err := Take(context.Background(), dir, filepath.Join(t.TempDir(), "repo.git"), key, "/elsewhere/key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := git(t, clone(t, s), "ls-files"); got != "clusters/a/x.yaml\nnew.yaml" {
+		t.Fatalf("got %q", got)
+	}
+}
+
 func TestEmptyFolderIsRefused(t *testing.T) {
 	_, err := Take(context.Background(), t.TempDir(), filepath.Join(t.TempDir(), "repo.git"))
 	if err == nil || !strings.Contains(err.Error(), "holds no files") {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/verdict"
@@ -86,7 +87,7 @@ func requestReconcile(ctx context.Context, c *kube.Client, retry verdict.Retry) 
 func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.Assessment, late error) {
 	live := judge.Explain(view, a)
 	all := finding.Merge(proven(r.static, a.Layers), live)
-	passed := true
+	passed, reconciled := true, 0
 	for _, l := range a.Layers {
 		entry := report.Layer{
 			Name: l.Name, Namespace: l.Namespace, Path: l.Path, DependsOn: []string{}, Status: string(l.Status),
@@ -94,7 +95,9 @@ func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.A
 		}
 		if l.Status != verdict.Reconciled {
 			entry.Message = l.Message
-			passed = passed && l.Status == verdict.Unreachable && l.Suspended
+			passed = passed && l.Status == verdict.Unreachable && r.repo.Asleep(l.Layer)
+		} else if l.Ref != gitops.RootLayer || len(a.Layers) == 1 {
+			reconciled++
 		}
 		for _, d := range l.DependsOn {
 			entry.DependsOn = append(entry.DependsOn, d.Name)
@@ -111,6 +114,12 @@ func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.A
 	}
 	if late != nil {
 		all = finding.Merge(all, []finding.Finding{{Code: finding.NotReconciled, Severity: finding.Error, Message: late.Error(), Fix: "give it more time with --timeout"}})
+	}
+	if passed = passed && reconciled > 0; !passed && finding.Errors(all) == 0 {
+		all = append(all, finding.Finding{
+			Code: finding.NotReconciled, Severity: finding.Error, Message: "not every layer reconciled: see the layers' messages",
+			Fix: "resume or remove what is suspended, and what depends on it",
+		})
 	}
 	r.report.Findings = append(r.report.Findings, all...)
 	r.report.BlindSpots = slices.Concat(r.cluster.BlindSpots(), r.report.BlindSpots)

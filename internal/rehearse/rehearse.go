@@ -28,6 +28,8 @@ type Options struct {
 	Dir  string       // the repo, or a plain folder
 	Path string       // where Flux is bootstrapped; empty: the only place there is
 	Key  *secrets.Key // nil: SOPS files are re-made with placeholders
+	// Exclude are absolute paths of files that are never taken: keys.
+	Exclude []string
 	// Timeout ends the rehearsal of the layers.
 	Timeout time.Duration
 	// State is a private, empty folder.
@@ -94,7 +96,7 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 // read takes the tree to rehearse and makes the model of it.
 func (r *rehearsal) read(ctx context.Context) error {
 	var err error
-	if r.snapshot, err = gitrepo.Take(ctx, r.Dir, filepath.Join(r.State, "repo.git")); err != nil {
+	if r.snapshot, err = gitrepo.Take(ctx, r.Dir, filepath.Join(r.State, "repo.git"), r.Exclude...); err != nil {
 		return err
 	}
 	r.report.Tree, r.report.Origin = r.snapshot.Tree, r.snapshot.Origin

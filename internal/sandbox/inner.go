@@ -129,7 +129,7 @@ var candidates = []string{"/mnt", "/srv", "/media", "/opt", "/var/tmp", "/tmp", 
 // stateDir mounts a tmpfs over a folder that holds nothing that is in use, or makes a temporary folder.
 func (s *Sandbox) stateDir(inUse []string) (string, error) {
 	if !s.Namespaces {
-		return os.MkdirTemp("", "seatrial-")
+		return os.MkdirTemp(memoryDir(), "seatrial-")
 	}
 	// Nothing that is mounted here may show outside.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
@@ -152,6 +152,17 @@ func (s *Sandbox) stateDir(inUse []string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("mount a tmpfs: %w", last)
+}
+
+// memoryDir is a tmpfs that has room for a cluster, or "" for the usual place
+// of temporary files: a container's /dev/shm often has 64 MiB.
+func memoryDir() string {
+	const shm, need = "/dev/shm", 1 << 30
+	var st unix.Statfs_t
+	if err := unix.Statfs(shm, &st); err != nil || st.Type != unix.TMPFS_MAGIC || st.Bavail*uint64(st.Bsize) < need {
+		return ""
+	}
+	return shm
 }
 
 // holds says whether one of paths is inside dir.

@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -110,7 +111,7 @@ func start(mode Mode, o Options) (*inner, error) {
 	cmd := exec.Command("/proc/self/exe", o.Args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), envVar+"="+string(setting))
+	cmd.Env = append(environment(o.HostNetwork), envVar+"="+string(setting))
 	cmd.ExtraFiles = []*os.File{lifeRead, verdictWrite}
 	if o.Listen {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -132,6 +133,14 @@ func start(mode Mode, o Options) (*inner, error) {
 		return nil, err
 	}
 	return &inner{cmd: cmd, lifeLine: lifeWrite, verdict: verdictRead}, nil
+}
+
+// environment is what the inner process inherits. One that has the host's
+// network builds, and has no use for keys.
+func environment(hostNetwork bool) []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return hostNetwork && strings.HasPrefix(kv, "SOPS_AGE_")
+	})
 }
 
 // attributes says how the inner process is cloned.

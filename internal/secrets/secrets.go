@@ -210,7 +210,7 @@ func placeholder(encrypted, section string, name []string) any {
 	}
 	text := "placeholder"
 	if len(name) > 0 {
-		for _, ext := range []string{".yaml", ".yml", ".json"} {
+		for _, ext := range []string{".yaml", ".yml", ".json", ".dockerconfigjson", ".dockercfg"} {
 			if strings.HasSuffix(name[0], ext) {
 				text = "{}" // a document, whose reader wants a map
 			}

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -73,7 +74,7 @@ func Observe(u *unstructured.Unstructured) (State, string) {
 	case group == "packaging.carvel.dev" || group == "kappctrl.k14s.io":
 		return observeCarvel(u)
 	case !builtIn(group):
-		if len(conditions(u)) == 0 {
+		if !spoken(u) {
 			return Unobserved, "no controller of its kind has looked at it"
 		}
 	}
@@ -91,9 +92,24 @@ func Observe(u *unstructured.Unstructured) (State, string) {
 	}
 }
 
+// spoken says whether a controller has said anything of an object: CRDs may
+// give their objects conditions of unknown status by default.
+func spoken(u *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(conditions(u), func(c Condition) bool { return c.Status != "" && c.Status != "Unknown" })
+}
+
 // builtIn says whether Kubernetes itself serves and controls an API group.
+// Other projects have groups below k8s.io too, such as gateway.networking.k8s.io.
 func builtIn(group string) bool {
-	return group == "" || !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io")
+	if !strings.Contains(group, ".") {
+		return true
+	}
+	name, ok := strings.CutSuffix(group, ".k8s.io")
+	return ok && slices.Contains([]string{
+		"admissionregistration", "apiextensions", "apiregistration", "authentication", "authorization", "certificates",
+		"coordination", "discovery", "events", "flowcontrol.apiserver", "networking", "node", "rbac.authorization",
+		"resource", "scheduling", "storage", "storagemigration",
+	}, name)
 }
 
 // observeFlux reads Ready. Kinds that Flux has made static (OCI Helm

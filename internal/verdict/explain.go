@@ -26,7 +26,6 @@ func (j *Judge) Explain(c Cluster, a Assessment) []finding.Finding {
 			out = append(out, e.failed(l)...)
 		}
 	}
-	// What fails in the cluster but in no layer's inventory is a cause all the same.
 	return finding.Merge(out, nil)
 }
 
@@ -37,7 +36,7 @@ type explainer struct {
 
 // unreachable leaves cycles and dangling names to the static checks, which know their lines.
 func (e explainer) unreachable(l *Layer) []finding.Finding {
-	if !l.Suspended {
+	if l.Message != "it is suspended" {
 		return nil
 	}
 	return []finding.Finding{{
@@ -203,8 +202,9 @@ func (e explainer) object(l *Layer, ref ObjectRef, live *unstructured.Unstructur
 	case ref.GroupKind == releaseKind:
 		f.Code, f.Message = finding.HelmFailed, "the release does not become ready: "+firstLine(why)
 		f.Fix = "mend the chart's values, or what it needs from earlier layers"
-		if e.sourceOf(ref) {
-			f.Code = finding.SourceFailed
+		if cause := e.sourceOf(ref, live); cause != "" {
+			f.Code, f.Message = finding.SourceFailed, "its chart can't be fetched: "+firstLine(cause)
+			f.Fix, f.Evidence = "check the source's address, version and credentials", cause
 		}
 	default:
 		f.Message = "the object is not current: " + firstLine(why)
@@ -246,14 +246,39 @@ func (e explainer) packaged(f *finding.Finding, live *unstructured.Unstructured,
 	}
 }
 
-// sourceOf says whether a HelmRelease waits for a source that fails.
-func (e explainer) sourceOf(release ObjectRef) bool {
-	for _, u := range e.cluster.List(schema.GroupKind{Group: "source.toolkit.fluxcd.io", Kind: "HelmChart"}) {
-		if state, _ := Observe(u); state == Failed && strings.HasSuffix(u.GetName(), release.Namespace+"-"+release.Name) {
-			return true
+// sourceOf is what the failing source of a HelmRelease says, or "".
+func (e explainer) sourceOf(release ObjectRef, live *unstructured.Unstructured) string {
+	const group = "source.toolkit.fluxcd.io"
+	said := func(ref ObjectRef) string {
+		u, _ := e.cluster.Get(ref)
+		if u == nil {
+			return ""
+		}
+		if state, message := Observe(u); state == Failed {
+			return message
+		}
+		return ""
+	}
+	var spec map[string]any
+	if live != nil {
+		spec, _, _ = unstructured.NestedMap(live.Object, "spec")
+	}
+	for _, path := range [][]string{{"chartRef"}, {"chart", "spec", "sourceRef"}} {
+		kind, _, _ := unstructured.NestedString(spec, append(path, "kind")...)
+		name, _, _ := unstructured.NestedString(spec, append(path, "name")...)
+		namespace, _, _ := unstructured.NestedString(spec, append(path, "namespace")...)
+		if message := said(ObjectRef{schema.GroupKind{Group: group, Kind: kind}, cmp.Or(namespace, release.Namespace), name}); message != "" {
+			return message
 		}
 	}
-	return false
+	for _, u := range e.cluster.List(schema.GroupKind{Group: group, Kind: "HelmChart"}) {
+		if strings.HasSuffix(u.GetName(), release.Namespace+"-"+release.Name) {
+			if message := said(refOf(u)); message != "" {
+				return message
+			}
+		}
+	}
+	return ""
 }
 
 // locate points a finding at the first of the layer's objects that match.
@@ -271,18 +296,25 @@ func lastLine(s string) string {
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 
-// Unreached says whether findings are only about sources that could not be
-// reached from here: then nothing is known against the repo itself.
+// Unreached says whether all that is wrong is that sources could not be
+// reached from here, and what waits for them: then nothing is known against the
+// repo itself.
 func Unreached(all []finding.Finding) bool {
-	errors := 0
+	unreached := false
 	for _, f := range all {
 		if f.Severity != finding.Error {
 			continue
 		}
-		errors++
-		if f.Code != finding.SourceFailed || !network.MatchString(f.Evidence) {
+		switch f.Code {
+		case finding.SourceFailed, finding.HelmFailed, finding.HealthCheckFailed, finding.BuildFailed:
+		default:
 			return false
 		}
+		offline := network.MatchString(f.Evidence)
+		if !offline && !waiting.MatchString(f.Evidence) {
+			return false
+		}
+		unreached = unreached || offline
 	}
-	return errors > 0
+	return unreached
 }

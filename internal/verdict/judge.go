@@ -123,11 +123,11 @@ func NewJudge(repo *gitops.Repo, commit string, p Patience, now time.Time) *Judg
 	}
 	for _, l := range repo.Layers {
 		for _, d := range l.DependsOn {
-			if repo.Layer(d.Ref) == nil && j.doomed[l.Ref] == "" {
+			if repo.Layer(d.Ref) == nil && !repo.Opaque() && j.doomed[l.Ref] == "" {
 				j.doomed[l.Ref] = fmt.Sprintf("it depends on %s, which does not exist", d.Ref)
 			}
 		}
-		if l.Suspended && j.doomed[l.Ref] == "" {
+		if repo.Asleep(l) && j.doomed[l.Ref] == "" {
 			j.doomed[l.Ref] = "it is suspended"
 		}
 	}
@@ -178,7 +178,7 @@ var Tracked = []schema.GroupKind{
 func (j *Judge) Assess(c Cluster, now time.Time) Assessment {
 	j.notice(c, now)
 	a := Assessment{}
-	for _, l := range j.repo.Layers {
+	for _, l := range j.layers(c) {
 		a.Layers = append(a.Layers, j.look(c, l, now))
 	}
 	moving, failing := j.settle(c, a.Layers)
@@ -196,6 +196,20 @@ func (j *Judge) Assess(c Cluster, now time.Time) Assessment {
 		}
 	}
 	return a
+}
+
+// layers are those of the repo and every other Kustomization that is live:
+// what the repo's files don't tell of must reconcile all the same.
+func (j *Judge) layers(c Cluster) []*gitops.Layer {
+	out := slices.Clone(j.repo.Layers)
+	for _, u := range c.List(layerKind) {
+		ref := gitops.Ref{Namespace: u.GetNamespace(), Name: u.GetName()}
+		if j.repo.Layer(ref) == nil {
+			out = append(out, gitops.Discovered(u))
+		}
+	}
+	slices.SortStableFunc(out[len(j.repo.Layers):], func(a, b *gitops.Layer) int { return cmp.Compare(a.String(), b.String()) })
+	return out
 }
 
 // Conclude ends all layers that are still open: the time is up.
@@ -284,7 +298,8 @@ func handled(u *unstructured.Unstructured) string {
 func (j *Judge) look(c Cluster, m *gitops.Layer, now time.Time) *Layer {
 	l := &Layer{Layer: m, Status: Pending, Seconds: now.Sub(j.start).Seconds()}
 	l.live, _ = c.Get(ObjectRef{layerKind, m.Namespace, m.Name})
-	if why, ok := j.doomed[m.Ref]; ok {
+	if why, ok := j.doomed[m.Ref]; ok || m.Suspended {
+		why = cmp.Or(why, "it is suspended")
 		l.Status, l.Message, l.rests = Unreachable, why, true
 		return l
 	}
