@@ -158,6 +158,36 @@ func (c *Client) Resource(o *unstructured.Unstructured) (dynamic.ResourceInterfa
 	return c.Dynamic.Resource(m.Resource).Namespace(ns), nil
 }
 
+// AwaitServed returns when every version that a CustomResourceDefinition wants
+// served is part of discovery.
+func (c *Client) AwaitServed(ctx context.Context, crd *unstructured.Unstructured) error {
+	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
+	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	deadline := time.Now().Add(30 * time.Second)
+	for _, v := range versions {
+		m, _ := v.(map[string]any)
+		if served, _ := m["served"].(bool); !served {
+			continue
+		}
+		for {
+			_, err := c.Mapping(schema.GroupKind{Group: group, Kind: kind}, fmt.Sprint(m["name"]))
+			if err == nil {
+				break
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%s is not served: %w", crd.GetName(), err)
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
 // Object makes an object from its parts; content may be nil.
 func Object(apiVersion, kind, namespace, name string, content map[string]any) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{}}

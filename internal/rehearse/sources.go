@@ -67,18 +67,21 @@ func (r *rehearsal) rekey(ctx context.Context, dir string) error {
 			}
 		}
 	}
+	if len(files) == 0 {
+		return nil
+	}
 	// A file for a wrong recipient is left as it is: it must not become readable.
 	for _, f := range r.static {
 		if f.Code == finding.SOPSRecipient {
 			delete(files, f.File)
 		}
 	}
-	if len(files) == 0 {
-		return nil
-	}
 	key, err := secrets.NewKey()
 	if err != nil {
 		return err
+	}
+	if r.Key = key; len(files) == 0 {
+		return nil
 	}
 	changed := map[string][]byte{}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -99,11 +102,8 @@ func (r *rehearsal) rekey(ctx context.Context, dir string) error {
 	}
 	r.console.Note(fmt.Sprintf("no age key given: %d SOPS files are rehearsed with the same names and placeholder values", len(changed)))
 	r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("no age key was given: whether the %d encrypted files can be decrypted, and what their values do, was not rehearsed", len(changed)))
-	if r.snapshot, err = r.snapshot.Replace(ctx, changed); err != nil {
-		return err
-	}
-	r.Key = key
-	return nil
+	r.snapshot, err = r.snapshot.Replace(ctx, changed)
+	return err
 }
 
 func hash(b []byte) string {

@@ -153,7 +153,19 @@ func (c *Cluster) applyManifest(ctx context.Context, manifest []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.client.Apply(ctx, objects...)
+	if err := c.client.Apply(ctx, objects...); err != nil {
+		return err
+	}
+	// A controller that starts before its kinds are served ends at once.
+	for _, o := range objects {
+		if o.GetKind() != "CustomResourceDefinition" {
+			continue
+		}
+		if err := c.client.AwaitServed(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // serviceAccountKubeconfig writes a kubeconfig with a token of a ServiceAccount.
