@@ -6,6 +6,7 @@
 package gitops
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -89,6 +90,9 @@ func (r *Repo) hint() string {
 // source-controller leaves them out of its artifacts.
 func (r *Repo) read(tree fs.FS) error {
 	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrPermission) && name != "." {
+			return fs.SkipDir // another user's folder in the working folder
+		}
 		if err != nil {
 			return err
 		}
@@ -110,11 +114,15 @@ func (r *Repo) read(tree fs.FS) error {
 			return nil
 		}
 		b, err := fs.ReadFile(tree, name)
+		if errors.Is(err, fs.ErrPermission) {
+			r.files[name] = &file{err: &ParseError{File: name, Message: "can't be read: permission denied"}}
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		if err := r.memory.WriteFile(at(name), b); err != nil {
-			return err
+			return nil // kustomize knows no file of such a name, so no layer can use it
 		}
 		if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
 			r.files[name] = parse(name, b)

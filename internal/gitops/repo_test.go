@@ -56,6 +56,7 @@ func TestFolderWithoutKustomizationIsTakenWhole(t *testing.T) {
 		"apps/own/three.yaml":            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: three, namespace: d}\n",
 		"apps/own/not-listed.yaml":       "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: four, namespace: d}\n",
 		"apps/notes.txt":                 "hello",
+		"apps/odd@name:1.count":          "kustomize refuses such names",
 		"apps/chart/templates/tmpl.tpl":  "{{ .Values }}",
 		"clusters/a/empty/.gitkeep.yaml": "",
 	}, "clusters/a")

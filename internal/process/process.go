@@ -27,6 +27,9 @@ type Spec struct {
 	Env []string
 	// Private are folders that only this program sees, where the sandbox can do that.
 	Private []sandbox.Private
+	// Restarts is how often the program is started again when it ends by
+	// itself: a kubelet would do that, and controllers rely on it.
+	Restarts int
 	// Ready, if set, is a line on stdout that says the program serves.
 	Ready string
 }
@@ -44,10 +47,11 @@ type Group struct {
 }
 
 type running struct {
-	spec Spec
-	cmd  *exec.Cmd
-	log  *os.File
-	done chan struct{}
+	spec  Spec
+	cmd   *exec.Cmd // the present one; guarded by the group's lock
+	again func() *exec.Cmd
+	log   *os.File
+	done  chan struct{} // closed when it will not be started again
 }
 
 // NewGroup keeps the programs' output as files in the folder logs. isolated
@@ -79,7 +83,10 @@ func (g *Group) Start(ctx context.Context, s Spec) error {
 	if err != nil {
 		return err
 	}
-	cmd := &exec.Cmd{Path: program, Args: argv, Env: s.Env, Stderr: log, Stdout: log, SysProcAttr: attr}
+	start := func() *exec.Cmd {
+		return &exec.Cmd{Path: program, Args: argv, Env: s.Env, Stderr: log, Stdout: log, SysProcAttr: attr}
+	}
+	cmd := start()
 	ready := newMatcher(s.Ready, log)
 	if s.Ready != "" {
 		cmd.Stdout = ready
@@ -88,7 +95,7 @@ func (g *Group) Start(ctx context.Context, s Spec) error {
 		log.Close()
 		return fmt.Errorf("start %s: %w", s.Name, err)
 	}
-	r := &running{spec: s, cmd: cmd, log: log, done: make(chan struct{})}
+	r := &running{spec: s, cmd: cmd, again: start, log: log, done: make(chan struct{})}
 	g.mu.Lock()
 	g.running = append(g.running, r)
 	g.mu.Unlock()
@@ -108,6 +115,9 @@ func (g *Group) Start(ctx context.Context, s Spec) error {
 
 func (g *Group) wait(r *running) {
 	err := r.cmd.Wait()
+	for n := 0; n < r.spec.Restarts && g.restart(r, n); n++ {
+		err = r.cmd.Wait()
+	}
 	r.log.Close()
 	close(r.done)
 	g.mu.Lock()
@@ -124,16 +134,32 @@ func (g *Group) wait(r *running) {
 	}
 }
 
+// restart starts a program again after a while that grows, unless all is ending.
+func (g *Group) restart(r *running, n int) bool {
+	time.Sleep(time.Duration(n+1) * 200 * time.Millisecond)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ending {
+		return false
+	}
+	next := r.again()
+	if err := next.Start(); err != nil {
+		return false
+	}
+	r.cmd = next
+	return true
+}
+
 // Stop ends every program, the last started first.
 func (g *Group) Stop() {
 	g.mu.Lock()
 	g.ending = true
 	all, undo := g.running, g.undo
 	g.running, g.undo = nil, nil
-	g.mu.Unlock()
 	for i := len(all) - 1; i >= 0; i-- {
 		_ = syscall.Kill(-all[i].cmd.Process.Pid, syscall.SIGKILL) // state is disposable: nothing to save
 	}
+	g.mu.Unlock()
 	for _, r := range all {
 		select {
 		case <-r.done:

@@ -22,6 +22,10 @@ import (
 	"seatrial.dev/seatrial/internal/sandbox"
 )
 
+// restarts is how often a controller may end by itself. kapp-controller does
+// when another client updates its APIService at the same moment.
+const restarts = 5
+
 const (
 	fluxNamespace = "flux-system"
 	kappNamespace = "kapp-controller"
@@ -80,7 +84,7 @@ func (c *Cluster) addFlux(ctx context.Context) error {
 			return err
 		}
 		if err := c.group.Start(ctx, process.Spec{
-			Name: name, Program: program, Args: args,
+			Name: name, Program: program, Args: args, Restarts: restarts,
 			Env: c.env("KUBECONFIG="+kubeconfig, "RUNTIME_NAMESPACE="+fluxNamespace, "TUF_ROOT="+c.path("tmp")),
 		}); err != nil {
 			return err
@@ -131,7 +135,7 @@ func (c *Cluster) addKappController(ctx context.Context) error {
 		return fmt.Errorf("kapp-controller's sidecarexec does not answer: %w\n%s", err, c.group.Tail("sidecarexec", 20))
 	}
 	if err := c.group.Start(ctx, process.Spec{
-		Name: "kapp-controller", Program: program,
+		Name: "kapp-controller", Program: program, Restarts: restarts,
 		Args: []string{
 			"-packaging-global-namespace=" + global, "-enable-api-priority-and-fairness=false",
 			fmt.Sprintf("-metrics-bind-address=127.0.0.1:%d", c.ports.take()), "-concurrency=10",
