@@ -12,13 +12,15 @@ cd "$work/cwd"
 
 # What a machine holds besides the run's own working folder.
 processes() { pgrep -f "^($seatrial|seatrial-|.*/engine/.*/bin/)" || true; }
-namespaces() { for ns in net pid mnt ipc user; do readlink /proc/[0-9]*/ns/$ns 2>/dev/null; done | sort -u; }
+namespaces() { for ns in net pid mnt ipc user; do readlink /proc/[0-9]*/ns/$ns 2>/dev/null || true; done | sort -u; }
 mounts() { sort /proc/self/mounts; }
 # /tmp belongs to everyone: the run's own temporary files go to $work/tmp.
 files() {
-  find "$work/tmp" "$work/cwd" 2>/dev/null
-  find /dev/shm /var/tmp /run /mnt /srv /media /home -xdev -maxdepth 1 2>/dev/null
-  find /tmp -maxdepth 1 -name '*seatrial-[0-9]*' -o -maxdepth 1 -name 'hostpath*' 2>/dev/null
+  {
+    find "$work/tmp" "$work/cwd"
+    find /dev/shm /var/tmp /run /mnt /srv /media /home -xdev -maxdepth 1
+    find /tmp -maxdepth 1 '(' -name 'seatrial-[0-9]*' -o -name 'hostpath*' ')'
+  } 2>/dev/null || true
 }
 
 before_mounts=$(mounts); before_files=$(files); before_processes=$(processes); before_namespaces=$(namespaces)
@@ -26,8 +28,8 @@ failures=0
 for ((i = 1; i <= kills; i++)); do
   TMPDIR="$work/tmp" "$seatrial" verify >"$work/log" 2>&1 &
   pid=$!
-  # From the first instant to the middle of the layers.
-  delay=$((RANDOM % 20)).$((RANDOM % 10))
+  # From the first instant to the midst of the layers.
+  delay=$((RANDOM % 13)).$((RANDOM % 10))
   sleep "$delay"
   kill -9 "$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || true
