@@ -16,7 +16,7 @@ import (
 // Least of what a rehearsal and a build need.
 const (
 	memoryMiB  = 2 << 10
-	diskMiB    = 7 << 10
+	diskMiB    = 10 << 10
 	runDiskMiB = 200
 )
 
@@ -99,7 +99,7 @@ func examine(ctx context.Context) []fact {
 		add("engine", good, "complete in %s", cache.Dir)
 	} else {
 		need = diskMiB
-		add("engine", fair, "%d of its parts will be built on first use (about 10 minutes on two cores)", len(missing))
+		add("engine", fair, "%d of its parts will be built on first use (10 to 15 minutes on two cores)", len(missing))
 	}
 	if free, ok := freeMiB(cache.Dir); ok {
 		g := good
