@@ -89,14 +89,16 @@ func generatedFromSOPS(value string) bool {
 }
 
 func hasValues(u *unstructured.Unstructured) bool {
+	plain := false
 	for _, field := range []string{"data", "stringData"} {
 		values, _, _ := unstructured.NestedMap(u.Object, field)
 		for _, v := range values {
-			// An encrypted or substituted value tells nothing.
-			if s, ok := v.(string); ok && s != "" && !strings.HasPrefix(s, "ENC[") && !strings.HasPrefix(s, "${") && !generatedFromSOPS(s) {
-				return true
+			s, ok := v.(string)
+			if strings.HasPrefix(s, "ENC[") || generatedFromSOPS(s) {
+				return false // all of it comes from an encrypted file
 			}
+			plain = plain || ok && s != "" && !strings.HasPrefix(s, "${")
 		}
 	}
-	return false
+	return plain
 }

@@ -83,6 +83,11 @@ func (r *Repo) kustomizationFile(dir string) string {
 func (r *Repo) generate(dir string) (*types.Kustomization, *BuildError) {
 	k := &types.Kustomization{TypeMeta: types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind}}
 	var problem *BuildError
+	for name, f := range r.files { // those that were not even kept
+		if f.err != nil && (dir == "" || strings.HasPrefix(name, dir+"/")) && !r.memory.Exists(at(name)) {
+			return nil, &BuildError{Parse: f.err, File: name, Message: f.err.Error()}
+		}
+	}
 	err := r.memory.Walk(at(dir), func(p string, info fs.FileInfo, err error) error {
 		if err != nil {
 			return err
@@ -97,7 +102,7 @@ func (r *Repo) generate(dir string) (*types.Kustomization, *BuildError) {
 			return nil
 		}
 		f := r.files[name]
-		if f == nil || strings.HasPrefix(path.Base(name), ".") {
+		if f == nil {
 			return nil
 		}
 		if f.err != nil {

@@ -97,12 +97,12 @@ func (r *Repo) read(tree fs.FS) error {
 			return err
 		}
 		if d.IsDir() {
-			if d.Name() == ".git" || d.Name() == "node_modules" {
+			if slices.Contains([]string{".git", ".github", ".circleci", "node_modules"}, d.Name()) {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		if !d.Type().IsRegular() || slices.Contains(ignored, d.Name()) {
 			return nil
 		}
 		info, err := d.Info()
@@ -121,14 +121,25 @@ func (r *Repo) read(tree fs.FS) error {
 		if err != nil {
 			return err
 		}
+		if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
+			r.files[name] = parse(name, b)
+			if e := r.files[name].err; e != nil && len(b) > 1<<20 {
+				// kustomize would take minutes to find the same.
+				return r.memory.MkdirAll(at(path.Dir(name)))
+			}
+		}
 		if err := r.memory.WriteFile(at(name), b); err != nil {
 			return nil // kustomize knows no file of such a name, so no layer can use it
 		}
-		if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
-			r.files[name] = parse(name, b)
-		}
 		return nil
 	})
+}
+
+// ignored are files that source-controller leaves out of its artifacts wherever
+// they are.
+var ignored = []string{
+	".travis.yml", ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml",
+	"codeship-services.yml", "codeship-steps.yml", ".goreleaser.yml", ".sops.yaml", ".flux.yaml",
 }
 
 // Layer finds a layer.

@@ -1,9 +1,11 @@
 package gitops
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 )
 
 // tree makes a file system from a text of "-- name --" sections.
@@ -78,6 +80,32 @@ func TestUnreadableManifestIsNamed(t *testing.T) {
 		if b == nil || b.Parse == nil || b.Parse.File != "apps/bad.yaml" || b.Parse.Line == 0 {
 			t.Errorf("%s: got %+v", name, b)
 		}
+	}
+}
+
+func TestHugeMappingIsRefusedAtOnce(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: big, namespace: d}\ndata:\n")
+	for i := range 60000 {
+		fmt.Fprintf(&b, "  key-%d: %s\n", i, strings.Repeat("x", 75))
+	}
+	start := time.Now()
+	r := load(t, map[string]string{"clusters/a/big.yaml": b.String()}, "clusters/a")
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %s", took)
+	}
+	if e := r.Layers[0].Build; e == nil || e.Parse == nil || e.Parse.File != "clusters/a/big.yaml" {
+		t.Errorf("got %+v", e)
+	}
+}
+
+func TestFilesThatFluxIgnoresAreIgnored(t *testing.T) {
+	r := load(t, map[string]string{
+		".github/workflows/ci.yaml": "on: push\n", ".gitlab-ci.yml": "stages: []\n",
+		"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: d}\n",
+	}, "./")
+	if l := r.Layers[0]; l.Build != nil || len(l.Objects) != 1 {
+		t.Fatalf("got %+v", l.Build)
 	}
 }
 
