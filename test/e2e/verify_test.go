@@ -153,13 +153,7 @@ func TestUnprivilegedUserPasses(t *testing.T) {
 	env := append(slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "HOME=") }), "HOME="+home, "SEATRIAL_CACHE="+cache)
 	r := program(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}, env, "sh", "-c", `cd "$HOME" && exec "$0" verify --report "$1"`, seatrial, file)
 	t.Log(r.stderr)
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &r.report); err != nil {
-		t.Fatal(err)
-	}
+	r.read(t, file)
 	passes(t, r)
 }
 
@@ -220,13 +214,7 @@ func TestWithoutNamespacesPasses(t *testing.T) {
 	if !strings.Contains(r.stderr, "no private namespaces") {
 		t.Fatal("it made namespaces all the same")
 	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &r.report); err != nil {
-		t.Fatal(err)
-	}
+	r.read(t, file)
 	passes(t, r)
 	for _, dir := range []string{"/home/kapp-controller", "/var/run/secrets/kubernetes.io"} {
 		if _, err := os.Stat(dir); err == nil {
