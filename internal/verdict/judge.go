@@ -62,7 +62,7 @@ type Layer struct {
 	Message string // what it waits for or fails with
 	Seconds float64
 	Objects int // in its inventory
-	// Waits names kinds in its inventory that are not watched yet.
+	// Unwatched are objects of its inventory whose kinds are not watched yet.
 	Unwatched []ObjectRef
 	// Unobserved are its objects that nothing in this tier controls.
 	Unobserved []ObjectRef
