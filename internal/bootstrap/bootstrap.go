@@ -9,11 +9,13 @@ package bootstrap
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/gitrepo"
@@ -36,7 +38,7 @@ type Options struct {
 // Prepare puts the policies and the SOPS keys in place. It returns when the
 // policies are in force.
 func Prepare(ctx context.Context, c *kube.Client, o Options) error {
-	policies := []policy{gitPolicy(o)}
+	policies := []policy{gitPolicy(o), componentsPolicy()}
 	for _, r := range o.Redirects {
 		policies = append(policies, sourcePolicy(r))
 	}
@@ -100,10 +102,52 @@ func applyKeys(ctx context.Context, c *kube.Client, o Options) error {
 // policy rewrites objects of one kind on their way in.
 type policy struct {
 	group, resource string
+	operations      []any  // empty: CREATE and UPDATE
 	when            string // CEL on the object
 	patch           string // CEL: a list of JSON patches
-	probe           *unstructured.Unstructured
-	rewritten       func(*unstructured.Unstructured) bool
+	// inForce tries the policy, without a lasting effect.
+	inForce func(context.Context, *kube.Client) (bool, error)
+}
+
+// rewrites says whether probe, when it is created, gets the value want at a path of fields.
+func rewrites(probe *unstructured.Unstructured, want string, fields ...string) func(context.Context, *kube.Client) (bool, error) {
+	return func(ctx context.Context, c *kube.Client) (bool, error) {
+		r, err := c.Resource(probe)
+		if err != nil {
+			return false, err
+		}
+		got, err := r.Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err != nil {
+			return false, err
+		}
+		s, _, _ := unstructured.NestedString(got.Object, fields...)
+		return s == want, nil
+	}
+}
+
+// componentsPolicy keeps Flux's CRDs as the rehearsal's controllers need them. A
+// repo that has been bootstrapped brings those of its own Flux version along,
+// which may not even serve what the present controllers watch.
+func componentsPolicy() policy {
+	return policy{
+		group: "apiextensions.k8s.io", resource: "customresourcedefinitions", operations: []any{"UPDATE"},
+		when:  `object.spec.group.endsWith(".toolkit.fluxcd.io") && object.spec != oldObject.spec`,
+		patch: `[JSONPatch{op: "replace", path: "/spec", value: oldObject.spec}]`,
+		inForce: func(ctx context.Context, c *kube.Client) (bool, error) {
+			r, err := c.Resource(kube.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "kustomizations.kustomize.toolkit.fluxcd.io", nil))
+			if err != nil {
+				return false, err
+			}
+			const probe = "seatrial-probe"
+			patch := []byte(`{"spec":{"names":{"categories":["` + probe + `"]}}}`)
+			got, err := r.Patch(ctx, "kustomizations.kustomize.toolkit.fluxcd.io", types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+			if err != nil {
+				return false, err
+			}
+			categories, _, _ := unstructured.NestedStringSlice(got.Object, "spec", "names", "categories")
+			return !slices.Contains(categories, probe), nil
+		},
+	}
 }
 
 // gitPolicy keeps the repo's own GitRepository, which a repo that has been
@@ -127,13 +171,9 @@ func gitPolicy(o Options) policy {
 			quote(o.GitURL), quote(gitops.RootLayer.Namespace), quote(gitops.RootLayer.Name), strings.Join(urls, ", ")),
 		patch: fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/url", value: %s}, JSONPatch{op: "add", path: "/spec/ref", value: Object.spec.ref{branch: %s}}] + %s + %s + %s + %s`,
 			quote(o.GitURL), quote(gitrepo.Branch), remove("secretRef"), remove("verify"), remove("proxySecretRef"), remove("provider")),
-		probe: kube.Object("source.toolkit.fluxcd.io/v1", "GitRepository", gitops.RootLayer.Namespace, gitops.RootLayer.Name, map[string]any{
+		inForce: rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "GitRepository", gitops.RootLayer.Namespace, gitops.RootLayer.Name, map[string]any{
 			"spec": map[string]any{"interval": "1m", "url": "https://seatrial.invalid/probe"},
-		}),
-		rewritten: func(u *unstructured.Unstructured) bool {
-			s, _, _ := unstructured.NestedString(u.Object, "spec", "url")
-			return s == o.GitURL
-		},
+		}), o.GitURL, "spec", "url"),
 	}
 }
 
@@ -143,26 +183,18 @@ func sourcePolicy(r standin.Redirect) policy {
 			group: "packaging.carvel.dev", resource: "packagerepositories",
 			when:  `has(object.spec.fetch.imgpkgBundle) && object.spec.fetch.imgpkgBundle.image == ` + quote(r.Upstream),
 			patch: fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/fetch/imgpkgBundle/image", value: %s}]`, quote(r.URL)),
-			probe: kube.Object("packaging.carvel.dev/v1alpha1", "PackageRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{
+			inForce: rewrites(kube.Object("packaging.carvel.dev/v1alpha1", "PackageRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{
 				"spec": map[string]any{"fetch": map[string]any{"imgpkgBundle": map[string]any{"image": r.Upstream}}},
-			}),
-			rewritten: func(u *unstructured.Unstructured) bool {
-				s, _, _ := unstructured.NestedString(u.Object, "spec", "fetch", "imgpkgBundle", "image")
-				return s == r.URL
-			},
+			}), r.URL, "spec", "fetch", "imgpkgBundle", "image"),
 		}
 	}
 	return policy{
 		group: "source.toolkit.fluxcd.io", resource: "helmrepositories",
 		when:  `object.spec.url == ` + quote(r.Upstream),
 		patch: fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/url", value: %s}]`, quote(r.URL)),
-		probe: kube.Object("source.toolkit.fluxcd.io/v1", "HelmRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{
+		inForce: rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "HelmRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{
 			"spec": map[string]any{"interval": "1m", "url": r.Upstream},
-		}),
-		rewritten: func(u *unstructured.Unstructured) bool {
-			s, _, _ := unstructured.NestedString(u.Object, "spec", "url")
-			return s == r.URL
-		},
+		}), r.URL, "spec", "url"),
 	}
 }
 
@@ -171,11 +203,15 @@ func quote(s string) string { return fmt.Sprintf("%q", s) }
 
 func (p policy) objects(name string) []*unstructured.Unstructured {
 	const api = "admissionregistration.k8s.io/v1"
+	operations := p.operations
+	if len(operations) == 0 {
+		operations = []any{"CREATE", "UPDATE"}
+	}
 	return []*unstructured.Unstructured{
 		kube.Object(api, "MutatingAdmissionPolicy", "", name, map[string]any{"spec": map[string]any{
 			"failurePolicy": "Fail", "reinvocationPolicy": "IfNeeded",
 			"matchConstraints": map[string]any{"resourceRules": []any{map[string]any{
-				"apiGroups": []any{p.group}, "apiVersions": []any{"*"}, "resources": []any{p.resource}, "operations": []any{"CREATE", "UPDATE"},
+				"apiGroups": []any{p.group}, "apiVersions": []any{"*"}, "resources": []any{p.resource}, "operations": operations,
 			}}},
 			"matchConditions": []any{map[string]any{"name": "redirected", "expression": p.when}},
 			"mutations":       []any{map[string]any{"patchType": "JSONPatch", "jsonPatch": map[string]any{"expression": p.patch}}},
@@ -187,14 +223,10 @@ func (p policy) objects(name string) []*unstructured.Unstructured {
 // await returns when the policy rewrites: the API server takes a moment to
 // compile it, and a source that slipped through would leave the rehearsal.
 func (p policy) await(ctx context.Context, c *kube.Client) error {
-	r, err := c.Resource(p.probe)
-	if err != nil {
-		return err
-	}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		got, err := r.Create(ctx, p.probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err == nil && p.rewritten(got) {
+		yes, err := p.inForce(ctx, c)
+		if err == nil && yes {
 			return nil
 		}
 		if time.Now().After(deadline) {

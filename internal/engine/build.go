@@ -31,7 +31,7 @@ type Progress interface {
 }
 
 // Build builds the families that are missing. A build that was cut off goes on
-// where it stopped: what was compiled is in Go's build cache.
+// where it stopped: what was compiled is in a build cache of its own.
 func (c *Cache) Build(ctx context.Context, p Progress) error {
 	unlock, err := c.lock(ctx, p.Waiting)
 	if err != nil {
@@ -49,7 +49,7 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 	// next finds in the build cache. Downloads run ahead.
 	fetching, stop := context.WithCancel(ctx)
 	defer stop()
-	go fetch(fetching, c.Dir, missing)
+	go c.fetch(fetching, missing)
 	for i, f := range missing {
 		p.Started(f.Title)
 		start := time.Now()
@@ -58,19 +58,24 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 		}
 		p.Finished(f.Title, time.Since(start), len(missing)-i-1)
 	}
-	return nil
+	return os.RemoveAll(c.compiled())
 }
+
+// compiled is the build cache of an engine that is not complete. No other
+// program has a use for the gigabytes in it, so it goes when the engine is
+// there. After a kill the next build goes on with it.
+func (c *Cache) compiled() string { return filepath.Join(c.Dir, "compiled") }
 
 // fetch downloads the modules of families into Go's module cache. It only runs
 // ahead: what it can't get, the build asks for again and reports.
-func fetch(ctx context.Context, dir string, all []Family) {
+func (c *Cache) fetch(ctx context.Context, all []Family) {
 	for _, f := range all[min(1, len(all)):] {
-		src, err := os.MkdirTemp(dir, f.Name+"-*"+partial)
+		src, err := os.MkdirTemp(c.Dir, f.Name+"-*"+partial)
 		if err != nil {
 			return
 		}
 		if err := writeSource(f, src); err == nil {
-			_ = goCommand(ctx, src, src, append([]string{"list", "-mod=readonly", "-deps", "-f", "{{.Name}}"}, slices.Sorted(maps.Values(f.Binaries))...)...).Run()
+			_ = c.goCommand(ctx, src, src, append([]string{"list", "-mod=readonly", "-deps", "-f", "{{.Name}}"}, slices.Sorted(maps.Values(f.Binaries))...)...).Run()
 		}
 		_ = os.RemoveAll(src)
 	}
@@ -112,7 +117,7 @@ func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
 		return err
 	}
 	if render, ok := manifests[f.Name]; ok {
-		out, err := render(ctx, src, work)
+		out, err := render(ctx, c, src)
 		if err != nil {
 			return fmt.Errorf("render its install manifest: %w", err)
 		}
@@ -148,7 +153,7 @@ func (c *Cache) goBuild(ctx context.Context, f Family, work, src string, p Progr
 	}
 	args := append(append([]string{"build", "-v", "-o", filepath.Join(work, "bin") + "/"}, flags...),
 		slices.Sorted(maps.Values(f.Binaries))...)
-	cmd := goCommand(ctx, src, filepath.Join(work, "tmp"), args...)
+	cmd := c.goCommand(ctx, src, filepath.Join(work, "tmp"), args...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -199,12 +204,12 @@ func follow(r io.Reader, compiled func(done int)) string {
 }
 
 // goCommand is a go command that builds the same thing whatever the caller's settings are.
-func goCommand(ctx context.Context, dir, tmp string, args ...string) *exec.Cmd {
+func (c *Cache) goCommand(ctx context.Context, dir, tmp string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(withoutSettings(os.Environ()),
-		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+tmp,
-		"GOGC=400") // the compilers live for a second: without it a sixth of a cold build is their garbage collection
+		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+tmp, "GOCACHE="+c.compiled(),
+		"GOGC=400") // the compilers live for a second: no need to collect much
 	cmd.SysProcAttr = sandbox.Own()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
@@ -215,6 +220,6 @@ func goCommand(ctx context.Context, dir, tmp string, args ...string) *exec.Cmd {
 func withoutSettings(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return strings.HasPrefix(name, "SOPS_AGE_") || slices.Contains([]string{"GOFLAGS", "GOWORK", "GOOS", "GOARCH", "GOEXPERIMENT", "CGO_ENABLED", "GOTMPDIR", "GOGC", "KUBECONFIG"}, name)
+		return strings.HasPrefix(name, "SOPS_AGE_") || slices.Contains([]string{"GOFLAGS", "GOWORK", "GOOS", "GOARCH", "GOEXPERIMENT", "CGO_ENABLED", "GOTMPDIR", "GOCACHE", "GOGC", "KUBECONFIG"}, name)
 	})
 }

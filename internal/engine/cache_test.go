@@ -105,7 +105,7 @@ func TestLockIsExclusiveAndSaysThatItWaits(t *testing.T) {
 func TestBuildEnvironmentHasNoKeys(t *testing.T) {
 	t.Setenv("SOPS_AGE_KEY", "AGE-SECRET-KEY-CANARY")
 	t.Setenv("GOFLAGS", "-tags=x")
-	cmd := goCommand(context.Background(), ".", ".", "version")
+	cmd := open(t).goCommand(context.Background(), ".", ".", "version")
 	for _, kv := range cmd.Env {
 		if strings.Contains(kv, "CANARY") || kv == "GOFLAGS=-tags=x" {
 			t.Errorf("inherited %q", kv)

@@ -14,8 +14,6 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
-
-	source "seatrial.dev/seatrial/engine"
 )
 
 const (
@@ -26,7 +24,7 @@ const (
 
 // manifests render, by family, what installs its controllers, from the files
 // that upstream ships in the very modules the binaries are built from.
-var manifests = map[string]func(ctx context.Context, src, work string) ([]byte, error){
+var manifests = map[string]func(ctx context.Context, c *Cache, src string) ([]byte, error){
 	"flux":            fluxManifest,
 	"kapp-controller": kappControllerManifest,
 }
@@ -35,25 +33,30 @@ var manifests = map[string]func(ctx context.Context, src, work string) ([]byte, 
 var FluxComponents = []string{"source-controller", "kustomize-controller", "helm-controller"}
 
 // moduleDir is where a family's module lies in the module cache.
-func moduleDir(ctx context.Context, src, module string) (string, error) {
-	cmd := goCommand(ctx, src, os.TempDir(), "mod", "download", module)
+func (c *Cache) moduleDir(ctx context.Context, src, module string) (string, error) {
+	cmd := c.goCommand(ctx, src, os.TempDir(), "mod", "download", module)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("download %s: %w\n%s", module, err, out)
 	}
-	out, err := goCommand(ctx, src, os.TempDir(), "list", "-m", "-f", "{{.Dir}}", module).Output()
+	out, err := c.goCommand(ctx, src, os.TempDir(), "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
 		return "", fmt.Errorf("find module %s: %w", module, err)
 	}
 	return strings.TrimSpace(string(out)), nil
 }
 
+// crdsOnly are controllers that a rehearsal does not run, but whose kinds a repo
+// may hold. They are pinned by a module of their own, below the family's. The
+// image automation's are not among them: they can't be verified.
+var crdsOnly = []string{"notification-controller"}
+
 // fluxManifest is what `flux install --export` writes for the three
 // controllers: flux2's own bases, with the controllers' CRDs and Deployments
 // taken from their modules instead of their release pages.
-func fluxManifest(ctx context.Context, src, _ string) ([]byte, error) {
+func fluxManifest(ctx context.Context, c *Cache, src string) ([]byte, error) {
 	const root = "/flux"
 	memory := filesys.MakeFsInMemory()
-	flux2, err := moduleDir(ctx, src, "github.com/fluxcd/flux2/v2")
+	flux2, err := c.moduleDir(ctx, src, "github.com/fluxcd/flux2/v2")
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +66,7 @@ func fluxManifest(ctx context.Context, src, _ string) ([]byte, error) {
 		}
 	}
 	for _, component := range FluxComponents {
-		dir, err := moduleDir(ctx, src, "github.com/fluxcd/"+component)
+		dir, err := c.moduleDir(ctx, src, "github.com/fluxcd/"+component)
 		if err != nil {
 			return nil, err
 		}
@@ -79,11 +82,23 @@ func fluxManifest(ctx context.Context, src, _ string) ([]byte, error) {
 			return nil, err
 		}
 	}
+	for _, component := range crdsOnly {
+		dir, err := c.moduleDir(ctx, filepath.Join(src, "crds"), "github.com/fluxcd/"+component)
+		if err != nil {
+			return nil, err
+		}
+		if err := copyTree(memory, path.Join(root, component, "crd"), filepath.Join(dir, "config", "crd")); err != nil {
+			return nil, err
+		}
+	}
 	install := path.Join(root, "install", "kustomization.yaml")
 	if err := edit(memory, install, func(k *types.Kustomization) {
 		k.Resources = []string{"namespace.yaml", "../rbac", "../policies"}
 		for _, component := range FluxComponents {
 			k.Resources = append(k.Resources, "../bases/"+component)
+		}
+		for _, component := range crdsOnly {
+			k.Resources = append(k.Resources, "../"+component+"/crd")
 		}
 	}); err != nil {
 		return nil, err
@@ -131,29 +146,19 @@ func copyTree(fs filesys.FileSystem, to, from string) error {
 
 // kappControllerManifest renders the release's own configuration. The packaging
 // namespaces are the caller's to make, so none is in it.
-func kappControllerManifest(ctx context.Context, src, work string) ([]byte, error) {
+func kappControllerManifest(ctx context.Context, c *Cache, src string) ([]byte, error) {
 	const module = "github.com/vmware-tanzu/carvel-kapp-controller"
-	dir, err := moduleDir(ctx, src, module)
+	dir, err := c.moduleDir(ctx, src, module)
 	if err != nil {
 		return nil, err
 	}
-	// ytt is the Carvel family's, which may not be built yet; its package is compiled only once for both.
-	carvel := filepath.Join(work, "tmp", "carvel")
-	if err := os.MkdirAll(carvel, 0o755); err != nil {
+	// ytt is the Carvel family's, which is built before.
+	carvel, err := c.familyDir(family("carvel"))
+	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"go.mod", "go.sum"} {
-		if err := os.WriteFile(filepath.Join(carvel, name), source.Source("carvel")[name], 0o644); err != nil {
-			return nil, err
-		}
-	}
-	ytt := filepath.Join(work, "tmp", "ytt")
-	build := goCommand(ctx, carvel, filepath.Join(work, "tmp"), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", compileFlags, "-ldflags", "-s -w", "-o", ytt, "carvel.dev/ytt/cmd/ytt")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build ytt: %w\n%s", err, out)
-	}
 	config := filepath.Join(dir, "config")
-	cmd := exec.CommandContext(ctx, ytt,
+	cmd := exec.CommandContext(ctx, filepath.Join(carvel, "bin", "ytt"),
 		"-f", filepath.Join(config, "config"), "-f", filepath.Join(config, "values-schema.yml"), "-f", filepath.Join(config, "overlays"),
 		"--data-value", "packagingGlobalNamespace=GLOBAL_NAMESPACE", "--data-value-yaml", "createPackagingNamespace=false",
 		"--data-value-yaml", "enableApiPriorityAndFairness=false")

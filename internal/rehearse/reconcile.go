@@ -122,6 +122,9 @@ func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.A
 		})
 	}
 	r.report.Findings = append(r.report.Findings, all...)
+	if theirs, ours := bootstrapped(r.repo), r.Versions["flux"]; theirs != "" && theirs != ours {
+		r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("the repo was bootstrapped with Flux %s; Flux %s and its CRDs were rehearsed", theirs, ours))
+	}
 	r.report.BlindSpots = slices.Concat(r.cluster.BlindSpots(), r.report.BlindSpots)
 	switch {
 	case passed && finding.Errors(all) == 0:

@@ -53,6 +53,18 @@ func wanted(repo *gitops.Repo) []standin.Wanted {
 	return out
 }
 
+// bootstrapped is the Flux version of the components that a repo brings along
+// from an earlier bootstrap, or "".
+func bootstrapped(repo *gitops.Repo) string {
+	for _, o := range repo.Layer(gitops.RootLayer).Objects {
+		labels := o.GetLabels()
+		if o.GetKind() == "CustomResourceDefinition" && labels["app.kubernetes.io/part-of"] == "flux" {
+			return labels["app.kubernetes.io/version"]
+		}
+	}
+	return ""
+}
+
 // rekey re-makes the repo's SOPS files for a key that lives in memory only, if
 // no key was given. Each changed file is part of the report.
 func (r *rehearsal) rekey(ctx context.Context, dir string) error {

@@ -109,6 +109,10 @@ func TestBootstrappedRepoStaysInTheRehearsal(t *testing.T) {
 	if r.code != 0 || len(r.report.Layers) != 4 {
 		t.Fatalf("exit %d, layers %+v", r.code, r.report.Layers)
 	}
+	// Its Flux components are of an older version, which must not replace those that run.
+	if !slices.ContainsFunc(r.report.BlindSpots, func(s string) bool { return strings.Contains(s, "bootstrapped with Flux v2.0.1") }) {
+		t.Errorf("blind spots %v", r.report.BlindSpots)
+	}
 	// Its webhook, whose pod is simulated, does not refuse everything.
 	if !slices.ContainsFunc(r.report.BlindSpots, func(s string) bool { return strings.Contains(s, "settings.policy.my-domain.com is not called") }) {
 		t.Errorf("blind spots %v", r.report.BlindSpots)
