@@ -1,21 +1,12 @@
-// Package repotemplate holds the GitOps repo that generate renders, as files
-// that read like that repo. Text between [[ and ]] is filled in; CLUSTER in a
-// path stands for the cluster's name.
+// Package repotemplate holds what generate renders: the files of the GitOps
+// repo itself (repo), its layers (layers), the manifests that services have in
+// common (parts) and one folder for each service (services). Text between [[
+// and ]] is filled in.
 package repotemplate
 
-import (
-	"embed"
-	"io/fs"
-)
+import "embed"
 
-//go:embed all:files
-var files embed.FS
-
-// Files is the tree to render.
-func Files() fs.FS {
-	sub, err := fs.Sub(files, "files")
-	if err != nil {
-		panic(err) // a constant, valid path
-	}
-	return sub
-}
+// Files is the whole tree.
+//
+//go:embed all:repo all:layers all:parts all:services package-repositories.yaml
+var Files embed.FS

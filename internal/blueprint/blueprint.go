@@ -1,90 +1,110 @@
 // Package blueprint is what a user writes to get a GitOps repo.
 package blueprint
 
-import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"regexp"
-	"strings"
-
-	"filippo.io/age"
-	"go.yaml.in/yaml/v3"
-)
-
 // The version of the format.
 const (
 	APIVersion = "seatrial.dev/v1alpha1"
 	Kind       = "Blueprint"
 )
 
+// Flavours of clusters.
+const (
+	TKG2    = "tkg-2"   // brings kapp-controller and secretgen-controller
+	Generic = "generic" // the repo brings them
+)
+
 // Blueprint describes a shared-services cluster. Fields that are left out have
 // the sample blueprint's values.
 type Blueprint struct {
-	APIVersion string `yaml:"apiVersion"`
-	Kind       string `yaml:"kind"`
-	// Cluster is the cluster's name: the folder below platforms/clusters.
-	Cluster string `yaml:"cluster"`
-	// Domain is what the services' host names end in.
-	Domain string `yaml:"domain"`
-	// PackagingGlobalNamespace is where kapp-controller's packages are visible to all namespaces.
-	PackagingGlobalNamespace string `yaml:"packagingGlobalNamespace"`
-	// Issuer is the ClusterIssuer of the services' certificates.
-	Issuer string `yaml:"issuer"`
-	// Recipients are the age recipients that secrets are encrypted for.
-	Recipients []string `yaml:"recipients"`
+	APIVersion string `yaml:"apiVersion" json:"apiVersion" jsonschema:"enum=seatrial.dev/v1alpha1"`
+	Kind       string `yaml:"kind" json:"kind" jsonschema:"enum=Blueprint"`
+	// The cluster's name: a DNS label. It names the folder below platforms/clusters and the realm of single sign-on.
+	Cluster string `yaml:"cluster" json:"cluster,omitempty"`
+	// Folder of the cluster in the repo; platforms/clusters/<cluster> by default.
+	Path string `yaml:"path" json:"path,omitempty"`
+	// What the cluster is: tkg-2 has kapp-controller and secretgen-controller already, on generic the repo brings them.
+	Flavour string `yaml:"flavour" json:"flavour,omitempty" jsonschema:"enum=tkg-2,enum=generic"`
+	// What the services' host names end in.
+	Domain string `yaml:"domain" json:"domain,omitempty"`
+	// Where the repo is hosted; used in its README and CI workflow.
+	Git Git `yaml:"git" json:"git,omitempty"`
+	// Namespace whose Carvel packages all namespaces see.
+	PackagingGlobalNamespace string `yaml:"packagingGlobalNamespace" json:"packagingGlobalNamespace,omitempty"`
+	// StorageClass of all volumes; empty is the cluster's default.
+	StorageClass string `yaml:"storageClass" json:"storageClass,omitempty"`
+	// ClusterIssuer of the services' certificates. Vault's own comes from bootstrap-issuer.
+	Issuer string `yaml:"issuer" json:"issuer,omitempty"`
+	// Registry and project through which every image is pulled, such as harbor.services.my-domain.com/dh-proxy.
+	RegistryProxy string `yaml:"registryProxy" json:"registryProxy,omitempty"`
+	// Proxies of single upstream registries, by the registry's host: quay.io, say. They win over registryProxy.
+	RegistryProxies map[string]string `yaml:"registryProxies" json:"registryProxies,omitempty"`
+	// The age recipients that secrets are encrypted for.
+	Recipients []string `yaml:"recipients" json:"recipients,omitempty"`
+	// Release manifests of the controllers that a generic cluster lacks.
+	ClusterEssentials ClusterEssentials `yaml:"clusterEssentials" json:"clusterEssentials,omitempty"`
+	// The services, by name. cert-manager and contour come with every exposed service.
+	Services map[string]*Service `yaml:"services" json:"services,omitempty"`
+}
+
+// Git is where the repo is hosted.
+type Git struct {
+	Provider   string `yaml:"provider" json:"provider,omitempty" jsonschema:"enum=github,enum=gitlab,enum=gitea,enum=generic"`
+	Owner      string `yaml:"owner" json:"owner,omitempty"`
+	Repository string `yaml:"repository" json:"repository,omitempty"`
+	Branch     string `yaml:"branch" json:"branch,omitempty"`
+}
+
+// ClusterEssentials are release manifests that generate copies into the repo.
+type ClusterEssentials struct {
+	KappController      *Manifest `yaml:"kappController" json:"kappController,omitempty"`
+	SecretgenController *Manifest `yaml:"secretgenController" json:"secretgenController,omitempty"`
+}
+
+// Manifest is a release manifest: a file, or a URL with the checksum of what it serves.
+type Manifest struct {
+	// Path of the manifest, relative to the blueprint.
+	File string `yaml:"file" json:"file,omitempty"`
+	// https URL of the manifest.
+	URL string `yaml:"url" json:"url,omitempty"`
+	// SHA-256 of the manifest, in hexadecimal; required with url.
+	SHA256 string `yaml:"sha256" json:"sha256,omitempty"`
+}
+
+// Service is what a user may say of a service. An empty one takes all defaults.
+type Service struct {
+	// Version of the chart or package.
+	Version string `yaml:"version" json:"version,omitempty"`
+	// Host name before the domain, of the service's main address.
+	Host string `yaml:"host" json:"host,omitempty"`
+	// Whether the service gets host names and certificates; true by default.
+	Exposed *bool `yaml:"exposed" json:"exposed,omitempty"`
+	// Values of the chart or package, over those that generate sets.
+	Values map[string]any `yaml:"values" json:"values,omitempty"`
+	// Requests and limits, put where the chart has them: at the top level of its values.
+	Resources map[string]any `yaml:"resources" json:"resources,omitempty"`
 }
 
 // Default is the sample blueprint.
 func Default() *Blueprint {
+	b := defaults()
+	b.APIVersion, b.Kind = APIVersion, Kind
+	b.Services = map[string]*Service{"harbor": {}, "minio": {}}
+	return b
+}
+
+// defaults are the values of what is left out.
+func defaults() *Blueprint {
 	return &Blueprint{
-		APIVersion: APIVersion, Kind: Kind,
-		Cluster: "services", Domain: "services.my-domain.com",
+		Cluster: "services", Flavour: TKG2, Domain: "services.my-domain.com",
+		Git:                      Git{Provider: "github", Owner: "my-org", Repository: "shared-services", Branch: "main"},
 		PackagingGlobalNamespace: "tkg-system", Issuer: "vault-issuer",
 	}
 }
 
-// Parse reads a blueprint. name is for error messages.
-func Parse(name string, b []byte) (*Blueprint, error) {
-	bp := Default()
-	bp.APIVersion, bp.Kind = "", ""
-	d := yaml.NewDecoder(bytes.NewReader(b))
-	d.KnownFields(true)
-	if err := d.Decode(bp); errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: the file is empty: start it with apiVersion: %s and kind: %s", name, APIVersion, Kind)
-	} else if err != nil {
-		return nil, fmt.Errorf("%s: %s", name, strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " "))
+// ClusterDir is the cluster's folder in the repo.
+func (b *Blueprint) ClusterDir() string {
+	if b.Path != "" {
+		return b.Path
 	}
-	if bp.APIVersion != APIVersion || bp.Kind != Kind {
-		return nil, fmt.Errorf("%s: want apiVersion: %s and kind: %s, not %q and %q", name, APIVersion, Kind, bp.APIVersion, bp.Kind)
-	}
-	return bp, bp.validate(name)
-}
-
-var (
-	label  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	domain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$`)
-)
-
-func (b *Blueprint) validate(name string) error {
-	for _, f := range []struct {
-		key, value, want string
-		ok               *regexp.Regexp
-	}{
-		{"cluster", b.Cluster, "a DNS label such as services", label},
-		{"domain", b.Domain, "a domain such as services.my-domain.com", domain},
-		{"packagingGlobalNamespace", b.PackagingGlobalNamespace, "a namespace such as tkg-system", label},
-		{"issuer", b.Issuer, "a name such as vault-issuer", label},
-	} {
-		if !f.ok.MatchString(f.value) {
-			return fmt.Errorf("%s: %s: want %s, not %q", name, f.key, f.want, f.value)
-		}
-	}
-	for _, r := range b.Recipients {
-		if _, err := age.ParseRecipients(bytes.NewReader([]byte(r))); err != nil {
-			return fmt.Errorf("%s: recipients: %q is not an age recipient: want age1…, as age-keygen -y prints it", name, r)
-		}
-	}
-	return nil
+	return "platforms/clusters/" + b.Cluster
 }

@@ -188,13 +188,17 @@ func sourcePolicy(r standin.Redirect) policy {
 			}), r.URL, "spec", "fetch", "imgpkgBundle", "image"),
 		}
 	}
+	patches := fmt.Sprintf(`JSONPatch{op: "replace", path: "/spec/url", value: %s}`, quote(r.URL))
+	spec := map[string]any{"interval": "1m", "url": r.Upstream}
+	if r.Insecure {
+		patches += `, JSONPatch{op: "add", path: "/spec/insecure", value: true}`
+		spec["type"] = "oci"
+	}
 	return policy{
 		group: "source.toolkit.fluxcd.io", resource: "helmrepositories",
-		when:  `object.spec.url == ` + quote(r.Upstream),
-		patch: fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/url", value: %s}]`, quote(r.URL)),
-		inForce: rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "HelmRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{
-			"spec": map[string]any{"interval": "1m", "url": r.Upstream},
-		}), r.URL, "spec", "url"),
+		when:    `object.spec.url == ` + quote(r.Upstream),
+		patch:   "[" + patches + "]",
+		inForce: rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "HelmRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{"spec": spec}), r.URL, "spec", "url"),
 	}
 }
 

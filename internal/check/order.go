@@ -6,6 +6,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/spelling"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
@@ -41,7 +42,7 @@ func dangling(r *gitops.Repo, _ Options) []finding.Finding {
 			f.Line = d.Line
 			f.Message = fmt.Sprintf("it depends on %s, and no layer has that name", d.Ref)
 			f.Fix = "name one of " + strings.Join(names(r, l), ", ")
-			if near := nearest(d.Name, names(r, l)); near != "" {
+			if near := spelling.Nearest(d.Name, names(r, l)); near != "" {
 				f.Fix = "did you mean " + near + "?"
 			}
 			if other := elsewhere(r, d.Ref); other != "" {
@@ -70,36 +71,4 @@ func names(r *gitops.Repo, except *gitops.Layer) []string {
 		}
 	}
 	return out
-}
-
-// nearest is the name that is at most two letters away, or "".
-func nearest(name string, names []string) string {
-	best, at := "", 3
-	for _, n := range names {
-		if d := distance(name, n); d < at {
-			best, at = n, d
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to insert, drop or change (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := last
-			if a[i] != b[j] {
-				cost++
-			}
-			last = row[j+1]
-			row[j+1] = min(cost, row[j]+1, last+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,9 +1,18 @@
 package cli
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,66 +22,176 @@ import (
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
+// blueprintFile is where a blueprint is looked for.
+const blueprintFile = "seatrial.yaml"
+
 func newGenerate(s Streams) *cobra.Command {
 	var file, out, ageKey string
+	var dryRun, rotate bool
 	cmd := &cobra.Command{
 		Use:   "generate",
 		Short: "Write a GitOps repo from a blueprint",
-		Long: `Write the GitOps repo that a blueprint describes (the sample blueprint by
-default) into a new folder: nine layers, secrets encrypted with SOPS.`,
-		Example: `  seatrial generate --out services
-  seatrial generate --blueprint seatrial.yaml --out services --age-key age.agekey`,
+		Long: `Write the GitOps repo that a blueprint describes (seatrial.yaml in the working
+folder, else the sample): nine layers, secrets encrypted with SOPS.
+
+In a repo that was generated before, what is up to date stays as it is, what its
+owner changed is kept or refused by name, and what is no longer needed goes.`,
+		Example: `  seatrial generate --out services --age-key age.agekey
+  seatrial generate --blueprint seatrial.yaml --out . --dry-run`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			c := console.New(s.Err)
-			b := blueprint.Default()
-			if file != "" {
-				text, err := os.ReadFile(file)
-				if err != nil {
-					return fmt.Errorf("read the blueprint: %w", err)
-				}
-				if b, err = blueprint.Parse(file, text); err != nil {
-					return err
-				}
-			}
-			if err := addRecipients(b, ageKey, s, c); err != nil {
-				return err
-			}
-			files, err := generate.Repo(b)
+			b, dir, err := readBlueprint(file)
 			if err != nil {
 				return err
 			}
-			if err := generate.Write(out, files); err != nil {
+			key, err := secrets.FindKey(ageKey, s.In)
+			if err != nil {
 				return err
 			}
-			c.Note(fmt.Sprintf("wrote %d files to %s; Flux is bootstrapped on %s", len(files), filepath.Clean(out), generate.Path(b)))
-			c.Note("rehearse it with: seatrial verify " + filepath.Clean(out))
-			return nil
+			essentials, err := fetchEssentials(cmd.Context(), b, dir, http.DefaultClient)
+			if err != nil {
+				return err
+			}
+			return write(s, c, b, essentials, key, out, dryRun, rotate)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&file, "blueprint", "", "blueprint file (default: the sample)")
-	f.StringVar(&out, "out", "services", "folder to write; it must be new or empty")
-	f.StringVar(&ageKey, "age-key", "", "file with the age key whose recipient the secrets are encrypted for, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
+	f.StringVar(&file, "blueprint", "", "blueprint file (default: "+blueprintFile+" if there is one, else the sample)")
+	f.StringVar(&out, "out", "services", "folder to write: new, empty, or a repo")
+	f.StringVar(&ageKey, "age-key", "", "file with the age key that reads the credentials in use, and whose recipient secrets are encrypted for if the blueprint names none; - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
+	f.BoolVar(&dryRun, "dry-run", false, "show on stdout what would change, and write nothing")
+	f.BoolVar(&rotate, "rotate", false, "draw all credentials anew")
 	return cmd
 }
 
-// addRecipients makes sure that secrets are encrypted for someone.
-func addRecipients(b *blueprint.Blueprint, ageKey string, s Streams, c *console.Console) error {
-	key, err := secrets.FindKey(ageKey, s.In)
+// readBlueprint reads file, or what there is, and says which folder it is in.
+func readBlueprint(file string) (*blueprint.Blueprint, string, error) {
+	if file == "" {
+		if _, err := os.Stat(blueprintFile); errors.Is(err, fs.ErrNotExist) {
+			return blueprint.Default(), ".", nil
+		}
+		file = blueprintFile
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, "", fmt.Errorf("read the blueprint: %w", err)
+	}
+	b, err := blueprint.Parse(file, text)
+	return b, filepath.Dir(file), err
+}
+
+func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials generate.Manifests, key *secrets.Key, out string, dryRun, rotate bool) error {
+	credentials, known, err := generate.Earlier(out, key)
 	if err != nil {
 		return err
 	}
+	first := credentials == nil && known
+	if credentials == nil || rotate {
+		credentials = generate.NewCredentials()
+	}
+	if err := addRecipients(b, key, first, c); err != nil {
+		return err
+	}
+	files, err := generate.Render(b, credentials, essentials)
+	if err != nil {
+		return err
+	}
+	plan, err := generate.MakePlan(out, files, b.Recipients, known, rotate)
+	if err != nil {
+		return err
+	}
+	if dryRun {
+		_, err := s.Out.Write(plan.Diff())
+		c.Note(fmt.Sprintf("%s would change in %s; nothing was written", console.Count(len(plan.Changes), "file"), filepath.Clean(out)))
+		return err
+	}
+	if err := plan.Apply(); err != nil {
+		return err
+	}
+	for _, name := range plan.Kept {
+		c.Note("kept as you changed it: " + name)
+	}
+	c.Note(fmt.Sprintf("wrote %s of %d to %s; Flux is bootstrapped on %s", console.Count(len(plan.Changes), "file"), len(files), filepath.Clean(out), generate.Path(b)))
+	c.Note("rehearse it with: seatrial verify " + filepath.Clean(out))
+	return nil
+}
+
+// addRecipients makes sure that secrets are encrypted for someone.
+func addRecipients(b *blueprint.Blueprint, key *secrets.Key, first bool, c *console.Console) error {
 	switch {
-	case key != nil && len(b.Recipients) == 0:
+	case len(b.Recipients) > 0:
+	case key != nil:
 		b.Recipients = key.Recipients()
-	case len(b.Recipients) == 0:
+	case !first:
+		return &console.Hinted{Err: errors.New("no recipient given"), Hint: "give --age-key, or recipients in the blueprint: those of the earlier generation"}
+	default:
 		// No key is written to disk that nobody asked for.
-		if key, err = secrets.NewKey(); err != nil {
+		key, err := secrets.NewKey()
+		if err != nil {
 			return err
 		}
 		b.Recipients = key.Recipients()
 		c.Note("no recipient given: the secrets are encrypted for a key that is already gone; it can be rehearsed, but to deploy it give --age-key or recipients in the blueprint")
 	}
 	return nil
+}
+
+// fetchEssentials reads the release manifests that the blueprint names. What a
+// URL serves must have the blueprint's checksum.
+func fetchEssentials(ctx context.Context, b *blueprint.Blueprint, dir string, client *http.Client) (generate.Manifests, error) {
+	out := generate.Manifests{}
+	for name, m := range map[string]*blueprint.Manifest{
+		"kapp-controller": b.ClusterEssentials.KappController, "secretgen-controller": b.ClusterEssentials.SecretgenController,
+	} {
+		if m == nil {
+			continue
+		}
+		text, err := fetchManifest(ctx, m, dir, client)
+		if err != nil {
+			return nil, fmt.Errorf("clusterEssentials: %s: %w", name, err)
+		}
+		out[name] = text
+	}
+	return out, nil
+}
+
+func fetchManifest(ctx context.Context, m *blueprint.Manifest, dir string, client *http.Client) ([]byte, error) {
+	var text []byte
+	var err error
+	if m.File != "" {
+		file := m.File
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(dir, file)
+		}
+		text, err = os.ReadFile(file)
+	} else {
+		text, err = download(ctx, m.URL, client)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(text); m.SHA256 != "" && !strings.EqualFold(m.SHA256, hex.EncodeToString(sum[:])) {
+		return nil, fmt.Errorf("its sha256 is %s, and the blueprint wants %s: check where it comes from, then mend the blueprint", hex.EncodeToString(sum[:]), m.SHA256)
+	}
+	return text, nil
+}
+
+// download reads up to 16 MiB.
+func download(ctx context.Context, url string, client *http.Client) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w: give a file instead if this machine can't reach it", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", url, response.Status)
+	}
+	return io.ReadAll(io.LimitReader(response.Body, 16<<20))
 }

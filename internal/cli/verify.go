@@ -225,12 +225,12 @@ func (v *verify) findRepo(box *sandbox.Sandbox, key *secrets.Key) (string, *secr
 	}
 	b := blueprint.Default()
 	b.Recipients = key.Recipients()
-	files, err := generate.Repo(b)
+	files, err := generate.Render(b, generate.NewCredentials(), nil)
 	if err != nil {
 		return "", nil, err
 	}
 	dir := filepath.Join(box.Dir, "sample")
-	return dir, key, generate.Write(dir, files)
+	return dir, key, generate.Write(dir, files, b.Recipients)
 }
 
 // publish writes the report where it was asked for.

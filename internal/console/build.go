@@ -47,7 +47,7 @@ func (b *Build) Compiled(title string, done, total int) {
 	p.done, p.total = done, total
 	b.parts[title] = p
 	text := fmt.Sprintf("building %s: %s of about %d compiled, %s; %s left after it",
-		title, count(done, "package"), max(done, total), seconds(time.Since(p.start)), count(b.pending-1, "part"))
+		title, Count(done, "package"), max(done, total), seconds(time.Since(p.start)), Count(b.pending-1, "part"))
 	b.transient(" " + busy + " " + text)
 	if !b.live && time.Since(b.spoken) > 30*time.Second {
 		b.spoken = time.Now()
@@ -60,5 +60,5 @@ func (b *Build) Finished(title string, took time.Duration, left int) {
 	b.mu.Lock()
 	b.pending = left
 	b.mu.Unlock()
-	b.line(" %s built %s (%s; %s to go, %s since the start)", b.paint(ok), title, seconds(took), count(left, "part"), seconds(time.Since(b.start)))
+	b.line(" %s built %s (%s; %s to go, %s since the start)", b.paint(ok), title, seconds(took), Count(left, "part"), seconds(time.Since(b.start)))
 }

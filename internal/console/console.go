@@ -121,13 +121,13 @@ func (c *Console) Layers(layers []*verdict.Layer, elapsed time.Duration) {
 		c.seen[key] = l.Status
 		switch l.Status {
 		case verdict.Reconciled:
-			c.line(" %s %7s  %s reconciled (%s)", c.paint(ok), seconds(elapsed), l.Name, count(l.Objects, "object"))
+			c.line(" %s %7s  %s reconciled (%s)", c.paint(ok), seconds(elapsed), l.Name, Count(l.Objects, "object"))
 		default:
 			c.line(" %s %7s  %s %s: %s", c.paint(bad), seconds(elapsed), l.Name, l.Status, brief(l.Message))
 		}
 	}
 	if len(pending) > 0 {
-		c.transient(fmt.Sprintf(" %s %7s  %s to go: %s", busy, seconds(elapsed), count(len(pending), "layer"), strings.Join(pending, ", ")))
+		c.transient(fmt.Sprintf(" %s %7s  %s to go: %s", busy, seconds(elapsed), Count(len(pending), "layer"), strings.Join(pending, ", ")))
 	}
 }
 
@@ -139,7 +139,7 @@ func brief(s string) string {
 	return s
 }
 
-func count(n int, what string) string {
+func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

@@ -32,6 +32,11 @@ const (
 	SOPSRecipient     Code = "sops-wrong-recipient"    // a file is encrypted for another key
 	SOPSNoDecryption  Code = "sops-without-decryption" // an encrypted file in a layer that does not decrypt
 	PlaintextSecret   Code = "plaintext-secret"        // a Secret's values are readable in Git
+	SOPSChanged       Code = "sops-file-changed"       // a file is not as it was encrypted
+	MissingDependency Code = "missing-dependency"      // something needs what another layer or release brings, and does not wait for it
+	UnknownValue      Code = "unknown-value"           // a chart's value that is likely misspelt
+	SecretKeyMissing  Code = "secret-key-missing"      // (live) a pod reads a key that its Secret or ConfigMap does not have
+	BackendNotFound   Code = "backend-not-found"       // (live) a route leads to a Service or port that does not exist
 	UnknownKind       Code = "unknown-kind"            // (live) nothing serves an object's kind
 	DecryptFailed     Code = "sops-decrypt-failed"     // (live) a file can't be decrypted for another reason
 	ApplyFailed       Code = "apply-failed"            // (live) the API server refuses an object

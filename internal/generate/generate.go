@@ -1,114 +1,148 @@
 // Package generate renders a blueprint into a GitOps repo.
+//
+// Rendering is pure and the same every time: Render gives every file, Secrets
+// in plain text and in memory only. What becomes of a folder that was generated
+// before, with its owner's edits and its encrypted values, is plan.go's.
 package generate
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"maps"
+	"path"
+	"slices"
 	"strings"
-	"text/template"
 
 	repotemplate "seatrial.dev/seatrial/repo-template"
 
 	"seatrial.dev/seatrial/internal/blueprint"
-	"seatrial.dev/seatrial/internal/secrets"
+	"seatrial.dev/seatrial/internal/catalogue"
 )
 
-// Repo renders b into files by slash-separated path. Secrets are random and
-// encrypted for b's recipients before they leave this function.
-func Repo(b *blueprint.Blueprint) (map[string][]byte, error) {
-	if len(b.Recipients) == 0 {
-		return nil, errors.New("no age recipient to encrypt secrets for")
-	}
-	files, passwords := map[string][]byte{}, map[string]string{}
-	err := fs.WalkDir(repotemplate.Files(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(repotemplate.Files(), name)
-		if err != nil {
-			return err
-		}
-		out, secret, err := render(name, string(text), b, passwords)
-		if err != nil {
-			return err
-		}
-		if secret {
-			if out, err = secrets.Encrypt(out, b.Recipients, secrets.EncryptedRegex); err != nil {
-				return fmt.Errorf("encrypt %s: %w", name, err)
-			}
-		}
-		files[strings.ReplaceAll(name, "CLUSTER", b.Cluster)] = out
-		return nil
-	})
-	return files, err
+// File is one rendered file.
+type File struct {
+	Data []byte
+	// Secret is true if Data is plain text that must be encrypted before it is written.
+	Secret bool
+	// Shape is what of a secret file is not secret: names stand for the credentials in it.
+	Shape []byte
 }
 
-// render fills a template in and says whether the result is a Secret.
-// passwords holds those that were made, by name: services share some.
-func render(name, text string, b *blueprint.Blueprint, passwords map[string]string) ([]byte, bool, error) {
-	t, err := template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{
-		"join": strings.Join,
-		"secret": func(name string) (string, error) {
-			if _, made := passwords[name]; !made {
-				p, err := password()
-				if err != nil {
-					return "", err
-				}
-				passwords[name] = p
-			}
-			return passwords[name], nil
-		},
-	}).Parse(text)
+// Manifests are release manifests of the controllers that a generic cluster
+// lacks, by name.
+type Manifests map[string][]byte
+
+// Render renders b into files by slash-separated path.
+func Render(b *blueprint.Blueprint, credentials *Credentials, essentials Manifests) (map[string]File, error) {
+	c, err := catalogue.Load()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	var out bytes.Buffer
-	if err := t.Execute(&out, b); err != nil {
-		return nil, false, err
+	r := &renderer{blueprint: b, catalogue: c, credentials: credentials, files: map[string]File{}}
+	for name, text := range essentials {
+		r.files[r.source("cluster-essentials", name)] = File{Data: text}
 	}
-	return out.Bytes(), bytes.Contains(out.Bytes(), []byte("\nkind: Secret\n")), nil
-}
-
-// password makes 192 random bits that need no quoting in YAML.
-func password() (string, error) {
-	var b [24]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return "", err
+	if err := r.render("parts/cluster-essentials.yaml", r.source("cluster-essentials", "cluster-essentials"), r.data(nil)); err != nil {
+		return nil, err
 	}
-	return "p" + base64.RawURLEncoding.EncodeToString(b[:]), nil
+	if err := r.services(); err != nil {
+		return nil, err
+	}
+	if err := r.repo(); err != nil {
+		return nil, err
+	}
+	if err := r.layers(); err != nil {
+		return nil, err
+	}
+	record, err := credentials.file()
+	if err != nil {
+		return nil, err
+	}
+	r.files[credentialsFile] = record
+	return r.files, nil
 }
 
 // Path is where Flux is bootstrapped in the repo of b.
-func Path(b *blueprint.Blueprint) string {
-	return "platforms/clusters/" + b.Cluster + "/kustomizations"
+func Path(b *blueprint.Blueprint) string { return b.ClusterDir() + "/kustomizations" }
+
+// renderer fills the files of one repo in.
+type renderer struct {
+	blueprint   *blueprint.Blueprint
+	catalogue   *catalogue.Catalogue
+	credentials *Credentials
+	files       map[string]File
 }
 
-// Write writes files below dir, which must be empty or missing: regenerating
-// into a repo could lose what its owner changed.
-func Write(dir string, files map[string][]byte) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// source is the path of what a layer applies.
+func (r *renderer) source(layer, name string) string {
+	return path.Join(r.blueprint.ClusterDir(), "flux-sources", layer, name+".yaml")
+}
+
+// repo renders the files around the clusters.
+func (r *renderer) repo() error {
+	return fs.WalkDir(repotemplate.Files, "repo", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		to := strings.TrimPrefix(name, "repo/")
+		if rest, isCI := strings.CutPrefix(to, "ci/"); isCI {
+			// One file a Git provider, under the path where that looks for it.
+			provider, file, _ := strings.Cut(rest, "/")
+			if provider != r.blueprint.Git.Provider {
+				return nil
+			}
+			to = file
+		}
+		return r.render(name, to, r.data(nil))
+	})
+}
+
+// layers renders the Kustomizations, those of layers that hold nothing left out.
+func (r *renderer) layers() error {
+	return fs.WalkDir(repotemplate.Files, "layers", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		return r.render(name, path.Join(Path(r.blueprint), path.Base(name)), r.data(nil))
+	})
+}
+
+// render fills a template in and keeps it as a file.
+func (r *renderer) render(template, to string, d data) error {
+	text, err := fs.ReadFile(repotemplate.Files, template)
+	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if e.Name() != ".git" {
-			return fmt.Errorf("%s is not empty (it holds %s): give --out a new folder", dir, e.Name())
-		}
+	return r.keep(template, string(text), to, d)
+}
+
+// keep fills text in and keeps it as a file. What holds a Kubernetes Secret is
+// filled in twice: the second time with the credentials' names.
+func (r *renderer) keep(name, text, to string, d data) error {
+	out, err := r.fill(name, text, d, r.credentials)
+	if err != nil {
+		return err
 	}
-	for name, b := range files {
-		file := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	if len(bytes.TrimSpace(out)) == 0 {
+		return nil // the template has nothing to say of this blueprint
+	}
+	f := File{Data: out}
+	if bytes.Contains(append([]byte("\n"), out...), []byte("\nkind: Secret\n")) {
+		f.Secret = true
+		if f.Shape, err = r.fill(name, text, d, nil); err != nil {
 			return err
 		}
-		if err := os.WriteFile(file, b, 0o644); err != nil {
-			return err
-		}
 	}
+	if _, taken := r.files[to]; taken {
+		return fmt.Errorf("%s is rendered twice", to)
+	}
+	r.files[to] = f
 	return nil
+}
+
+// has says whether a layer holds anything.
+func (r *renderer) has(layer string) bool {
+	dir := path.Dir(r.source(layer, "x")) + "/"
+	return slices.ContainsFunc(slices.Collect(maps.Keys(r.files)), func(name string) bool { return strings.HasPrefix(name, dir) })
 }

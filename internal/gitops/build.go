@@ -196,9 +196,32 @@ func (r *Repo) run(l *Layer, dir string) ([]*Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, r.object(&unstructured.Unstructured{Object: content}))
+		out = append(out, r.object(&unstructured.Unstructured{Object: jsonTypes(content).(map[string]any)}))
 	}
 	return out, nil
+}
+
+// jsonTypes gives decoded YAML the types that decoded JSON has: those that
+// unstructured objects are made of. Others make its methods panic.
+func jsonTypes(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			v[key] = jsonTypes(inner)
+		}
+	case []any:
+		for i, inner := range v {
+			v[i] = jsonTypes(inner)
+		}
+	case int:
+		return int64(v)
+	case uint64:
+		return float64(v)
+	case nil, string, bool, int64, float64:
+	default:
+		return fmt.Sprint(v) // a time, say
+	}
+	return v
 }
 
 // object finds where a built object comes from.
@@ -249,6 +272,12 @@ func lineOf(f *file, u *unstructured.Unstructured) int {
 		}
 	}
 	return line
+}
+
+// Recipients are the age recipients of a decoded SOPS file.
+func Recipients(doc map[string]any) []string {
+	sops, _ := doc["sops"].(map[string]any)
+	return recipients(sops)
 }
 
 func recipients(sops map[string]any) []string {

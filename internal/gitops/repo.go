@@ -62,7 +62,7 @@ func Load(tree fs.FS, root string) (*Repo, error) {
 	if !r.memory.IsDir(at(r.Path)) {
 		return nil, fmt.Errorf("path %q is not in the repo: %s", r.Path, r.hint())
 	}
-	rules, err := readRules(tree)
+	rules, err := ReadRules(tree)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,12 @@ type RecipientRule struct {
 // RecipientsFor returns the age recipients that .sops.yaml wants for a file;
 // false if no rule is about it.
 func (r *Repo) RecipientsFor(file string) ([]string, bool) {
-	for _, rule := range r.RecipientRules {
+	return RecipientsOf(r.RecipientRules, file)
+}
+
+// RecipientsOf returns the age recipients that the first rule about a file names.
+func RecipientsOf(rules []RecipientRule, file string) ([]string, bool) {
+	for _, rule := range rules {
 		if rule.path == nil || rule.path.MatchString(file) {
 			return rule.Recipients, true
 		}
@@ -28,7 +33,8 @@ func (r *Repo) RecipientsFor(file string) ([]string, bool) {
 	return nil, false
 }
 
-func readRules(tree fs.FS) ([]RecipientRule, error) {
+// ReadRules reads .sops.yaml at the root of tree; nil without one.
+func ReadRules(tree fs.FS) ([]RecipientRule, error) {
 	b, err := fs.ReadFile(tree, ".sops.yaml")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

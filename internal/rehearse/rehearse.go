@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"seatrial.dev/seatrial/fixtures"
 	"seatrial.dev/seatrial/internal/bootstrap"
+	"seatrial.dev/seatrial/internal/catalogue"
 	"seatrial.dev/seatrial/internal/check"
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/finding"
@@ -154,11 +154,11 @@ func (r *rehearsal) bootstrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	catalogue, err := standin.Load(fixtures.StandIns())
+	services, err := catalogue.Load()
 	if err != nil {
 		return err
 	}
-	server := standin.NewServer(catalogue)
+	server := standin.NewServer(services)
 	base, err := r.cluster.Serve(server)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ import (
 
 // wanted lists the sources that a repo uses and that a stand-in may replace.
 func wanted(repo *gitops.Repo) []standin.Wanted {
-	versions := map[string][]string{} // exact chart versions that releases ask for
+	versions := map[string][]string{} // exact versions that are asked for, by chart or package
 	found := map[string]standin.Wanted{}
 	for _, l := range repo.Layers {
 		for _, o := range l.Objects {
@@ -36,7 +36,12 @@ func wanted(repo *gitops.Repo) []standin.Wanted {
 				found["h"+url] = standin.Wanted{Kind: "HelmRepository", Upstream: url, Versions: versions}
 			case "packaging.carvel.dev/PackageRepository":
 				if image := str("spec", "fetch", "imgpkgBundle", "image"); image != "" {
-					found["p"+image] = standin.Wanted{Kind: "PackageRepository", Upstream: image}
+					found["p"+image] = standin.Wanted{Kind: "PackageRepository", Upstream: image, Versions: versions}
+				}
+			case "packaging.carvel.dev/PackageInstall":
+				ref, version := str("spec", "packageRef", "refName"), str("spec", "packageRef", "versionSelection", "constraints")
+				if _, err := semver.StrictNewVersion(version); err == nil {
+					versions[ref] = append(versions[ref], version)
 				}
 			case "helm.toolkit.fluxcd.io/HelmRelease":
 				chart, version := str("spec", "chart", "spec", "chart"), str("spec", "chart", "spec", "version")

@@ -117,16 +117,9 @@ func Encrypt(plain []byte, recipients []string, regex string) ([]byte, error) {
 }
 
 func encrypt(branches sops.TreeBranches, recipients []string, like sops.Metadata) ([]byte, error) {
-	keys, err := sopsage.MasterKeysFromRecipients(strings.Join(recipients, ","))
+	group, err := ageGroup(recipients)
 	if err != nil {
 		return nil, err
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("no age recipient to encrypt for")
-	}
-	var group sops.KeyGroup
-	for _, k := range keys {
-		group = append(group, k)
 	}
 	tree := sops.Tree{Branches: branches, Metadata: sops.Metadata{
 		KeyGroups: []sops.KeyGroup{group}, Version: version.Version, LastModified: time.Now().UTC(),
@@ -149,6 +142,69 @@ func encrypt(branches sops.TreeBranches, recipients []string, like sops.Metadata
 		return nil, err
 	}
 	return store().EmitEncryptedFile(tree)
+}
+
+// Decrypt decrypts a YAML file with a key, and checks that nobody changed it
+// since it was encrypted.
+func Decrypt(encrypted []byte, key *Key) ([]byte, error) {
+	tree, err := open(encrypted, key)
+	if err != nil {
+		return nil, err
+	}
+	return store().EmitPlainFile(tree.Branches)
+}
+
+// open decrypts a file's values in memory. The key reaches SOPS by this
+// process's memory only: not by its environment or a file.
+func open(encrypted []byte, key *Key) (*sops.Tree, error) {
+	tree, err := store().LoadEncryptedFile(encrypted)
+	if err != nil {
+		return nil, err
+	}
+	dataKey, err := dataKeyOf(&tree, key)
+	if err != nil {
+		return nil, err
+	}
+	cipher := aes.NewCipher()
+	mac, err := tree.Decrypt(dataKey, cipher)
+	if err != nil {
+		return nil, fmt.Errorf("decrypt: %w", err)
+	}
+	want, err := cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, dataKey, tree.Metadata.LastModified.Format(time.RFC3339))
+	if err != nil {
+		return nil, fmt.Errorf("%w: its code can't be decrypted", ErrChanged)
+	}
+	if want != mac {
+		return nil, ErrChanged
+	}
+	return &tree, nil
+}
+
+// ErrChanged says that a file is not as it was encrypted.
+var ErrChanged = errors.New("the file was changed after it was encrypted (its MAC does not match)")
+
+// ErrOtherKey says that a file is encrypted for others.
+var ErrOtherKey = errors.New("the file is encrypted for another key")
+
+// dataKeyOf recovers a file's own key with the first of its age stanzas that key opens.
+func dataKeyOf(tree *sops.Tree, key *Key) ([]byte, error) {
+	ids, err := age.ParseIdentities(bytes.NewReader(key.text))
+	if err != nil {
+		return nil, errors.New("not an age key")
+	}
+	for _, group := range tree.Metadata.KeyGroups {
+		for _, k := range group {
+			a, ok := k.(*sopsage.MasterKey)
+			if !ok {
+				continue
+			}
+			sopsage.ParsedIdentities(ids).ApplyToMasterKey(a)
+			if secret, err := a.Decrypt(); err == nil {
+				return secret, nil
+			}
+		}
+	}
+	return nil, ErrOtherKey
 }
 
 // Rekey re-makes an encrypted file for other recipients without its key: the

@@ -3,52 +3,22 @@ package standin
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"io"
-	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"sigs.k8s.io/yaml"
 )
 
 // packed is the time stamp of every packed file, so that archives are reproducible.
 var packed = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// packChart makes a chart archive of the given version.
-func packChart(files fs.FS, chart, version string) ([]byte, error) {
-	tree, err := readTree(files, ".")
-	if err != nil {
-		return nil, err
-	}
-	meta, err := readMap(files, "Chart.yaml")
-	if err != nil {
-		return nil, err
-	}
-	meta["version"] = version
-	if tree["Chart.yaml"], err = yaml.Marshal(meta); err != nil {
-		return nil, err
-	}
-	inChart := map[string][]byte{}
-	for name, b := range tree {
-		inChart[path.Join(chart, name)] = b
-	}
-	var out bytes.Buffer
-	gz := gzip.NewWriter(&out)
-	if err := writeTar(gz, inChart); err != nil {
-		return nil, err
-	}
-	if err := gz.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
-}
 
 func writeTar(w io.Writer, files map[string][]byte) error {
 	t := tar.NewWriter(w)
@@ -82,6 +52,16 @@ func bundle(files map[string][]byte) (v1.Image, error) {
 		return nil, err
 	}
 	return mutate.Config(img, v1.Config{Labels: map[string]string{"dev.carvel.imgpkg.bundle": "true"}})
+}
+
+// chartImage wraps a chart archive as helm push does.
+func chartImage(archive []byte) (v1.Image, error) {
+	layer := static.NewLayer(archive, "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
+	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layer)
+	if err != nil {
+		return nil, err
+	}
+	return mutate.ConfigMediaType(img, "application/vnd.cncf.helm.config.v1+json"), nil
 }
 
 func packageMetadata(refName, displayName string) ([]byte, error) {

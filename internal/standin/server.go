@@ -15,15 +15,18 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"sigs.k8s.io/yaml"
+
+	"seatrial.dev/seatrial/internal/catalogue"
 )
 
 // Wanted is a source that a repo uses.
 type Wanted struct {
 	Kind     string // HelmRepository or PackageRepository
 	Upstream string // its URL or image
-	// Versions are those that releases ask for by an exact number, by chart.
+	// Versions are those that are asked for by an exact number, by chart or package.
 	Versions map[string][]string
 }
 
@@ -33,16 +36,18 @@ type Redirect struct {
 	Upstream string
 	URL      string // where it is served
 	Serves   []string
+	// Insecure is true for a registry that speaks plain HTTP.
+	Insecure bool
 }
 
 // Server serves charts and an OCI registry.
 type Server struct {
-	catalogue *Catalogue
+	catalogue *catalogue.Catalogue
 	mux       *http.ServeMux
 }
 
 // NewServer prepares to serve stand-ins of a catalogue.
-func NewServer(c *Catalogue) *Server {
+func NewServer(c *catalogue.Catalogue) *Server {
 	s := &Server{catalogue: c, mux: http.NewServeMux()}
 	s.mux.Handle("/v2/", registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	return s
@@ -63,7 +68,11 @@ func (s *Server) Fill(base string, wanted []Wanted) ([]Redirect, error) {
 		var r *Redirect
 		switch w.Kind {
 		case "HelmRepository":
-			r, err = s.addCharts(base, w)
+			if strings.HasPrefix(w.Upstream, "oci://") {
+				r, err = s.pushCharts(u.Host, w)
+			} else {
+				r, err = s.addCharts(base, w)
+			}
 		case "PackageRepository":
 			r, err = s.addPackages(u.Host, w)
 		}
@@ -79,27 +88,17 @@ func (s *Server) Fill(base string, wanted []Wanted) ([]Redirect, error) {
 
 // addCharts serves a Helm repository.
 func (s *Server) addCharts(base string, w Wanted) (*Redirect, error) {
-	charts := s.catalogue.chartsOf(w.Upstream)
-	if len(charts) == 0 {
+	services := chartsOf(s.catalogue, w.Upstream)
+	if len(services) == 0 {
 		return nil, nil
 	}
-	sum := sha256.Sum256([]byte(w.Upstream))
-	dir := "/charts/" + hex.EncodeToString(sum[:6]) + "/"
+	dir := "/charts/" + short(w.Upstream) + "/"
 	entries := map[string][]map[string]any{}
 	out := &Redirect{Kind: w.Kind, Upstream: w.Upstream, URL: strings.TrimSuffix(base, "/") + dir}
-	for _, chart := range charts {
-		files, err := s.catalogue.sub("charts", chart)
-		if err != nil {
-			return nil, err
-		}
-		meta, err := readMap(files, "Chart.yaml")
-		if err != nil {
-			return nil, err
-		}
-		versions := append(slices.Clone(w.Versions[chart]), fmt.Sprint(meta["version"]))
-		slices.Sort(versions)
-		for _, version := range slices.Compact(versions) {
-			archive, err := packChart(files, chart, version)
+	for _, service := range services {
+		chart := service.Chart.Name
+		for _, version := range versions(w.Versions[chart], service.Chart.Version) {
+			archive, err := packChart(service, version)
 			if err != nil {
 				return nil, err
 			}
@@ -107,7 +106,7 @@ func (s *Server) addCharts(base string, w Wanted) (*Redirect, error) {
 			file := fmt.Sprintf("%s-%s.tgz", chart, version)
 			s.mux.HandleFunc("GET "+dir+file, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(archive) })
 			entries[chart] = append(entries[chart], map[string]any{
-				"apiVersion": "v2", "name": chart, "version": version, "appVersion": meta["appVersion"],
+				"apiVersion": "v2", "name": chart, "version": version, "appVersion": "stand-in",
 				"urls": []string{file}, "digest": hex.EncodeToString(digest[:]), "created": "2026-01-01T00:00:00Z",
 			})
 			out.Serves = append(out.Serves, chart+" "+version)
@@ -121,10 +120,38 @@ func (s *Server) addCharts(base string, w Wanted) (*Redirect, error) {
 	return out, nil
 }
 
+// pushCharts makes the charts of an OCI Helm repository available.
+func (s *Server) pushCharts(host string, w Wanted) (*Redirect, error) {
+	services := chartsOf(s.catalogue, w.Upstream)
+	if len(services) == 0 {
+		return nil, nil
+	}
+	repository := host + "/charts/" + short(w.Upstream)
+	out := &Redirect{Kind: w.Kind, Upstream: w.Upstream, URL: "oci://" + repository, Insecure: true}
+	for _, service := range services {
+		chart := service.Chart.Name
+		for _, version := range versions(w.Versions[chart], service.Chart.Version) {
+			archive, err := packChart(service, version)
+			if err != nil {
+				return nil, err
+			}
+			image, err := chartImage(archive)
+			if err != nil {
+				return nil, err
+			}
+			if err := push(repository+"/"+chart+":"+tag(version), image); err != nil {
+				return nil, err
+			}
+			out.Serves = append(out.Serves, chart+" "+version)
+		}
+	}
+	return out, nil
+}
+
 // addPackages pushes a package repository's bundle and those of its packages.
 func (s *Server) addPackages(host string, w Wanted) (*Redirect, error) {
-	packages := s.catalogue.packagesOf(w.Upstream)
-	if len(packages) == 0 {
+	services := packagesOf(s.catalogue, w.Upstream)
+	if len(services) == 0 {
 		return nil, nil
 	}
 	upstream, err := name.ParseReference(w.Upstream)
@@ -133,68 +160,75 @@ func (s *Server) addPackages(host string, w Wanted) (*Redirect, error) {
 	}
 	out := &Redirect{Kind: w.Kind, Upstream: w.Upstream, URL: host + "/" + upstream.Context().RepositoryStr() + ":stand-in"}
 	repository := map[string][]byte{}
-	for _, p := range packages {
-		files, err := s.catalogue.sub("packages", p)
+	for _, service := range services {
+		files, err := service.Dir("stand-in")
 		if err != nil {
 			return nil, err
 		}
-		meta, err := readMap(files, "package.yaml")
-		if err != nil {
-			return nil, err
-		}
-		refName, version := fmt.Sprint(meta["refName"]), fmt.Sprint(meta["version"])
-		image := host + "/stand-ins/" + p + ":" + strings.ReplaceAll(version, "+", "_")
 		config, err := readTree(files, "config")
 		if err != nil {
 			return nil, err
 		}
-		if err := push(image, config); err != nil {
+		image := host + "/stand-ins/" + service.Name + ":" + tag(service.Package.Version)
+		if err := pushBundle(image, config); err != nil {
 			return nil, err
 		}
+		refName := service.Package.RefName
 		dir := path.Join("packages", refName)
-		if repository[path.Join(dir, "metadata.yaml")], err = packageMetadata(refName, fmt.Sprint(meta["displayName"])); err != nil {
+		if repository[path.Join(dir, "metadata.yaml")], err = packageMetadata(refName, service.Title); err != nil {
 			return nil, err
 		}
-		if repository[path.Join(dir, version+".yaml")], err = packageVersion(refName, version, image); err != nil {
-			return nil, err
+		for _, version := range versions(w.Versions[refName], service.Package.Version) {
+			if repository[path.Join(dir, version+".yaml")], err = packageVersion(refName, version, image); err != nil {
+				return nil, err
+			}
+			out.Serves = append(out.Serves, refName+" "+version)
 		}
-		out.Serves = append(out.Serves, refName+" "+version)
 	}
-	return out, push(out.URL, repository)
+	return out, pushBundle(out.URL, repository)
 }
 
-// push uploads files as an imgpkg bundle.
-func push(image string, files map[string][]byte) error {
-	ref, err := name.ParseReference(image, name.Insecure)
+// versions are those that are asked for and the catalogue's own, each once.
+func versions(asked []string, own string) []string {
+	all := append(slices.Clone(asked), own)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// tag writes a version as a registry's tag.
+func tag(version string) string { return strings.ReplaceAll(version, "+", "_") }
+
+// short names a source in a path.
+func short(upstream string) string {
+	sum := sha256.Sum256([]byte(upstream))
+	return hex.EncodeToString(sum[:6])
+}
+
+// pushBundle uploads files as an imgpkg bundle.
+func pushBundle(image string, files map[string][]byte) error {
+	img, err := bundle(files)
 	if err != nil {
 		return err
 	}
-	img, err := bundle(files)
+	return push(image, img)
+}
+
+func push(image string, img v1.Image) error {
+	ref, err := name.ParseReference(image, name.Insecure)
 	if err != nil {
 		return err
 	}
 	return remote.Write(ref, img)
 }
 
-func readMap(files fs.FS, file string) (map[string]any, error) {
-	b, err := fs.ReadFile(files, file)
-	if err != nil {
-		return nil, err
-	}
-	var m map[string]any
-	if err := yaml.Unmarshal(b, &m); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return m, nil
-}
-
-func readTree(files fs.FS, dir string) (map[string][]byte, error) {
+// readTree reads every file of a folder, as files of another.
+func readTree(files fs.FS, as string) (map[string][]byte, error) {
 	out := map[string][]byte{}
-	err := fs.WalkDir(files, dir, func(p string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		out[p], err = fs.ReadFile(files, p)
+		out[path.Join(as, p)], err = fs.ReadFile(files, p)
 		return err
 	})
 	return out, err

@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,6 +32,9 @@ const (
 	kappNamespace = "kapp-controller"
 )
 
+//go:embed secretgen.yaml
+var secretgen []byte
+
 // addMachines registers what pods and volumes of a usual cluster rely on.
 func (c *Cluster) addMachines(ctx context.Context) error {
 	objects := []*unstructured.Unstructured{
@@ -48,7 +52,10 @@ func (c *Cluster) addMachines(ctx context.Context) error {
 		})
 		objects = append(objects, node)
 	}
-	return c.client.Apply(ctx, objects...)
+	if err := c.client.Apply(ctx, objects...); err != nil {
+		return err
+	}
+	return c.applyManifest(ctx, secretgen)
 }
 
 // addFlux applies what flux install would and starts the controllers.

@@ -1,0 +1,163 @@
+package blueprint
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+	"github.com/Masterminds/semver/v3"
+
+	"seatrial.dev/seatrial/internal/catalogue"
+)
+
+var (
+	label     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	domain    = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$`)
+	proxy     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9._-]+)*$`)
+	word      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// validate finds what the types alone don't tell.
+func (r *reader) validate(b *Blueprint) {
+	if b.APIVersion != APIVersion {
+		r.at("apiVersion", fmt.Sprintf("got %q", b.APIVersion), "write apiVersion: "+APIVersion)
+	}
+	if b.Kind != Kind {
+		r.at("kind", fmt.Sprintf("got %q", b.Kind), "write kind: "+Kind)
+	}
+	for _, f := range []struct {
+		key, value, want string
+		ok               *regexp.Regexp
+		optional         bool
+	}{
+		{"cluster", b.Cluster, "a DNS label such as services", label, false},
+		{"domain", b.Domain, "a domain such as services.my-domain.com", domain, false},
+		{"packagingGlobalNamespace", b.PackagingGlobalNamespace, "a namespace such as tkg-system", label, false},
+		{"issuer", b.Issuer, "a name such as vault-issuer", subdomain, false},
+		{"storageClass", b.StorageClass, "the name of a StorageClass, or nothing for the cluster's default", subdomain, true},
+		{"registryProxy", b.RegistryProxy, "a registry and a project, such as harbor.services.my-domain.com/dh-proxy, without https://", proxy, true},
+		{"git.owner", b.Git.Owner, "the owner's name at the Git provider", word, false},
+		{"git.repository", b.Git.Repository, "the repository's name", word, false},
+		{"git.branch", b.Git.Branch, "a branch such as main", word, false},
+	} {
+		if !f.ok.MatchString(f.value) && !(f.optional && f.value == "") {
+			r.at(f.key, fmt.Sprintf("got %q", f.value), "write "+f.want)
+		}
+	}
+	r.oneOf("flavour", b.Flavour, TKG2, Generic)
+	r.oneOf("git.provider", b.Git.Provider, "github", "gitlab", "gitea", "generic")
+	if b.Path != "" && (path.IsAbs(b.Path) || path.Clean(b.Path) != b.Path || strings.HasPrefix(b.Path, "..") || !word.MatchString(b.Path)) {
+		r.at("path", fmt.Sprintf("got %q", b.Path), "write a folder of the repo such as platforms/clusters/services")
+	}
+	for host, p := range b.RegistryProxies {
+		if !proxy.MatchString(p) {
+			r.at("registryProxies."+host, fmt.Sprintf("got %q", p), "write a registry and a project, without https://")
+		}
+	}
+	for i, recipient := range b.Recipients {
+		if _, err := age.ParseRecipients(bytes.NewReader([]byte(recipient))); err != nil {
+			r.at(fmt.Sprintf("recipients.%d", i), fmt.Sprintf("%q is not an age recipient", recipient), "write age1…, as seatrial secrets keygen and age-keygen -y print it")
+		}
+	}
+	r.validateEssentials(b)
+	r.validateServices(b)
+}
+
+func (r *reader) oneOf(key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		r.at(key, fmt.Sprintf("got %q", value), meant(value, allowed))
+	}
+}
+
+func (r *reader) validateEssentials(b *Blueprint) {
+	for key, m := range map[string]*Manifest{
+		"kappController": b.ClusterEssentials.KappController, "secretgenController": b.ClusterEssentials.SecretgenController,
+	} {
+		key = "clusterEssentials." + key
+		switch {
+		case m == nil && b.Flavour == Generic:
+			r.at(key, "missing, and a generic cluster has none", "give a file, or a url and its sha256, of the release manifest")
+		case m == nil:
+		case b.Flavour == TKG2:
+			r.at(key, "a tkg-2 cluster has it already", "remove it, or write flavour: generic")
+		case (m.File == "") == (m.URL == ""):
+			r.at(key, "want either file or url", "keep one of them")
+		case m.URL != "":
+			if u, err := url.Parse(m.URL); err != nil || u.Scheme != "https" || u.Host == "" {
+				r.at(key+".url", fmt.Sprintf("got %q", m.URL), "write an https URL")
+			}
+			if !sha256Hex.MatchString(m.SHA256) {
+				r.at(key+".sha256", fmt.Sprintf("got %q", m.SHA256), "write the 64 hexadecimal digits that sha256sum prints for the file")
+			}
+		}
+	}
+}
+
+func (r *reader) validateServices(b *Blueprint) {
+	c, err := catalogue.Load()
+	if err != nil {
+		r.problem(1, err.Error(), "this is a defect of seatrial")
+		return
+	}
+	if len(b.Services) == 0 {
+		r.at("services", "the blueprint asks for no service", "name at least one of "+strings.Join(c.Names(), ", "))
+	}
+	hosts := map[string]string{}
+	charts := 0
+	for _, name := range slices.Sorted(maps.Keys(b.Services)) {
+		s, key := b.Services[name], "services."+name
+		entry := c.Service(name)
+		if entry == nil || entry.Component != "" {
+			r.at(key, "there is no such service", meant(name, c.Names()))
+			continue
+		}
+		if entry.Chart != nil {
+			charts++
+		}
+		if s.Version != "" {
+			if _, err := semver.StrictNewVersion(s.Version); err != nil {
+				r.at(key+".version", fmt.Sprintf("got %q", s.Version), "write an exact version such as "+version(entry))
+			}
+		}
+		if s.Host != "" && !label.MatchString(s.Host) {
+			r.at(key+".host", fmt.Sprintf("got %q", s.Host), "write a DNS label: the domain is added to it")
+		}
+		if s.Host != "" && len(entry.Expose) == 0 {
+			r.at(key+".host", "the service has no address outside the cluster", "remove it")
+		}
+		for _, needed := range entry.Requires {
+			if _, ok := b.Services[needed]; !ok && c.Service(needed).Package == nil {
+				r.at(key, "needs "+needed, "add "+needed+": {} to services")
+			}
+		}
+		for i, e := range entry.Expose {
+			host := e.Host
+			if i == 0 && s.Host != "" {
+				host = s.Host
+			}
+			if other, taken := hosts[host]; taken && other != name {
+				r.at(key+".host", fmt.Sprintf("%s has the host name %s, too", other, host), "give one of them another host")
+			}
+			hosts[host] = name
+		}
+	}
+	if charts == 0 && len(b.Services) > 0 {
+		r.at("services", "no service of a Helm chart is among them", "name at least one of "+strings.Join(c.Names(), ", "))
+	}
+}
+
+// version is that of a service's chart or package.
+func version(s *catalogue.Service) string {
+	if s.Chart != nil {
+		return s.Chart.Version
+	}
+	return s.Package.Version
+}

@@ -1,0 +1,260 @@
+// Package catalogue reads the services that a blueprint may ask for. Each is a
+// folder of repo-template/services: service.yaml says what it is, the files
+// beside it are what the generator renders and what stands in for its chart or
+// package in a rehearsal.
+package catalogue
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/yaml"
+
+	repotemplate "seatrial.dev/seatrial/repo-template"
+)
+
+// Service is one entry of the catalogue.
+type Service struct {
+	// Name is the folder's, the release's and the key in a blueprint.
+	Name  string `json:"-"`
+	Title string `json:"title"`
+	// Namespace is where its objects live; components live where they are needed.
+	Namespace string `json:"namespace,omitempty"`
+	// PodSecurity is the Pod Security level that the namespace needs beyond the cluster's own.
+	PodSecurity string `json:"podSecurity,omitempty"`
+	// Component is what other services ask for: database or cache. Empty: a service of its own.
+	Component string   `json:"component,omitempty"`
+	Chart     *Chart   `json:"chart,omitempty"`
+	Package   *Package `json:"package,omitempty"`
+	// Timeout of the release's install and upgrade, as a duration.
+	Timeout string `json:"timeout,omitempty"`
+	// Requires are services that must be in the same blueprint.
+	Requires []string `json:"requires,omitempty"`
+	// DependsOn are services whose releases must be ready before this one's.
+	DependsOn []string   `json:"dependsOn,omitempty"`
+	Database  *Database  `json:"database,omitempty"`
+	Cache     bool       `json:"cache,omitempty"`
+	Expose    []Exposure `json:"expose,omitempty"`
+	// OIDCClient is true if people sign on to it by Keycloak.
+	OIDCClient bool `json:"oidcClient,omitempty"`
+	// ResourcesAt is where in the values its main resources are; "resources" by default.
+	ResourcesAt string `json:"resourcesAt,omitempty"`
+	// Images are all that it runs, as its manifests write them.
+	Images []string `json:"images"`
+	// ValuesRewrite are images that the values, and not a post-renderer, point at a registry proxy.
+	ValuesRewrite []string `json:"valuesRewrite,omitempty"`
+}
+
+// Chart is where a Helm chart comes from.
+type Chart struct {
+	Repository string `json:"repository"` // name of the HelmRepository
+	URL        string `json:"url"`
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+}
+
+// OCI says whether the chart comes from a registry.
+func (c Chart) OCI() bool { return strings.HasPrefix(c.URL, "oci://") }
+
+// Renovate is what tells Renovate where newer versions are.
+func (c Chart) Renovate() string {
+	if c.OCI() {
+		return "datasource=docker depName=" + strings.TrimPrefix(c.URL, "oci://") + "/" + c.Name
+	}
+	return "datasource=helm registryUrl=" + c.URL + " depName=" + c.Name
+}
+
+// Package is a Carvel package.
+type Package struct {
+	RefName    string `json:"refName"`
+	Version    string `json:"version"`
+	Repository string `json:"repository"` // name of the PackageRepository
+}
+
+// Database is what a service needs of PostgreSQL.
+type Database struct {
+	Name string `json:"name"`
+	User string `json:"user"`
+}
+
+// Exposure is a host name that leads to a Service.
+type Exposure struct {
+	Host            string `json:"host"`
+	Service         string `json:"service"`
+	Port            int    `json:"port"`
+	ResponseTimeout string `json:"responseTimeout,omitempty"`
+	Websockets      bool   `json:"websockets,omitempty"`
+	// Issuer overrides the blueprint's.
+	Issuer string `json:"issuer,omitempty"`
+}
+
+// PackageRepository is where packages come from.
+type PackageRepository struct {
+	Name    string   `json:"name"`
+	Image   string   `json:"image"`
+	Version string   `json:"version"`
+	Mirrors []string `json:"mirrors,omitempty"`
+}
+
+// Catalogue is all services, by name, and the package repositories.
+type Catalogue struct {
+	Services            []*Service
+	PackageRepositories []PackageRepository
+}
+
+// Load reads the catalogue. It is part of the program, so an error is a defect of it.
+var Load = sync.OnceValues(load)
+
+func load() (*Catalogue, error) {
+	c := &Catalogue{}
+	if err := read("package-repositories.yaml", &c.PackageRepositories); err != nil {
+		return nil, err
+	}
+	dirs, err := fs.ReadDir(repotemplate.Files, "services")
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range dirs {
+		s := &Service{}
+		if err := read(path.Join("services", d.Name(), "service.yaml"), s); err != nil {
+			return nil, err
+		}
+		s.Name, s.Timeout = d.Name(), cmp.Or(s.Timeout, "10m")
+		s.ResourcesAt = cmp.Or(s.ResourcesAt, "resources")
+		c.Services = append(c.Services, s)
+	}
+	return c, nil
+}
+
+func read(name string, to any) error {
+	b, err := fs.ReadFile(repotemplate.Files, name)
+	if err != nil {
+		return err
+	}
+	if err := yaml.UnmarshalStrict(b, to); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// Service finds a service by name.
+func (c *Catalogue) Service(name string) *Service {
+	i := slices.IndexFunc(c.Services, func(s *Service) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.Services[i]
+}
+
+// Component finds the service that is a component of a kind.
+func (c *Catalogue) Component(kind string) *Service {
+	return c.Services[slices.IndexFunc(c.Services, func(s *Service) bool { return s.Component == kind })]
+}
+
+// Names are those of the services that a blueprint may ask for.
+func (c *Catalogue) Names() []string {
+	var out []string
+	for _, s := range c.Services {
+		if s.Component == "" {
+			out = append(out, s.Name)
+		}
+	}
+	return out
+}
+
+// File returns a file of the service's folder, or nil if it has none of that name.
+func (s *Service) File(name string) ([]byte, error) {
+	b, err := fs.ReadFile(repotemplate.Files, path.Join("services", s.Name, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// Dir returns a folder of the service's folder.
+func (s *Service) Dir(name string) (fs.FS, error) {
+	return fs.Sub(repotemplate.Files, path.Join("services", s.Name, name))
+}
+
+// SplitImage splits a reference as a manifest writes it into name and tag or digest.
+func SplitImage(image string) (name, version string) {
+	if name, digest, ok := strings.Cut(image, "@"); ok {
+		return name, digest
+	}
+	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
+		return image[:i], image[i+1:]
+	}
+	return image, ""
+}
+
+// Registry splits an image's name into the registry's host and the path there,
+// as container runtimes read it: no host is Docker Hub, no folder its library.
+func Registry(name string) (host, repository string) {
+	first, rest, found := strings.Cut(name, "/")
+	if found && (strings.ContainsAny(first, ".:") || first == "localhost") {
+		host, repository = first, rest
+	} else {
+		host, repository = "docker.io", name
+	}
+	if host == "docker.io" && !strings.Contains(repository, "/") {
+		repository = "library/" + repository
+	}
+	return host, repository
+}
+
+var (
+	action    = regexp.MustCompile(`\[\[.*?\]\]`)
+	block     = regexp.MustCompile(`(?m)^\s*\[\[-? (if|with|range|end|else).*\]\]\s*$`)
+	valuePath = regexp.MustCompile(`\.Values((?:\.\w+)+)`)
+)
+
+// KnownValues are values that the service's chart reads, as far as the
+// catalogue knows: those that it sets itself, and those that its stand-in reads.
+// It is nil if they can't be told.
+func (s *Service) KnownValues() map[string]any {
+	text, err := s.File("values.yaml")
+	if err != nil {
+		return nil
+	}
+	out := map[string]any{}
+	plain := action.ReplaceAll(block.ReplaceAll(text, nil), []byte("x"))
+	if err := yaml.Unmarshal(plain, &out); err != nil {
+		return nil
+	}
+	standIn, err := s.File("stand-in.yaml")
+	if err != nil {
+		return nil
+	}
+	for _, keys := range ValuePaths(string(standIn)) {
+		at := out
+		for _, key := range keys {
+			next, ok := at[key].(map[string]any)
+			if !ok {
+				if _, set := at[key]; !set {
+					at[key] = map[string]any{}
+				}
+				if next, ok = at[key].(map[string]any); !ok {
+					break
+				}
+			}
+			at = next
+		}
+	}
+	return out
+}
+
+// ValuePaths are the values that a Helm template refers to, as paths of keys.
+func ValuePaths(template string) [][]string {
+	var out [][]string
+	for _, m := range valuePath.FindAllStringSubmatch(template, -1) {
+		out = append(out, strings.Split(m[1][1:], "."))
+	}
+	return out
+}

@@ -1,0 +1,141 @@
+package check
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
+)
+
+// Audit looks for secrets: in what the layers apply, and in every SOPS file of
+// the tree, whether a layer uses it or not.
+func Audit(r *gitops.Repo, tree fs.FS, o Options) ([]finding.Finding, error) {
+	var all []finding.Finding
+	for _, rule := range []func(*gitops.Repo, Options) []finding.Finding{recipients, undecrypted, plaintext, plainValues} {
+		all = append(all, rule(r, o)...)
+	}
+	files, err := sopsFiles(r, tree, o)
+	return finding.Merge(all, files), err
+}
+
+// sopsFiles looks at every file that SOPS has encrypted.
+func sopsFiles(r *gitops.Repo, tree fs.FS, o Options) ([]finding.Finding, error) {
+	layerOf := map[string]string{}
+	for _, l := range r.Layers {
+		for _, obj := range l.Objects {
+			layerOf[obj.File] = l.Name
+		}
+	}
+	var out []finding.Finding
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == ".git" {
+			return fs.SkipDir
+		}
+		if ext := path.Ext(name); !d.Type().IsRegular() || ext != ".yaml" && ext != ".yml" {
+			return nil
+		}
+		b, err := fs.ReadFile(tree, name)
+		if err != nil || !bytes.Contains(b, []byte("\nsops:")) {
+			return err
+		}
+		file := finding.Finding{Severity: finding.Error, Layer: layerOf[name], File: name, Line: 1}
+		var doc map[string]any
+		if err := yaml.Unmarshal(b, &doc); err != nil {
+			return nil // check says so
+		}
+		found := gitops.Recipients(doc)
+		if len(found) == 0 {
+			return nil // another key service than age
+		}
+		if want, ruled := r.RecipientsFor(name); ruled && len(want) > 0 {
+			for _, recipient := range found {
+				if !overlap([]string{recipient}, want) {
+					f := file
+					f.Code, f.Message = finding.SOPSRecipient, recipient+" can read the file, and .sops.yaml does not name it"
+					f.Fix = "run seatrial secrets edit-recipients " + name
+					out = append(out, f)
+				}
+			}
+		}
+		if o.Open == nil || !overlap(found, o.KeyRecipients) {
+			return nil
+		}
+		if err := o.Open(b); err != nil {
+			file.Code, file.Message, file.Fix = finding.SOPSChanged, err.Error(), "restore the file from Git, or edit it with sops, which signs it"
+			out = append(out, file)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// secretName is how keys are named whose values should not be read; reference is
+// how those are that only say where such a value is.
+var (
+	secretName = regexp.MustCompile(`(?i)(password|passwd|passphrase|token|secret|apikey|accesskey|privatekey)$`)
+	reference  = regexp.MustCompile(`(?i)(existing|secretname|secretref|keyref|create|enabled)`)
+)
+
+// plainValues finds passwords among the values of Helm releases.
+func plainValues(r *gitops.Repo, _ Options) []finding.Finding {
+	var out []finding.Finding
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			if o.GroupVersionKind().Group != "helm.toolkit.fluxcd.io" || o.Encrypted {
+				continue
+			}
+			values, _, _ := unstructured.NestedMap(o.Object, "spec", "values")
+			walk("", values, func(at string, v any) {
+				key := at[strings.LastIndexByte(at, '.')+1:]
+				text, ok := v.(string)
+				if !ok || text == "" || len(text) < 6 || strings.ContainsAny(text, "${") || !secretName.MatchString(key) || reference.MatchString(at) || namesSecret(r, text) {
+					return
+				}
+				f := about(l, o, finding.PlaintextSecret)
+				f.Severity = finding.Warning
+				f.Message, f.Fix = fmt.Sprintf("the value %s looks like a secret in plain text", at), "put it into an encrypted Secret, and refer to that by valuesFrom or the chart's own key"
+				out = append(out, f)
+			})
+		}
+	}
+	return out
+}
+
+// namesSecret says whether a value is only the name of a Secret.
+func namesSecret(r *gitops.Repo, name string) bool {
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			if o.GetKind() == "Secret" && o.GetName() == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// walk visits every leaf of decoded values by its path.
+func walk(at string, v any, visit func(at string, v any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			walk(strings.TrimPrefix(at+"."+key, "."), inner, visit)
+		}
+	case []any:
+		for _, inner := range v {
+			walk(at, inner, visit)
+		}
+	default:
+		visit(at, v)
+	}
+}

@@ -1,0 +1,279 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"seatrial.dev/seatrial/internal/check"
+	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/rehearse"
+	"seatrial.dev/seatrial/internal/secrets"
+)
+
+func newSecrets(s Streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secrets",
+		Short: "Make keys, and encrypt, re-key and audit a repo's SOPS files",
+		Long: `Keys and SOPS files of a repo. Files go both ways with the sops command and with
+Flux. Values are decrypted in memory only, and never printed.`,
+	}
+	cmd.AddCommand(newKeygen(s), newEncrypt(s), newEditRecipients(s), newRotate(s), newAudit(s))
+	return cmd
+}
+
+func newKeygen(s Streams) *cobra.Command {
+	var hybrid bool
+	cmd := &cobra.Command{
+		Use:   "keygen FILE",
+		Short: "Write a new age key to FILE and print its recipient",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			key, err := secrets.WriteNewKey(args[0], hybrid)
+			if err != nil {
+				return err
+			}
+			console.New(s.Err).Note("wrote " + args[0] + ": keep it out of Git, and a copy in a safe place")
+			_, err = fmt.Fprintln(s.Out, strings.Join(key.Recipients(), "\n"))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&hybrid, "hybrid", false, "make a post-quantum key (age 1.3 or newer reads it)")
+	return cmd
+}
+
+// rulesFor are the recipients that .sops.yaml, in the working folder or above
+// the file, names for a file.
+func rulesFor(file string) ([]string, error) {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
+		rules, err := gitops.ReadRules(os.DirFS(dir))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		if rules != nil {
+			rel, err := filepath.Rel(dir, abs)
+			if err != nil {
+				return nil, err
+			}
+			recipients, _ := gitops.RecipientsOf(rules, filepath.ToSlash(rel))
+			return recipients, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return nil, nil
+		}
+	}
+}
+
+// wanted are the recipients of a file: those of the flag, else .sops.yaml's.
+func wanted(file string, flag []string) ([]string, error) {
+	if len(flag) > 0 {
+		return flag, nil
+	}
+	recipients, err := rulesFor(file)
+	if err == nil && len(recipients) == 0 {
+		err = &console.Hinted{Err: fmt.Errorf("%s: no rule of a .sops.yaml names recipients for it", file), Hint: "give --recipient age1…"}
+	}
+	return recipients, err
+}
+
+func newEncrypt(s Streams) *cobra.Command {
+	var recipients []string
+	cmd := &cobra.Command{
+		Use:   "encrypt FILE…",
+		Short: "Encrypt the values of Secrets, in place",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return rewrite(s, args, "encrypted", func(name string, b []byte) ([]byte, error) {
+				if _, already := secrets.Encrypted(b); already {
+					return nil, errors.New("it is encrypted already")
+				}
+				to, err := wanted(name, recipients)
+				if err != nil {
+					return nil, err
+				}
+				return secrets.Encrypt(b, to, secrets.EncryptedRegex)
+			})
+		},
+	}
+	cmd.Flags().StringSliceVar(&recipients, "recipient", nil, "age recipient (repeatable; default: .sops.yaml's)")
+	return cmd
+}
+
+// withKey gives a verb that opens files its flags, and runs it on files or on
+// every SOPS file of a folder.
+func withKey(s Streams, cmd *cobra.Command, done string, change func(b []byte, key *secrets.Key, recipients []string) ([]byte, error)) *cobra.Command {
+	var ageKey string
+	var recipients []string
+	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		key, err := secrets.FindKey(ageKey, s.In)
+		if err != nil {
+			return err
+		}
+		if key == nil {
+			return &console.Hinted{Err: errors.New("no age key given"), Hint: "give --age-key, $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE"}
+		}
+		files, err := sopsFiles(args)
+		if err != nil {
+			return err
+		}
+		return rewrite(s, files, done, func(name string, b []byte) ([]byte, error) {
+			to, err := wanted(name, recipients)
+			if err != nil {
+				return nil, err
+			}
+			return change(b, key, to)
+		})
+	}
+	cmd.Flags().StringVar(&ageKey, "age-key", "", "file with an age key that reads the files now, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
+	cmd.Flags().StringSliceVar(&recipients, "recipient", nil, "age recipient that can read them afterwards (repeatable; default: .sops.yaml's)")
+	return cmd
+}
+
+func newEditRecipients(s Streams) *cobra.Command {
+	return withKey(s, &cobra.Command{
+		Use:   "edit-recipients PATH…",
+		Short: "Change who can read SOPS files; their values stay as they are",
+		Long: `Encrypt the own key of each SOPS file, or of every one below a folder, for the
+recipients that .sops.yaml names. Who could read a file before and kept its own
+key still can: use rotate to lock somebody out of what is encrypted from now on.`,
+	}, "re-keyed", secrets.EditRecipients)
+}
+
+func newRotate(s Streams) *cobra.Command {
+	return withKey(s, &cobra.Command{
+		Use:   "rotate PATH…",
+		Short: "Encrypt SOPS files anew, with new keys of their own",
+	}, "rotated", secrets.Rotate)
+}
+
+// sopsFiles are the given files, and the SOPS files below the given folders.
+func sopsFiles(paths []string) ([]string, error) {
+	var out []string
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			out = append(out, p)
+			continue
+		}
+		err = filepath.WalkDir(p, func(name string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.IsDir() && d.Name() == ".git" {
+				return fs.SkipDir
+			}
+			if ext := filepath.Ext(name); !d.Type().IsRegular() || ext != ".yaml" && ext != ".yml" {
+				return nil
+			}
+			b, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			if bytes.Contains(b, []byte("\nsops:")) {
+				if _, yes := secrets.Encrypted(b); yes {
+					out = append(out, name)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("found no SOPS file in %s", strings.Join(paths, ", "))
+	}
+	return out, nil
+}
+
+// rewrite changes files in place: all of them, or none if one can't be.
+func rewrite(s Streams, files []string, done string, change func(name string, b []byte) ([]byte, error)) error {
+	changed := map[string][]byte{}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if changed[name], err = change(name, b); err != nil {
+			return fmt.Errorf("%s: %w: nothing was changed", name, err)
+		}
+	}
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		part := name + ".part"
+		if err := os.WriteFile(part, changed[name], info.Mode().Perm()); err != nil {
+			return err
+		}
+		if err := os.Rename(part, name); err != nil {
+			return err
+		}
+	}
+	console.New(s.Err).Note(done + " " + console.Count(len(files), "file"))
+	return nil
+}
+
+func newAudit(s Streams) *cobra.Command {
+	var path, ageKey, output string
+	cmd := &cobra.Command{
+		Use:   "audit [DIR]",
+		Short: "Find plaintext secrets, files for unknown recipients, and changed files",
+		Long: `Look through the repo in DIR (the working folder by default) for Secrets and Helm
+and package values in plain text, SOPS files for other recipients than
+.sops.yaml's and, with a key, files that somebody changed without it.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			root, err := rehearse.FindPath(dir, path)
+			if err != nil {
+				return err
+			}
+			key, err := secrets.FindKey(ageKey, s.In)
+			if err != nil {
+				return err
+			}
+			repo, err := gitops.Load(os.DirFS(dir), root)
+			if err != nil {
+				return err
+			}
+			var o check.Options
+			if key != nil {
+				o.KeyRecipients = key.Recipients()
+				o.Open = func(b []byte) error {
+					_, err := secrets.Decrypt(b, key)
+					return err
+				}
+			}
+			found, err := check.Audit(repo, os.DirFS(dir), o)
+			if err != nil {
+				return err
+			}
+			return printFindings(s, found, len(repo.Layers), output)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
+	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin")
+	f.StringVarP(&output, "output", "o", "text", "text or json")
+	return cmd
+}

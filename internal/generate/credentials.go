@@ -1,0 +1,109 @@
+package generate
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+
+	"golang.org/x/crypto/bcrypt"
+	"sigs.k8s.io/yaml"
+)
+
+// credentialsFile is the encrypted record of the credentials that were made,
+// beside what is made of them: services share some, and generating again must
+// give the same.
+const credentialsFile = ".seatrial/credentials.yaml"
+
+// Credentials are random values by name: ldap/bind, say. They are made when
+// they are first asked for, and live in memory only.
+type Credentials struct {
+	values map[string]string
+	used   map[string]bool
+}
+
+// NewCredentials starts with none.
+func NewCredentials() *Credentials {
+	return &Credentials{values: map[string]string{}, used: map[string]bool{}}
+}
+
+// ReadCredentials reads the decrypted record of an earlier generation.
+func ReadCredentials(record []byte) (*Credentials, error) {
+	var secret struct {
+		StringData map[string]string `json:"stringData"`
+	}
+	if err := yaml.Unmarshal(record, &secret); err != nil {
+		return nil, fmt.Errorf("%s: %w", credentialsFile, err)
+	}
+	c := NewCredentials()
+	if secret.StringData != nil {
+		c.values = secret.StringData
+	}
+	return c, nil
+}
+
+// String hides the values from logs.
+func (c *Credentials) String() string { return "credentials (hidden)" }
+
+// password gives the credential of a name: 192 random bits that need no quoting
+// anywhere, or as many of its characters as a program takes.
+func (c *Credentials) password(name string, length int) (string, error) {
+	if c == nil {
+		return "<" + name + ">", nil
+	}
+	c.used[name] = true
+	if v, made := c.values[name]; made {
+		return v, nil
+	}
+	var b [24]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", err
+	}
+	v := "p" + base64.RawURLEncoding.EncodeToString(b[:])
+	if length > 0 {
+		v = v[:length]
+	}
+	c.values[name] = v
+	return v, nil
+}
+
+// bcrypt gives the hash of a credential, for files in the form of htpasswd.
+func (c *Credentials) bcrypt(name string) (string, error) {
+	password, err := c.password(name, 0)
+	if err != nil || c == nil {
+		return password, err
+	}
+	hashed := name + " (bcrypt)"
+	c.used[hashed] = true
+	if h, made := c.values[hashed]; made && bcrypt.CompareHashAndPassword([]byte(h), []byte(password)) == nil {
+		return h, nil
+	}
+	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	if err != nil {
+		return "", err
+	}
+	c.values[hashed] = string(h)
+	return string(h), nil
+}
+
+// file is the record of what is in use.
+func (c *Credentials) file() (File, error) {
+	values, names := map[string]string{}, map[string]string{}
+	for name := range c.used {
+		values[name], names[name] = c.values[name], "<"+name+">"
+	}
+	var f File
+	var err error
+	f.Secret = true
+	if f.Data, err = record(values); err != nil {
+		return f, err
+	}
+	f.Shape, err = record(names)
+	return f, err
+}
+
+func record(values map[string]string) ([]byte, error) {
+	text, err := yaml.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "generated-credentials"}, "stringData": values,
+	})
+	return append([]byte("# What seatrial generate has drawn at random. Flux does not apply this file.\n"), text...), err
+}

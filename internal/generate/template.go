@@ -1,0 +1,137 @@
+package generate
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"text/template"
+
+	"seatrial.dev/seatrial/internal/blueprint"
+	"seatrial.dev/seatrial/internal/catalogue"
+)
+
+// data is what a template sees: the blueprint's fields and, in a service's
+// files, the service's.
+type data struct {
+	*blueprint.Blueprint
+	ClusterDir string
+
+	Release   string // name of the Helm release or PackageInstall
+	Namespace string
+	Timeout   string
+	Chart     catalogue.Chart
+	Package   catalogue.Package
+	Database  catalogue.Database
+	DependsOn []reference
+	// ProxiedImages are those that a post-renderer or overlay points at a proxy.
+	ProxiedImages []proxied
+	// IndentedValues are a package's values, as a block of text.
+	IndentedValues string
+
+	// Of a namespace, a repository or an address.
+	Name, PodSecurity, Repository, URL, Image, DepName string
+	OCI                                                bool
+	FQDN, Service, Issuer, ResponseTimeout             string
+	Port                                               int
+	Websockets                                         bool
+}
+
+type reference struct{ Name, Namespace string }
+
+type proxied struct{ From, To string }
+
+// data starts the view of a service's templates; s is nil outside of services.
+func (r *renderer) data(s *instance) data {
+	d := data{Blueprint: r.blueprint, ClusterDir: r.blueprint.ClusterDir(), Issuer: r.blueprint.Issuer}
+	if s == nil {
+		return d
+	}
+	d.Release, d.Namespace, d.Timeout, d.DependsOn = s.release, s.namespace, s.entry.Timeout, s.dependsOn
+	if s.entry.Chart != nil {
+		d.Chart = *s.entry.Chart
+		d.Chart.Version = cmp.Or(s.wish.Version, d.Chart.Version)
+	}
+	if s.entry.Package != nil {
+		d.Package = *s.entry.Package
+		d.Package.Version = cmp.Or(s.wish.Version, d.Package.Version)
+	}
+	if s.database != nil {
+		d.Database = *s.database
+	}
+	for _, image := range s.entry.Images {
+		name, _ := catalogue.SplitImage(image)
+		if to := Proxied(r.blueprint, name); to != name && !slices.Contains(s.entry.ValuesRewrite, name) {
+			d.ProxiedImages = append(d.ProxiedImages, proxied{name, to})
+		}
+	}
+	return d
+}
+
+// Proxied is the name under which an image is pulled through the blueprint's
+// registry proxy; its own name without one.
+func Proxied(b *blueprint.Blueprint, name string) string {
+	host, repository := catalogue.Registry(name)
+	proxy := cmp.Or(b.RegistryProxies[host], b.RegistryProxy)
+	if proxy == "" {
+		return name
+	}
+	return proxy + "/" + repository
+}
+
+// fill executes a template. Without credentials, their names stand for them.
+func (r *renderer) fill(name, text string, d data, c *Credentials) ([]byte, error) {
+	b := r.blueprint
+	t, err := template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{
+		"join":     strings.Join,
+		"has":      func(service string) bool { return b.Services[service] != nil },
+		"layer":    r.has,
+		"top":      func(dir string) string { top, _, _ := strings.Cut(dir, "/"); return top },
+		"host":     r.host,
+		"registry": func(host string) string { return cmp.Or(b.RegistryProxies[host], b.RegistryProxy, host) },
+		"baseDN": func() string {
+			return "dc=" + strings.ReplaceAll(b.Domain, ".", ",dc=")
+		},
+		"oidcClients": r.oidcClients,
+		"secret":      func(name string) (string, error) { return c.password(name, 0) },
+		"secretOf":    func(length int, name string) (string, error) { return c.password(name, length) },
+		"bcrypt":      c.bcrypt,
+	}).Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, d); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// host is the host name of a service's address: of its first one, or of the one
+// that the catalogue calls by a name.
+func (r *renderer) host(service string, address ...string) (string, error) {
+	entry := r.catalogue.Service(service)
+	if entry == nil || len(entry.Expose) == 0 {
+		return "", fmt.Errorf("service %s has no address", service)
+	}
+	label := entry.Expose[0].Host
+	if len(address) > 0 && address[0] != label {
+		return address[0] + "." + r.blueprint.Domain, nil
+	}
+	if wish := r.blueprint.Services[service]; wish != nil && wish.Host != "" {
+		label = wish.Host
+	}
+	return label + "." + r.blueprint.Domain, nil
+}
+
+// oidcClients are the services that people sign on to by Keycloak.
+func (r *renderer) oidcClients() []*catalogue.Service {
+	var out []*catalogue.Service
+	for _, s := range r.catalogue.Services {
+		if s.OIDCClient && r.blueprint.Services[s.Name] != nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}

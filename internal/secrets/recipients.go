@@ -1,0 +1,77 @@
+package secrets
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/getsops/sops/v3"
+	sopsage "github.com/getsops/sops/v3/age"
+	"github.com/getsops/sops/v3/keyservice"
+)
+
+// Encrypted says whether b is a SOPS file, and for which age recipients.
+func Encrypted(b []byte) (recipients []string, yes bool) {
+	tree, err := store().LoadEncryptedFile(b)
+	if err != nil {
+		return nil, false
+	}
+	for _, group := range tree.Metadata.KeyGroups {
+		for _, k := range group {
+			if a, ok := k.(*sopsage.MasterKey); ok {
+				recipients = append(recipients, a.Recipient)
+			}
+		}
+	}
+	return recipients, true
+}
+
+// EditRecipients changes who can read a file, and leaves its values as they
+// are: what sops updatekeys does.
+func EditRecipients(encrypted []byte, key *Key, recipients []string) ([]byte, error) {
+	tree, err := open(encrypted, key)
+	if err != nil {
+		return nil, err
+	}
+	// open has decrypted the values: the file is read again for what it holds.
+	file, err := store().LoadEncryptedFile(encrypted)
+	if err != nil {
+		return nil, err
+	}
+	group, err := ageGroup(recipients)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := dataKeyOf(tree, key)
+	if err != nil {
+		return nil, err
+	}
+	file.Metadata.KeyGroups, file.Metadata.ShamirThreshold = []sops.KeyGroup{group}, 0
+	if errs := file.Metadata.UpdateMasterKeysWithKeyServices(secret, []keyservice.KeyServiceClient{keyservice.NewLocalClient()}); len(errs) > 0 {
+		return nil, fmt.Errorf("encrypt the file's key: %w", errs[0])
+	}
+	return store().EmitEncryptedFile(file)
+}
+
+// Rotate encrypts a file anew: with a new key of its own, for the recipients.
+func Rotate(encrypted []byte, key *Key, recipients []string) ([]byte, error) {
+	tree, err := open(encrypted, key)
+	if err != nil {
+		return nil, err
+	}
+	return encrypt(tree.Branches, recipients, tree.Metadata)
+}
+
+func ageGroup(recipients []string) (sops.KeyGroup, error) {
+	keys, err := sopsage.MasterKeysFromRecipients(strings.Join(recipients, ","))
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("no age recipient to encrypt for")
+	}
+	var group sops.KeyGroup
+	for _, k := range keys {
+		group = append(group, k)
+	}
+	return group, nil
+}

@@ -1,0 +1,34 @@
+// Package spelling finds what somebody may have meant to write.
+package spelling
+
+// Nearest is the name that is at most two letters away, or "".
+func Nearest(name string, names []string) string {
+	best, at := "", 3
+	for _, n := range names {
+		if d := distance(name, n); d < at {
+			best, at = n, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, drop or change (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost++
+			}
+			last = row[j+1]
+			row[j+1] = min(cost, row[j]+1, last+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,161 @@
+package standin
+
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"seatrial.dev/seatrial/internal/catalogue"
+)
+
+//go:embed chart/stand-in.yaml
+var chartTemplate []byte
+
+// description is what of a stand-in.yaml is read here. The rest is a template,
+// which Helm fills in.
+type description struct {
+	// Required are the values without which the real chart refuses to render.
+	Required []string `json:"required"`
+	// Values are the chart's defaults for what the description refers to.
+	Values map[string]any `json:"values"`
+	// CRDs are the kinds that the chart installs: group/version/Kind.
+	CRDs []string `json:"crds"`
+}
+
+// packChart makes a chart archive of the given version.
+func packChart(s *catalogue.Service, version string) ([]byte, error) {
+	text, err := s.File("stand-in.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var d description
+	if err := yaml.Unmarshal(text, &d); err != nil {
+		return nil, fmt.Errorf("stand-in of %s: %w", s.Name, err)
+	}
+	meta, err := chartMeta(s, version)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{"Chart.yaml": meta, "stand-in.yaml": text, "templates/stand-in.yaml": chartTemplate}
+	if files["values.yaml"], err = yaml.Marshal(defaults(string(text), d)); err != nil {
+		return nil, err
+	}
+	if files["values.schema.json"], err = json.Marshal(schema(d)); err != nil {
+		return nil, err
+	}
+	for i, kind := range d.CRDs {
+		if files[fmt.Sprintf("crds/%d.yaml", i)], err = crd(kind); err != nil {
+			return nil, err
+		}
+	}
+	inChart := map[string][]byte{}
+	for name, b := range files {
+		inChart[path.Join(s.Chart.Name, name)] = b
+	}
+	var out bytes.Buffer
+	gz := gzip.NewWriter(&out)
+	if err := writeTar(gz, inChart); err != nil {
+		return nil, err
+	}
+	if err := gz.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func chartMeta(s *catalogue.Service, version string) ([]byte, error) {
+	return yaml.Marshal(map[string]any{
+		"apiVersion": "v2", "name": s.Chart.Name, "version": version, "appVersion": "stand-in",
+		"description": "Stand-in for a rehearsal: the same workloads, Services, Secrets and kinds.",
+	})
+}
+
+// defaults makes every value that the description refers to exist, so that a
+// repo which leaves it out renders, as it does with the real chart.
+func defaults(text string, d description) map[string]any {
+	out := d.Values
+	if out == nil {
+		out = map[string]any{}
+	}
+	for _, keys := range catalogue.ValuePaths(text) {
+		at := out
+		for i, key := range keys {
+			if i == len(keys)-1 {
+				if _, set := at[key]; !set {
+					at[key] = nil
+				}
+				break
+			}
+			next, ok := at[key].(map[string]any)
+			if !ok {
+				next = map[string]any{}
+				at[key] = next
+			}
+			at = next
+		}
+	}
+	return out
+}
+
+// schema asks for what the real chart asks for, and no more: a stand-in that
+// were stricter would raise false alarms.
+func schema(d description) map[string]any {
+	root := map[string]any{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}
+	for _, required := range d.Required {
+		at := root
+		keys := strings.Split(required, ".")
+		for i, key := range keys {
+			names, _ := at["required"].([]string)
+			if !slices.Contains(names, key) {
+				at["required"] = append(names, key)
+			}
+			properties, _ := at["properties"].(map[string]any)
+			if properties == nil {
+				properties = map[string]any{}
+				at["properties"] = properties
+			}
+			next, _ := properties[key].(map[string]any)
+			if next == nil {
+				next = map[string]any{"type": "object"}
+				if i == len(keys)-1 {
+					next = map[string]any{"type": []string{"string", "boolean", "number"}, "not": map[string]any{"const": ""}}
+				}
+				properties[key] = next
+			}
+			at = next
+		}
+	}
+	return root
+}
+
+// crd is a CRD that takes anything: the real one's schema is upstream's.
+func crd(kind string) ([]byte, error) {
+	parts := strings.Split(kind, "/")
+	if len(parts) != 3 {
+		return nil, fmt.Errorf("crd %q: want group/version/Kind", kind)
+	}
+	singular := strings.ToLower(parts[2])
+	plural := singular + "s"
+	if strings.HasSuffix(singular, "s") {
+		plural = singular + "es"
+	}
+	return yaml.Marshal(map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": map[string]any{"name": plural + "." + parts[0]},
+		"spec": map[string]any{
+			"group": parts[0], "scope": "Namespaced",
+			"names": map[string]any{"kind": parts[2], "listKind": parts[2] + "List", "plural": plural, "singular": singular},
+			"versions": []any{map[string]any{
+				"name": parts[1], "served": true, "storage": true,
+				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+			}},
+		},
+	})
+}
