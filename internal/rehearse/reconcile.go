@@ -24,7 +24,7 @@ func (r *rehearsal) reconcile(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	view := watch.New(ctx, r.cluster.Client())
-	for _, gk := range verdict.Tracked {
+	for _, gk := range slices.Concat(verdict.Tracked, verdict.Referred()) {
 		view.Watch(gk)
 	}
 	start := time.Now()
@@ -85,7 +85,7 @@ func requestReconcile(ctx context.Context, c *kube.Client, retry verdict.Retry) 
 
 // conclude writes the report.
 func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.Assessment, late error) {
-	live := judge.Explain(view, a)
+	live := finding.Merge(judge.Explain(view, a), judge.References(view, a))
 	all := finding.Merge(proven(r.static, a.Layers), live)
 	passed, reconciled := true, 0
 	for _, l := range a.Layers {

@@ -87,13 +87,20 @@ func (v *View) Watch(gk schema.GroupKind) {
 	}()
 }
 
-// slim drops what no rule reads, and every Secret's values.
+// slim drops what no rule reads: every value of a Secret, but not its name.
 func slim(o any) (any, error) {
 	if u, ok := o.(*unstructured.Unstructured); ok {
 		u.SetManagedFields(nil)
 		if u.GetKind() == "Secret" || u.GetKind() == "ConfigMap" || strings.HasPrefix(u.GetKind(), "Internal") {
-			for _, field := range []string{"data", "stringData", "binaryData", "spec"} {
+			for _, field := range []string{"stringData", "spec"} {
 				delete(u.Object, field)
+			}
+			for _, field := range []string{"data", "binaryData"} {
+				if values, ok := u.Object[field].(map[string]any); ok {
+					for key := range values {
+						values[key] = "" // that it is there is all that a rule wants to know
+					}
+				}
 			}
 		}
 		if u.GetKind() == "CustomResourceDefinition" {

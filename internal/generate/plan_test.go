@@ -1,0 +1,236 @@
+package generate
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"seatrial.dev/seatrial/internal/blueprint"
+	"seatrial.dev/seatrial/internal/secrets"
+)
+
+// repo is a generated folder, with its key.
+type repo struct {
+	t   *testing.T
+	dir string
+	key *secrets.Key
+}
+
+func newRepo(t *testing.T) *repo {
+	t.Helper()
+	key, err := secrets.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &repo{t: t, dir: t.TempDir(), key: key}
+}
+
+// plan renders b over the folder; withKey says whether the credentials in use can be read.
+func (r *repo) plan(b *blueprint.Blueprint, withKey, fresh bool) (*Plan, error) {
+	r.t.Helper()
+	key := r.key
+	if !withKey {
+		key = nil
+	}
+	c, known, err := Earlier(r.dir, key)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if c == nil || fresh {
+		c = NewCredentials()
+	}
+	files, err := Render(b, c, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return MakePlan(r.dir, files, r.key.Recipients(), known, fresh)
+}
+
+func (r *repo) apply(b *blueprint.Blueprint, withKey bool) *Plan {
+	r.t.Helper()
+	p, err := r.plan(b, withKey, false)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := p.Apply(); err != nil {
+		r.t.Fatal(err)
+	}
+	return p
+}
+
+func (r *repo) read(name string) string {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.dir, name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(b)
+}
+
+func (r *repo) write(name, text string) {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *repo) decrypt(name string) string {
+	r.t.Helper()
+	plain, err := secrets.Decrypt([]byte(r.read(name)), r.key)
+	if err != nil {
+		r.t.Fatal(name, err)
+	}
+	return string(plain)
+}
+
+const (
+	sources      = "platforms/clusters/services/flux-sources/"
+	harborSecret = sources + "secrets/harbor.yaml"
+	harborChart  = sources + "helm/harbor.yaml"
+)
+
+func changed(p *Plan) []string {
+	var out []string
+	for _, c := range p.Changes {
+		out = append(out, c.Path)
+	}
+	return out
+}
+
+func TestGeneratingAgainChangesNothing(t *testing.T) {
+	r := newRepo(t)
+	r.apply(blueprint.Default(), true)
+	for _, withKey := range []bool{true, false} {
+		if p := r.apply(blueprint.Default(), withKey); len(p.Changes) > 0 || len(p.Kept) > 0 || len(p.Diff()) > 0 {
+			t.Errorf("with key %v: changes %v, kept %v", withKey, changed(p), p.Kept)
+		}
+	}
+}
+
+func TestCredentialsInUseAreKept(t *testing.T) {
+	r := newRepo(t)
+	r.apply(blueprint.Default(), true)
+	before, chart := r.decrypt(harborSecret), r.read(harborSecret)
+	b := blueprint.Default()
+	b.Services["keycloak"] = &blueprint.Service{} // harbor's Secret gets a client of it, too
+	if _, err := r.plan(b, false, false); !errors.Is(err, ErrKeyNeeded) {
+		t.Fatalf("without the key: %v", err)
+	}
+	if r.read(harborSecret) != chart {
+		t.Fatal("a refused plan changed the folder")
+	}
+	r.apply(b, true)
+	after := r.decrypt(harborSecret)
+	for line := range strings.Lines(before) {
+		if strings.Contains(line, "PASSWORD:") && !strings.Contains(after, line) {
+			t.Errorf("a credential in use was lost")
+		}
+	}
+	if !strings.Contains(after, "oidc_client_secret") {
+		t.Error("the new one is missing")
+	}
+	realm := r.decrypt(sources + "secrets/keycloak.yaml")
+	_, rest, _ := strings.Cut(after, `oidc_client_secret":"`)
+	client, _, _ := strings.Cut(rest, `"`)
+	if client == "" || !strings.Contains(realm, client) {
+		t.Error("harbor and keycloak don't share the client's secret")
+	}
+}
+
+func TestRotationDrawsAllAnew(t *testing.T) {
+	r := newRepo(t)
+	r.apply(blueprint.Default(), true)
+	before := r.decrypt(harborSecret)
+	p, err := r.plan(blueprint.Default(), true, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(); err != nil {
+		t.Fatal(err)
+	}
+	if r.decrypt(harborSecret) == before {
+		t.Error("the old credentials are still there")
+	}
+}
+
+func TestEditsSurviveOrAreRefusedByName(t *testing.T) {
+	r := newRepo(t)
+	r.apply(blueprint.Default(), true)
+	edited := r.read(harborChart) + "    logLevel: debug # mine\n"
+	r.write(harborChart, edited)
+	r.write(sources+"helm/mine.yaml", "# my own file\n")
+	if p := r.apply(blueprint.Default(), true); !slices.Equal(p.Kept, []string{harborChart}) {
+		t.Errorf("kept %v", p.Kept)
+	}
+	if r.read(harborChart) != edited {
+		t.Fatal("the edit was overwritten")
+	}
+	b := blueprint.Default()
+	b.Domain = "other.example.org" // changes that file, and others
+	var conflict *Conflict
+	if _, err := r.plan(b, true, false); !errors.As(err, &conflict) || !slices.Equal(conflict.Files, []string{harborChart}) {
+		t.Fatalf("got %v", err)
+	}
+	if r.read(harborChart) != edited || strings.Contains(r.read("README.md"), "other.example.org") {
+		t.Error("a refused generation wrote something")
+	}
+}
+
+func TestOwnFilesInTheWayAreRefusedByName(t *testing.T) {
+	r := newRepo(t)
+	if err := os.Mkdir(filepath.Join(r.dir, ".git"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.write("README.md", "# mine\n")
+	var conflict *Conflict
+	if _, err := r.plan(blueprint.Default(), true, false); !errors.As(err, &conflict) || !slices.Equal(conflict.Files, []string{"README.md"}) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLinksAreNotWrittenThrough(t *testing.T) {
+	r := newRepo(t)
+	r.apply(blueprint.Default(), true)
+	target := filepath.Join(t.TempDir(), "target")
+	if err := os.WriteFile(target, []byte("precious"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(r.dir, harborChart)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, filepath.Join(r.dir, harborChart)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.plan(blueprint.Default(), true, false); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatIsNoLongerNeededGoes(t *testing.T) {
+	r := newRepo(t)
+	r.apply(blueprint.Default(), true)
+	b := blueprint.Default()
+	delete(b.Services, "harbor")
+	r.write(sources+"helm-post/harbor.yaml", r.read(sources+"helm-post/harbor.yaml")+"# mine\n")
+	p := r.apply(b, true)
+	if _, err := os.Stat(filepath.Join(r.dir, harborChart)); !errors.Is(err, os.ErrNotExist) {
+		t.Error("harbor's release is still there")
+	}
+	if !slices.Equal(p.Kept, []string{sources + "helm-post/harbor.yaml"}) {
+		t.Errorf("kept %v", p.Kept)
+	}
+	if strings.Contains(r.decrypt(credentialsFile), "harbor/admin") {
+		t.Error("its credentials are still recorded")
+	}
+}
+
+func TestForeignFolderIsRefused(t *testing.T) {
+	r := newRepo(t)
+	r.write("precious.txt", "mine")
+	if _, err := r.plan(blueprint.Default(), true, false); err == nil || !strings.Contains(err.Error(), "precious.txt") {
+		t.Errorf("got %v", err)
+	}
+}
