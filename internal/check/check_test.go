@@ -1,8 +1,10 @@
 package check
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -24,13 +26,18 @@ func sample(t *testing.T) (fstest.MapFS, *secrets.Key, string) {
 	}
 	b := blueprint.Default()
 	b.Recipients = key.Recipients()
-	files, err := generate.Repo(b)
+	files, err := generate.Render(b, generate.NewCredentials(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tree := fstest.MapFS{}
-	for name, b := range files {
-		tree[name] = &fstest.MapFile{Data: b}
+	for name, f := range files {
+		if f.Secret {
+			if f.Data, err = secrets.Encrypt(f.Data, b.Recipients, secrets.EncryptedRegex); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tree[name] = &fstest.MapFile{Data: f.Data}
 	}
 	return tree, key, generate.Path(b)
 }
@@ -69,28 +76,29 @@ func TestFaultsInTheSample(t *testing.T) {
 	}{
 		"plaintext where SOPS is wanted": {
 			change: func(f fstest.MapFS) {
-				f[dir+"secrets/minio-credentials.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: m, namespace: minio}\nstringData: {a: b}\n")}
+				f[dir+"secrets/minio.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: m, namespace: minio}\nstringData: {a: b}\n")}
 			},
-			want: finding.Finding{Code: finding.PlaintextSecret, Severity: finding.Error, Layer: "secrets", Object: "Secret/minio/m", File: dir + "secrets/minio-credentials.yaml", Line: 2},
+			want: finding.Finding{Code: finding.PlaintextSecret, Severity: finding.Error, Layer: "secrets", Object: "Secret/minio/m", File: dir + "secrets/minio.yaml", Line: 2},
 		},
 		"plaintext elsewhere": {
 			change: func(f fstest.MapFS) {
+				f[".sops.yaml"] = &fstest.MapFile{Data: []byte("creation_rules: [{path_regex: /secrets/, age: x}]")}
 				f[dir+"helm/m.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: m, namespace: minio}\nstringData: {a: b}\n")}
 			},
 			want: finding.Finding{Code: finding.PlaintextSecret, Severity: finding.Warning, Layer: "helm", Object: "Secret/minio/m", File: dir + "helm/m.yaml", Line: 2},
 		},
 		"encrypted file in a layer that does not decrypt": {
 			change: func(f fstest.MapFS) {
-				f[dir+"helm/s.yaml"] = f[dir+"secrets/minio-credentials.yaml"]
+				f[dir+"helm/s.yaml"] = f[dir+"secrets/minio.yaml"]
 			},
 			want: finding.Finding{Code: finding.SOPSNoDecryption, Severity: finding.Error, Layer: "helm", Object: "Secret/minio/minio-credentials", File: dir + "helm/s.yaml", Line: 2},
 		},
 		"another key": {
 			change: func(fstest.MapFS) {}, o: Options{KeyRecipients: other.Recipients()},
-			want: finding.Finding{Code: finding.SOPSRecipient, Severity: finding.Error, Layer: "secrets", Object: "Secret/minio/minio-credentials", File: dir + "secrets/minio-credentials.yaml", Line: 2},
+			want: finding.Finding{Code: finding.SOPSRecipient, Severity: finding.Error, Layer: "secrets", Object: "Secret/minio/minio-credentials", File: dir + "secrets/minio.yaml", Line: 2},
 		},
 		"missing path": {
-			change: func(f fstest.MapFS) { delete(f, dir+"kapp-post/issuer.yaml") },
+			change: func(f fstest.MapFS) { delete(f, dir+"kapp-post/cert-manager.yaml") },
 			want:   finding.Finding{Code: finding.PathNotFound, Severity: finding.Error, Layer: "kapp-post", Object: "Kustomization/flux-system/kapp-post", File: "platforms/clusters/services/kustomizations/kapp-layer-kustomizations.yaml", Line: 54},
 		},
 		"broken YAML": {
@@ -99,11 +107,30 @@ func TestFaultsInTheSample(t *testing.T) {
 			},
 			want: finding.Finding{Code: finding.YAMLInvalid, Severity: finding.Error, Layer: "helm", Object: "Kustomization/flux-system/helm", File: dir + "helm/m.yaml", Line: 2},
 		},
+		"a layer that does not wait for the kinds it needs": {
+			change: func(f fstest.MapFS) {
+				const file = "platforms/clusters/services/kustomizations/helm-layer-kustomizations.yaml"
+				f[file] = &fstest.MapFile{Data: bytes.Replace(f[file].Data, []byte("  - name: kapp\n"), nil, 1)}
+			},
+			want: finding.Finding{Code: finding.MissingDependency, Severity: finding.Warning, Layer: "helm-post", Object: "Certificate/harbor/harbor-tls", File: dir + "helm-post/harbor.yaml", Line: 2},
+		},
+		"a release that does not wait for its database": {
+			change: func(f fstest.MapFS) {
+				f[dir+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[dir+"helm/harbor.yaml"].Data, []byte("  dependsOn:\n  - name: harbor-postgresql\n    namespace: harbor\n"), nil, 1)}
+			},
+			want: finding.Finding{Code: finding.MissingDependency, Severity: finding.Warning, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: dir + "helm/harbor.yaml", Line: 2},
+		},
+		"a misspelt value": {
+			change: func(f fstest.MapFS) {
+				f[dir+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[dir+"helm/harbor.yaml"].Data, []byte("externalURL:"), []byte("externalUrl:"), 1)}
+			},
+			want: finding.Finding{Code: finding.UnknownValue, Severity: finding.Warning, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: dir + "helm/harbor.yaml", Line: 2},
+		},
 		"CRD and CR": {
 			change: func(f fstest.MapFS) {
-				f[dir+"kapp/issuer.yaml"] = f[dir+"kapp-post/issuer.yaml"]
+				f[dir+"kapp/issuer.yaml"] = f[dir+"kapp-post/cert-manager.yaml"]
 			},
-			want: finding.Finding{Code: finding.CRDAndCR, Severity: finding.Error, Layer: "kapp", Object: "ClusterIssuer/vault-issuer", File: dir + "kapp/issuer.yaml", Line: 4},
+			want: finding.Finding{Code: finding.CRDAndCR, Severity: finding.Error, Layer: "kapp", Object: "ClusterIssuer/vault-issuer", File: dir + "kapp/issuer.yaml", Line: 13},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,6 +172,52 @@ func TestFixtures(t *testing.T) {
 		}[e.Name()]
 		if got := strings.Join(codes, " "); got != want {
 			t.Errorf("%s: got %q, want %q", e.Name(), got, want)
+		}
+	}
+}
+
+// An audit looks at every SOPS file, and finds what a check does not look for.
+func TestAudit(t *testing.T) {
+	tree, key, path := sample(t)
+	open := func(b []byte) error { _, err := secrets.Decrypt(b, key); return err }
+	audit := func() []finding.Finding {
+		t.Helper()
+		r, err := gitops.Load(tree, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := Audit(r, tree, Options{KeyRecipients: key.Recipients(), Open: open})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if got := audit(); len(got) > 0 {
+		t.Fatalf("a fresh repo: %+v", got)
+	}
+	const dir = "platforms/clusters/services/flux-sources/"
+	other, err := secrets.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, err := secrets.Encrypt([]byte("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: b}\n"), append(key.Recipients(), other.Recipients()...), secrets.EncryptedRegex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree[dir+"unused/shared.yaml"] = &fstest.MapFile{Data: shared}
+	tree[dir+"secrets/minio.yaml"].Data = bytes.Replace(tree[dir+"secrets/minio.yaml"].Data, []byte("name: minio-credentials"), []byte("name: minio-credentialz"), 1)
+	tree[dir+"helm/harbor.yaml"].Data = append(tree[dir+"helm/harbor.yaml"].Data, []byte("    harborAdminPassword: hunter2-and-more\n")...)
+	got := audit()
+	for code, file := range map[finding.Code]string{
+		finding.SOPSRecipient: dir + "unused/shared.yaml", finding.SOPSChanged: dir + "secrets/minio.yaml", finding.PlaintextSecret: dir + "helm/harbor.yaml",
+	} {
+		if !slices.ContainsFunc(got, func(f finding.Finding) bool { return f.Code == code && f.File == file }) {
+			t.Errorf("no %s of %s in %+v", code, file, got)
+		}
+	}
+	for _, f := range got {
+		if strings.Contains(f.Message+f.Evidence+f.Fix, "hunter2") {
+			t.Error("an audit prints what it finds")
 		}
 	}
 }

@@ -28,8 +28,8 @@ func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 		}
 	}
 	for _, l := range r.Layers {
-		if l.Ref == gitops.RootLayer {
-			continue
+		if l.Ref == gitops.RootLayer || slices.ContainsFunc(l.DependsOn, func(d gitops.Dependency) bool { return r.Layer(d.Ref) == nil }) {
+			continue // what a dangling name was meant to be is not known
 		}
 		earlier := r.Ancestors(l)
 		earlier[l.Ref] = true

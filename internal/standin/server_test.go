@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,12 +18,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"sigs.k8s.io/yaml"
 
-	"seatrial.dev/seatrial/fixtures"
+	"seatrial.dev/seatrial/internal/catalogue"
 )
 
 func serve(t *testing.T, wanted ...Wanted) []Redirect {
 	t.Helper()
-	c, err := Load(fixtures.StandIns())
+	c, err := catalogue.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +63,9 @@ func names(t *testing.T, r io.Reader) string {
 }
 
 func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
-	got := serve(t, Wanted{Kind: "HelmRepository", Upstream: "https://charts.min.io/", Versions: map[string][]string{"minio": {"5.3.0"}}},
+	got := serve(t, Wanted{Kind: "HelmRepository", Upstream: "https://aquasecurity.github.io/helm-charts/", Versions: map[string][]string{"trivy": {"0.21.0"}}},
 		Wanted{Kind: "HelmRepository", Upstream: "https://charts.example.com"})
-	if len(got) != 1 || strings.Join(got[0].Serves, ",") != "minio 5.3.0,minio 5.4.0" {
+	if len(got) != 1 || strings.Join(got[0].Serves, ",") != "trivy 0.21.0,trivy 0.22.0" {
 		t.Fatalf("got %+v", got)
 	}
 	b, err := io.ReadAll(get(t, got[0].URL+"index.yaml"))
@@ -77,14 +78,14 @@ func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
 			URLs    []string
 		}
 	}
-	if err := yaml.Unmarshal(b, &index); err != nil || len(index.Entries["minio"]) != 2 {
+	if err := yaml.Unmarshal(b, &index); err != nil || len(index.Entries["trivy"]) != 2 {
 		t.Fatalf("%v %s", err, b)
 	}
-	gz, err := gzip.NewReader(get(t, got[0].URL+index.Entries["minio"][0].URLs[0]))
+	gz, err := gzip.NewReader(get(t, got[0].URL+index.Entries["trivy"][0].URLs[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files := names(t, gz); files != "minio/Chart.yaml minio/templates/minio.yaml minio/values.yaml" {
+	if files := names(t, gz); files != "trivy/Chart.yaml trivy/stand-in.yaml trivy/templates/stand-in.yaml trivy/values.schema.json trivy/values.yaml" {
 		t.Errorf("got %s", files)
 	}
 }
@@ -114,5 +115,37 @@ func TestPackageRepositoryIsABundleOfPackages(t *testing.T) {
 		if !strings.Contains(files, want) {
 			t.Errorf("no %s in %s", want, files)
 		}
+	}
+}
+
+func TestChartsOfARegistryAreServedThere(t *testing.T) {
+	got := serve(t, Wanted{Kind: "HelmRepository", Upstream: "oci://registry-1.docker.io/cloudpirates", Versions: map[string][]string{"minio": {"0.14.0"}}})
+	if len(got) != 1 || !got[0].Insecure || strings.Join(got[0].Serves, ",") != "minio 0.13.3,minio 0.14.0" {
+		t.Fatalf("got %+v", got)
+	}
+	ref, err := name.ParseReference(strings.TrimPrefix(got[0].URL, "oci://")+"/minio:0.14.0", name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := img.Manifest()
+	if err != nil || len(manifest.Layers) != 1 || manifest.Config.MediaType != "application/vnd.cncf.helm.config.v1+json" {
+		t.Errorf("%v %+v", err, manifest)
+	}
+}
+
+// A stand-in refuses what the real chart refuses, and no more: a repo that sets
+// nothing at all renders, unless its chart wants something.
+func TestSchemasAskForWhatTheChartAsksFor(t *testing.T) {
+	got := schema(description{Required: []string{"a.b", "a.c"}})
+	a := got["properties"].(map[string]any)["a"].(map[string]any)
+	if want := []string{"b", "c"}; !slices.Equal(a["required"].([]string), want) || !slices.Equal(got["required"].([]string), []string{"a"}) {
+		t.Errorf("got %+v", got)
+	}
+	if empty := schema(description{}); empty["required"] != nil {
+		t.Errorf("got %+v", empty)
 	}
 }

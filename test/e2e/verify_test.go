@@ -39,7 +39,7 @@ func TestSamplePasses(t *testing.T) {
 	if r.report.Tier != "embedded" || len(r.report.Revision) != 40 || len(r.report.Tree) != 40 {
 		t.Errorf("got %+v", r.report)
 	}
-	if len(r.report.StandIns) != 3 || len(r.report.BlindSpots) < 3 {
+	if len(r.report.StandIns) != 4 || len(r.report.BlindSpots) < 3 {
 		t.Errorf("stand-ins %v, blind spots %v", r.report.StandIns, r.report.BlindSpots)
 	}
 	if !strings.Contains(r.stdout, "Summary: pass: 10 of 10 layers reconciled") {
@@ -132,7 +132,7 @@ func generated(t *testing.T, args ...string) string {
 func TestGeneratedRepoPassesWithoutItsKey(t *testing.T) {
 	r := verify(t, generated(t))
 	passes(t, r)
-	if len(r.report.Rekeyed) != 4 {
+	if len(r.report.Rekeyed) != 5 {
 		t.Errorf("re-keyed %+v", r.report.Rekeyed)
 	}
 }
@@ -294,6 +294,29 @@ func TestKeptClusterIsReachableAndEnds(t *testing.T) {
 	if r.code != 0 {
 		t.Fatal(r.stderr)
 	}
+	kubeconfig := kept(t, r)
+	if got := namespaces(t, kubeconfig); !slices.Contains(got, "web") {
+		t.Errorf("got namespaces %v", got)
+	}
+	var pid int
+	if _, err := fmt.Sscan(strings.TrimSuffix(filepath.Base(kubeconfig), ".kubeconfig"), &pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if _, err := os.Stat(kubeconfig); os.IsNotExist(err) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("the kubeconfig is still there after the end")
+}
+
+// kept is the kubeconfig of a cluster that a run has left up; the test ends it.
+func kept(t *testing.T, r run) string {
+	t.Helper()
 	var kubeconfig string
 	var pid int
 	for _, line := range strings.Split(r.stderr, "\n") {
@@ -310,17 +333,5 @@ func TestKeptClusterIsReachableAndEnds(t *testing.T) {
 		t.Fatalf("no way to reach and end it in\n%s", r.stderr)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
-	if got := namespaces(t, kubeconfig); !slices.Contains(got, "web") {
-		t.Errorf("got namespaces %v", got)
-	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	for range 100 {
-		if _, err := os.Stat(kubeconfig); os.IsNotExist(err) {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Error("the kubeconfig is still there after the end")
+	return kubeconfig
 }
