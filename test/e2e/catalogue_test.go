@@ -44,6 +44,7 @@ func edit(t *testing.T, dir, file, old, text string) {
 
 // The limit is a minute on two idle cores; other packages' tests run beside this one.
 func TestFullCataloguePasses(t *testing.T) {
+	t.Parallel()
 	dir, key := keyed(t, fullBlueprint())
 	start := time.Now()
 	r := verify(t, dir, "--age-key", key, "--keep")
@@ -70,6 +71,7 @@ func TestFullCataloguePasses(t *testing.T) {
 // Each service of the catalogue is broken in one place, and each break is found
 // for what it is, where it is.
 func TestEachServiceBrokenIsFound(t *testing.T) {
+	t.Parallel()
 	dir, key := keyed(t, fullBlueprint())
 	breaks := []struct {
 		service, file, old, new string
@@ -126,6 +128,7 @@ func TestEachServiceBrokenIsFound(t *testing.T) {
 
 // A package without its account, or without one of its rights, does not install.
 func TestBrokenPackagesAreFound(t *testing.T) {
+	t.Parallel()
 	dir, key := keyed(t, filepath.Join(root, "fixtures", "blueprints", "sample.yaml"))
 	edit(t, dir, "kapp/cert-manager.yaml", "serviceAccountName: cert-manager-package", "serviceAccountName: cert-manager-pkg")
 	edit(t, dir, "kapp-prereqs/contour-rbac.yaml", "resources: [deployments, daemonsets]", "resources: [deployments]")
@@ -153,6 +156,7 @@ func smallBlueprint(t *testing.T) string {
 // The old key reads the repo before a rotation, the new one after it, and a
 // rehearsal passes with the right one each time.
 func TestKeyRotationEndToEnd(t *testing.T) {
+	t.Parallel()
 	dir, old := keyed(t, smallBlueprint(t))
 	if r := verify(t, dir, "--age-key", old); r.code != 0 {
 		t.Fatal(r.stderr)
@@ -286,4 +290,41 @@ func below(t *testing.T, dirs ...string) []string {
 		}
 	}
 	return out
+}
+
+// On a generic cluster the repo brings kapp-controller and secretgen-controller,
+// as given files here, and the layer holds until they run.
+func TestGenericClusterBringsItsEssentials(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"kapp-controller", "secretgen-controller"} {
+		text := strings.ReplaceAll(`apiVersion: v1
+kind: Namespace
+metadata: {name: NAME}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: NAME, namespace: NAME}
+spec:
+  selector: {matchLabels: {app: NAME}}
+  template:
+    metadata: {labels: {app: NAME}}
+    spec: {containers: [{name: NAME, image: "ghcr.io/carvel-dev/NAME:v0.0.0"}]}
+`, "NAME", name)
+		if err := os.WriteFile(filepath.Join(dir, name+".yml"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	blueprint := filepath.Join(dir, "seatrial.yaml")
+	text := "apiVersion: seatrial.dev/v1alpha1\nkind: Blueprint\nflavour: generic\nservices:\n  trivy: {exposed: false}\n" +
+		"clusterEssentials:\n  kappController: {file: kapp-controller.yml}\n  secretgenController: {file: secretgen-controller.yml}\n"
+	if err := os.WriteFile(blueprint, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	repo, key := keyed(t, blueprint)
+	r := verify(t, repo, "--age-key", key)
+	i := slices.IndexFunc(r.report.Layers, func(l report.Layer) bool { return l.Name == "cluster-essentials" })
+	if r.code != 0 || i < 0 || r.report.Layers[i].Objects != 5 {
+		t.Errorf("exit %d, layers %+v", r.code, r.report.Layers)
+	}
 }

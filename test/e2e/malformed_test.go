@@ -54,6 +54,7 @@ func TestMalformedInputIsToldOf(t *testing.T) {
 		{name: "five megabytes of text", code: 1, says: "layer settings", change: write("layers/settings/big.yaml", long)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "repo")
 			if err := os.CopyFS(dir, os.DirFS(fixture("bootstrapped"))); err != nil {
 				t.Fatal(err)

@@ -48,6 +48,7 @@ func TestSamplePasses(t *testing.T) {
 }
 
 func TestJSONOnStdoutIsOnlyTheReport(t *testing.T) {
+	t.Parallel()
 	r := command(t, nil, "verify", "-o", "json", fixture("bootstrapped"))
 	var got report.Report
 	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || got.Verdict != report.Pass || r.code != 0 {
@@ -71,6 +72,7 @@ func TestFaultyReposFail(t *testing.T) {
 		{"removed-api", "settings", "PodDisruptionBudget/web/web", "layers/settings/web-budget.yaml", 2, finding.RemovedAPI, "failed"},
 	} {
 		t.Run(c.repo, func(t *testing.T) {
+			t.Parallel()
 			start := time.Now()
 			r := verify(t, fixture(c.repo))
 			if took := time.Since(start); took > time.Minute {
@@ -95,6 +97,7 @@ func TestFaultyReposFail(t *testing.T) {
 
 // Flux says that the layer is Ready; Seatrial must not believe it.
 func TestReadyKustomizationWithFailedPackageFails(t *testing.T) {
+	t.Parallel()
 	r := verify(t, fixture("package-lacks-rbac"))
 	i := slices.IndexFunc(r.report.Findings, func(f finding.Finding) bool { return f.Code == finding.PackageRBAC })
 	if i < 0 || !strings.Contains(r.report.Findings[i].Message, "while its Kustomization says Ready") {
@@ -105,6 +108,7 @@ func TestReadyKustomizationWithFailedPackageFails(t *testing.T) {
 // A repo that was bootstrapped before brings its own GitRepository, which
 // points at production; the rehearsal stays on the rehearsed tree.
 func TestBootstrappedRepoStaysInTheRehearsal(t *testing.T) {
+	t.Parallel()
 	r := verify(t, fixture("bootstrapped"))
 	if r.code != 0 || len(r.report.Layers) != 4 {
 		t.Fatalf("exit %d, layers %+v", r.code, r.report.Layers)
@@ -130,6 +134,7 @@ func generated(t *testing.T, args ...string) string {
 }
 
 func TestGeneratedRepoPassesWithoutItsKey(t *testing.T) {
+	t.Parallel()
 	r := verify(t, generated(t))
 	passes(t, r)
 	if len(r.report.Rekeyed) != 5 {
