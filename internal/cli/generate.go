@@ -87,7 +87,13 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 		return err
 	}
 	first := credentials == nil && known
-	if credentials == nil || rotate {
+	switch {
+	case rotate && !known:
+		return &console.Hinted{Err: errors.New("--rotate keeps the keys that services have encrypted data with, and can't read them"), Hint: "give --age-key"}
+	case rotate && credentials != nil:
+		credentials = credentials.Rotated()
+		c.Note("all credentials are new but encryption keys; databases and most services read theirs at first start only: change them there, too")
+	case credentials == nil:
 		credentials = generate.NewCredentials()
 	}
 	if err := addRecipients(b, key, first, c); err != nil {
@@ -97,9 +103,13 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 	if err != nil {
 		return err
 	}
-	plan, err := generate.MakePlan(out, files, b.Recipients, known, rotate)
+	plan, err := generate.MakePlan(out, files, generate.Terms{Recipients: b.Recipients, Key: key, Known: known, Fresh: rotate})
 	if err != nil {
 		return err
+	}
+	defer plan.Close()
+	for _, name := range plan.Kept {
+		c.Note("kept as you changed it: " + name)
 	}
 	if dryRun {
 		_, err := s.Out.Write(plan.Diff())
@@ -108,9 +118,6 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 	}
 	if err := plan.Apply(); err != nil {
 		return err
-	}
-	for _, name := range plan.Kept {
-		c.Note("kept as you changed it: " + name)
 	}
 	c.Note(fmt.Sprintf("wrote %s of %d to %s; Flux is bootstrapped on %s", console.Count(len(plan.Changes), "file"), len(files), filepath.Clean(out), generate.Path(b)))
 	c.Note("rehearse it with: seatrial verify " + filepath.Clean(out))

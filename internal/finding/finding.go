@@ -75,36 +75,42 @@ func (f Finding) Where() string {
 	return fmt.Sprintf("%s:%d", f.File, f.Line)
 }
 
-// Merge joins two lists, dropping findings that say the same of the same
-// object, and sorts errors first. The first list's words win; evidence is kept.
+// Merge joins two lists and sorts errors first. What the second list says of an
+// object that the first accuses of the same, too, is one problem: the first
+// list's words win, evidence is kept.
 func Merge(a, b []Finding) []Finding {
-	var out []Finding
-	type key struct {
-		code   Code
-		object string
-		file   string
+	type subject struct {
+		code         Code
+		object, file string
 	}
-	at := map[key]int{}
-	for _, f := range slices.Concat(a, b) {
-		k := key{f.Code, f.Object, f.File}
-		i, known := at[k]
-		if !known {
-			at[k] = len(out)
-			out = append(out, f)
+	var out []Finding
+	said := map[Finding]bool{}
+	first := map[subject]int{} // of list a
+	for i, f := range slices.Concat(a, b) {
+		k := subject{f.Code, f.Object, f.File}
+		if at, known := first[k]; known && i >= len(a) {
+			if out[at].Evidence == "" {
+				out[at].Evidence = f.Evidence
+			}
+			if out[at].Layer == "" {
+				out[at].Layer = f.Layer
+			}
+			if f.Severity == Error {
+				out[at].Severity = Error
+			}
 			continue
 		}
-		if out[i].Evidence == "" {
-			out[i].Evidence = f.Evidence
+		if said[f] {
+			continue
 		}
-		if out[i].Layer == "" {
-			out[i].Layer = f.Layer
+		said[f] = true
+		if _, known := first[k]; !known && i < len(a) {
+			first[k] = len(out)
 		}
-		if f.Severity == Error {
-			out[i].Severity = Error
-		}
+		out = append(out, f)
 	}
 	slices.SortStableFunc(out, func(x, y Finding) int {
-		return cmp.Or(cmp.Compare(x.Severity, y.Severity), cmp.Compare(x.Layer, y.Layer), cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line))
+		return cmp.Or(cmp.Compare(x.Severity, y.Severity), cmp.Compare(x.Layer, y.Layer), cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line), cmp.Compare(x.Message, y.Message))
 	})
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/bcrypt"
 	"sigs.k8s.io/yaml"
@@ -64,6 +65,21 @@ func (c *Credentials) password(name string, length int) (string, error) {
 	}
 	c.values[name] = v
 	return v, nil
+}
+
+// permanent marks the names of credentials that data is encrypted with.
+const permanent = " (encryption key)"
+
+// Rotated starts anew, but for what encrypts data that services have stored:
+// with another key they could not read it.
+func (c *Credentials) Rotated() *Credentials {
+	next := NewCredentials()
+	for name, v := range c.values {
+		if strings.HasSuffix(name, permanent) {
+			next.values[name] = v
+		}
+	}
+	return next
 }
 
 // bcrypt gives the hash of a credential, for files in the form of htpasswd.

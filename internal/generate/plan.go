@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,8 @@ const stateFile = ".seatrial/state.json"
 // state is the record.
 type state struct {
 	Files map[string]fileRecord `json:"files"`
+	// Pending are files that an interrupted generation may have written.
+	Pending map[string]fileRecord `json:"pending,omitempty"`
 }
 
 // fileRecord is what is remembered of one file.
@@ -33,6 +36,10 @@ type fileRecord struct {
 	SHA256 string `json:"sha256"`
 	// Shape is the digest of a secret file's shape and recipients.
 	Shape string `json:"shape,omitempty"`
+	// Plain is the digest of a secret file's plain text, by which a file is known
+	// that was only re-keyed. The credentials in it are 192 random bits each: no
+	// digest gives them away.
+	Plain string `json:"plain,omitempty"`
 }
 
 // Change is what a plan does to one file.
@@ -48,7 +55,9 @@ type Plan struct {
 	Changes []Change
 	// Kept are files that their owner has edited and that stay as they are.
 	Kept []string
+	root *os.Root // nil: the folder does not exist yet
 	dir  string
+	last state
 	next state
 }
 
@@ -63,17 +72,19 @@ func (e *Conflict) Error() string {
 }
 
 // ErrKeyNeeded says that secrets change, so the old ones must be read.
-var ErrKeyNeeded = errors.New("the blueprint changes what is encrypted: give --age-key, so that the credentials that are in use are kept, or --rotate to draw all of them anew")
+var ErrKeyNeeded = errors.New("the blueprint changes what is encrypted: give --age-key, so that the credentials that are in use are kept")
 
 // Earlier reads the credentials of an earlier generation in dir: nil without
 // one. Without a key they can't be read, and known is false.
 func Earlier(dir string, key *secrets.Key) (c *Credentials, known bool, err error) {
-	b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(credentialsFile)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, true, nil
+	root, err := open(dir)
+	if err != nil || root == nil {
+		return nil, root == nil, err
 	}
-	if err != nil {
-		return nil, false, err
+	defer root.Close()
+	b, err := read(root, credentialsFile)
+	if err != nil || b == nil {
+		return nil, b == nil, err
 	}
 	if key == nil {
 		return nil, false, nil
@@ -86,82 +97,157 @@ func Earlier(dir string, key *secrets.Key) (c *Credentials, known bool, err erro
 	return c, err == nil, err
 }
 
-// MakePlan compares what was rendered with the folder dir. known says that the
-// rendered credentials are those in use; fresh that all of them are to be new.
-func MakePlan(dir string, files map[string]File, recipients []string, known, fresh bool) (*Plan, error) {
-	if len(recipients) == 0 {
+// Terms are on what terms a plan is made.
+type Terms struct {
+	Recipients []string
+	// Key reads what is encrypted now; nil: nothing can be read.
+	Key *secrets.Key
+	// Known says that the rendered credentials are those in use, or that none are.
+	Known bool
+	// Fresh says that all credentials are new.
+	Fresh bool
+}
+
+// MakePlan compares what was rendered with the folder dir. Close it when it is done with.
+func MakePlan(dir string, files map[string]File, terms Terms) (*Plan, error) {
+	if len(terms.Recipients) == 0 {
 		return nil, errors.New("no age recipient to encrypt secrets for")
 	}
-	last, found, err := readState(dir)
+	root, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
+	p := &Plan{dir: dir, root: root, next: state{Files: map[string]fileRecord{}}}
+	if err := p.make(files, terms); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close frees what the plan holds.
+func (p *Plan) Close() {
+	if p.root != nil {
+		p.root.Close()
+	}
+}
+
+func (p *Plan) make(files map[string]File, terms Terms) error {
+	found, err := p.readState()
+	if err != nil {
+		return err
+	}
 	if !found {
-		if err := takesFiles(dir); err != nil {
-			return nil, err
+		if err := takesFiles(p.dir); err != nil {
+			return err
 		}
 	}
-	p := &Plan{dir: dir, next: state{Files: map[string]fileRecord{}}}
 	var conflicts []string
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		f := files[name]
-		old, err := readFile(dir, name)
+		clash, err := p.file(name, files[name], terms)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		was, ours := last.Files[name]
-		next := fileRecord{SHA256: digest(f.Data)}
-		if f.Secret {
-			next.Shape = digest(f.Shape, []byte(strings.Join(recipients, ",")))
-		}
-		same := ours && !fresh && (f.Secret && was.Shape == next.Shape || !f.Secret && was.SHA256 == next.SHA256)
-		switch {
-		case same && old != nil:
-			// Nothing new to say: the file stays, whoever wrote it last.
-			p.next.Files[name] = was
-			if digest(old) != was.SHA256 {
-				p.Kept = append(p.Kept, name)
-			}
-			continue
-		case old != nil && !f.Secret && bytes.Equal(old, f.Data):
-			p.next.Files[name] = next
-			continue
-		case old != nil && (!ours || digest(old) != was.SHA256):
+		if clash {
 			conflicts = append(conflicts, name)
+		}
+	}
+	if err := p.dropped(files, terms.Key); err != nil {
+		return err
+	}
+	if len(conflicts) > 0 {
+		return &Conflict{Files: conflicts}
+	}
+	// The record of credentials comes first: what is made of them can be made again.
+	if i := slices.IndexFunc(p.Changes, func(c Change) bool { return c.Path == credentialsFile }); i > 0 {
+		record := p.Changes[i]
+		p.Changes = slices.Insert(slices.Delete(p.Changes, i, i+1), 0, record)
+	}
+	return nil
+}
+
+// file plans one file; clash says that somebody's work is in its way.
+func (p *Plan) file(name string, f File, terms Terms) (clash bool, err error) {
+	old, err := read(p.root, name)
+	if err != nil {
+		return false, err
+	}
+	next := fileRecord{SHA256: digest(f.Data)}
+	if f.Secret {
+		next.Shape = digest(f.Shape, []byte(strings.Join(terms.Recipients, ",")))
+		normal, err := secrets.Normal(f.Data)
+		if err != nil {
+			return false, fmt.Errorf("%s: %w", name, err)
+		}
+		next.Plain = digest(normal)
+	}
+	was, known := p.last.Files[name]
+	ours := known && p.ours(name, old, terms.Key)
+	same := known && !terms.Fresh && (f.Secret && was.Shape == next.Shape || !f.Secret && was.SHA256 == next.SHA256)
+	switch {
+	case same && old != nil:
+		// Nothing new to say: the file stays, whoever wrote it last.
+		p.next.Files[name] = was
+		if !ours {
+			p.Kept = append(p.Kept, name)
+		}
+		return false, nil
+	case old != nil && !f.Secret && bytes.Equal(old, f.Data):
+		p.next.Files[name] = next
+		return false, nil
+	case old != nil && !ours:
+		return true, nil
+	}
+	data := f.Data
+	if f.Secret {
+		if !terms.Known {
+			return false, ErrKeyNeeded
+		}
+		if data, err = secrets.Encrypt(f.Data, terms.Recipients, secrets.EncryptedRegex); err != nil {
+			return false, fmt.Errorf("encrypt %s: %w", name, err)
+		}
+		next.SHA256 = digest(data)
+	}
+	p.next.Files[name] = next
+	p.Changes = append(p.Changes, Change{Path: name, Old: old, New: data, Secret: f.Secret})
+	return false, nil
+}
+
+// ours says whether a file is as an earlier generation wrote it: to the byte,
+// or re-keyed since, which only a key can tell.
+func (p *Plan) ours(name string, old []byte, key *secrets.Key) bool {
+	for _, was := range []fileRecord{p.last.Files[name], p.last.Pending[name]} {
+		if was.SHA256 != "" && digest(old) == was.SHA256 {
+			return true
+		}
+		if was.Plain == "" || key == nil {
 			continue
 		}
-		data := f.Data
-		if f.Secret {
-			if !known && !fresh {
-				return nil, ErrKeyNeeded
-			}
-			if data, err = secrets.Encrypt(f.Data, recipients, secrets.EncryptedRegex); err != nil {
-				return nil, fmt.Errorf("encrypt %s: %w", name, err)
-			}
-			next.SHA256 = digest(data)
+		if plain, err := secrets.Decrypt(old, key); err == nil && digest(plain) == was.Plain {
+			return true
 		}
-		p.next.Files[name] = next
-		p.Changes = append(p.Changes, Change{Path: name, Old: old, New: data, Secret: f.Secret})
 	}
-	for _, name := range slices.Sorted(maps.Keys(last.Files)) {
+	return false
+}
+
+// dropped plans the end of files that were generated and no longer are.
+func (p *Plan) dropped(files map[string]File, key *secrets.Key) error {
+	for _, name := range slices.Sorted(maps.Keys(p.last.Files)) {
 		if _, still := files[name]; still {
 			continue
 		}
-		old, err := readFile(dir, name)
+		old, err := read(p.root, name)
 		switch {
 		case err != nil:
-			return nil, err
+			return err
 		case old == nil:
-		case digest(old) != last.Files[name].SHA256:
+		case !p.ours(name, old, key):
 			p.Kept = append(p.Kept, name) // no longer ours
 		default:
-			p.Changes = append(p.Changes, Change{Path: name, Old: old, Secret: last.Files[name].Shape != ""})
+			p.Changes = append(p.Changes, Change{Path: name, Old: old, Secret: p.last.Files[name].Shape != ""})
 		}
 	}
-	if len(conflicts) > 0 {
-		return nil, &Conflict{Files: conflicts}
-	}
-	return p, nil
+	return nil
 }
 
 // takesFiles says why a folder without an earlier generation is not one to
@@ -185,33 +271,51 @@ func takesFiles(dir string) error {
 	return nil
 }
 
-func readState(dir string) (state, bool, error) {
-	s := state{Files: map[string]fileRecord{}}
-	b, err := readFile(dir, stateFile)
+// readState reads the record; found is false without one.
+func (p *Plan) readState() (found bool, err error) {
+	b, err := read(p.root, stateFile)
 	if err != nil || b == nil {
-		return s, false, err
+		return false, err
 	}
-	if err := json.Unmarshal(b, &s); err != nil {
-		return s, false, fmt.Errorf("%s: %w: restore it from Git", stateFile, err)
+	if err := json.Unmarshal(b, &p.last); err != nil {
+		return false, fmt.Errorf("%s: %w: restore it from Git", stateFile, err)
 	}
-	return s, true, nil
+	for name := range p.last.Files {
+		if !filepath.IsLocal(filepath.FromSlash(name)) {
+			return false, fmt.Errorf("%s names %q, which is outside the repo: restore it from Git", stateFile, name)
+		}
+	}
+	return true, nil
 }
 
-// readFile returns nil for a file that does not exist. A link or a folder in
-// its place is an error: nothing is written through one.
-func readFile(dir, name string) ([]byte, error) {
-	file := filepath.Join(dir, filepath.FromSlash(name))
-	info, err := os.Lstat(file)
+// open opens a folder, through whose links nothing outside it can be reached;
+// nil if there is none yet.
+func open(dir string) (*os.Root, error) {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return root, err
+}
+
+// read returns nil for a file that does not exist. A link or a folder in its
+// place is an error.
+func read(root *os.Root, name string) ([]byte, error) {
+	if root == nil {
+		return nil, nil
+	}
+	file := filepath.FromSlash(name)
+	info, err := root.Lstat(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w: is a folder above it a link?", name, err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file: move it away", name)
 	}
-	return os.ReadFile(file)
+	return root.ReadFile(file)
 }
 
 func digest(parts ...[]byte) string {
@@ -222,11 +326,35 @@ func digest(parts ...[]byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Apply writes the plan. Each file appears whole, the record of all last.
+// Apply writes the plan. Each file appears whole. The record says before the
+// first one what may come, so that an interrupted generation can be repeated.
 func (p *Plan) Apply() error {
+	if p.root == nil {
+		if err := os.MkdirAll(p.dir, 0o755); err != nil {
+			return err
+		}
+		var err error
+		if p.root, err = os.OpenRoot(p.dir); err != nil {
+			return err
+		}
+	}
+	if len(p.Changes) > 0 {
+		during := state{Files: maps.Clone(p.last.Files), Pending: p.next.Files}
+		if during.Files == nil {
+			during.Files = map[string]fileRecord{}
+		}
+		for name := range p.next.Files { // new ones are ours as soon as they appear
+			if _, known := during.Files[name]; !known {
+				during.Files[name] = fileRecord{}
+			}
+		}
+		if err := p.writeState(during); err != nil {
+			return err
+		}
+	}
 	for _, c := range p.Changes {
 		if c.New == nil {
-			if err := os.Remove(filepath.Join(p.dir, filepath.FromSlash(c.Path))); err != nil {
+			if err := p.root.Remove(filepath.FromSlash(c.Path)); err != nil {
 				return err
 			}
 			continue
@@ -235,7 +363,11 @@ func (p *Plan) Apply() error {
 			return err
 		}
 	}
-	b, err := json.MarshalIndent(p.next, "", "  ")
+	return p.writeState(p.next)
+}
+
+func (p *Plan) writeState(s state) error {
+	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -243,18 +375,26 @@ func (p *Plan) Apply() error {
 }
 
 func (p *Plan) write(name string, b []byte) error {
-	file := filepath.Join(p.dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	file := filepath.FromSlash(name)
+	if old, err := read(p.root, name); err != nil || bytes.Equal(old, b) && old != nil {
 		return err
 	}
-	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, b) {
-		return nil
-	}
-	part := file + ".part"
-	if err := os.WriteFile(part, b, 0o644); err != nil {
+	if err := p.root.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	return os.Rename(part, file)
+	part := fmt.Sprintf("%s.%d.part", file, rand.Uint64())
+	f, err := p.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = p.root.Rename(part, file)
+	}
+	if err != nil {
+		_ = p.root.Remove(part)
+	}
+	return err
 }
 
 // Diff shows the plan as a unified diff. Of encrypted files only the names are told.
@@ -283,9 +423,10 @@ func (p *Plan) Diff() []byte {
 
 // Write writes rendered files into a new folder, Secrets encrypted.
 func Write(dir string, files map[string]File, recipients []string) error {
-	p, err := MakePlan(dir, files, recipients, true, false)
+	p, err := MakePlan(dir, files, Terms{Recipients: recipients, Known: true})
 	if err != nil {
 		return err
 	}
+	defer p.Close()
 	return p.Apply()
 }

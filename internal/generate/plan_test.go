@@ -39,14 +39,21 @@ func (r *repo) plan(b *blueprint.Blueprint, withKey, fresh bool) (*Plan, error) 
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if c == nil || fresh {
+	switch {
+	case c == nil:
 		c = NewCredentials()
+	case fresh:
+		c = c.Rotated()
 	}
 	files, err := Render(b, c, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return MakePlan(r.dir, files, r.key.Recipients(), known, fresh)
+	p, err := MakePlan(r.dir, files, Terms{Recipients: r.key.Recipients(), Key: key, Known: known, Fresh: fresh})
+	if err == nil {
+		r.t.Cleanup(p.Close)
+	}
+	return p, err
 }
 
 func (r *repo) apply(b *blueprint.Blueprint, withKey bool) *Plan {
@@ -231,6 +238,97 @@ func TestForeignFolderIsRefused(t *testing.T) {
 	r := newRepo(t)
 	r.write("precious.txt", "mine")
 	if _, err := r.plan(blueprint.Default(), true, false); err == nil || !strings.Contains(err.Error(), "precious.txt") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Data that Harbor has encrypted stays readable.
+func TestEncryptionKeysSurviveRotation(t *testing.T) {
+	r := newRepo(t)
+	r.apply(blueprint.Default(), true)
+	key := func() string {
+		_, rest, _ := strings.Cut(r.decrypt(harborSecret), "secretKey: ")
+		value, _, _ := strings.Cut(rest, "\n")
+		return value
+	}
+	before := key()
+	p, err := r.plan(blueprint.Default(), true, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(); err != nil {
+		t.Fatal(err)
+	}
+	if after := key(); len(after) != 16 || after != before {
+		t.Error("the encryption key is another one")
+	}
+}
+
+// What was only re-keyed is still ours: a rotation does not stop generation.
+func TestRekeyedFilesAreStillGenerated(t *testing.T) {
+	r := newRepo(t)
+	r.apply(blueprint.Default(), true)
+	for _, name := range []string{harborSecret, credentialsFile} {
+		b, err := secrets.Rotate([]byte(r.read(name)), r.key, r.key.Recipients())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.write(name, string(b))
+	}
+	b := blueprint.Default()
+	b.Services["keycloak"] = &blueprint.Service{}
+	if p := r.apply(b, true); len(p.Kept) > 0 {
+		t.Errorf("kept %v", p.Kept)
+	}
+	if !strings.Contains(r.decrypt(harborSecret), "oidc_client_secret") {
+		t.Error("the re-keyed file was not brought up to date")
+	}
+}
+
+// A generation that was cut off is repeated, not refused.
+func TestInterruptedGenerationCanBeRepeated(t *testing.T) {
+	r := newRepo(t)
+	p, err := r.plan(blueprint.Default(), true, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := p.Changes
+	p.Changes = append(slices.Clone(all[:len(all)/2]), Change{Path: "a/folder/that/is/not/there", Old: []byte("x")})
+	if err := p.Apply(); err == nil {
+		t.Fatal("it was not cut off")
+	}
+	if again := r.apply(blueprint.Default(), true); len(again.Changes) == 0 {
+		t.Error("nothing was left to do")
+	}
+	if last := r.apply(blueprint.Default(), true); len(last.Changes) > 0 || len(last.Kept) > 0 {
+		t.Errorf("then: changes %v, kept %v", changed(last), last.Kept)
+	}
+}
+
+// Nothing outside the folder is read, written or removed.
+func TestNothingOutsideTheFolderIsTouched(t *testing.T) {
+	r := newRepo(t)
+	outside := t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(r.dir, "platforms")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(r.dir, ".git"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.plan(blueprint.Default(), true, false)
+	if err == nil {
+		err = p.Apply()
+	}
+	if err == nil {
+		t.Error("it wrote through a link")
+	}
+	if entries, err := os.ReadDir(outside); err != nil || len(entries) > 0 {
+		t.Errorf("%v %v", entries, err)
+	}
+	other := newRepo(t)
+	other.apply(blueprint.Default(), true)
+	other.write(stateFile, `{"files": {"../victim": {"sha256": "0"}}}`)
+	if _, err := other.plan(blueprint.Default(), true, false); err == nil || !strings.Contains(err.Error(), "outside the repo") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -93,10 +93,11 @@ func (r *renderer) fill(name, text string, d data, c *Credentials) ([]byte, erro
 		"baseDN": func() string {
 			return "dc=" + strings.ReplaceAll(b.Domain, ".", ",dc=")
 		},
-		"oidcClients": r.oidcClients,
-		"secret":      func(name string) (string, error) { return c.password(name, 0) },
-		"secretOf":    func(length int, name string) (string, error) { return c.password(name, length) },
-		"bcrypt":      c.bcrypt,
+		"oidcClients":   r.oidcClients,
+		"secret":        func(name string) (string, error) { return c.password(name, 0) },
+		"secretOf":      func(length int, name string) (string, error) { return c.password(name, length) },
+		"encryptionKey": func(length int, name string) (string, error) { return c.password(name+permanent, length) },
+		"bcrypt":        c.bcrypt,
 	}).Parse(text)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func (r *rehearsal) reconcile(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	view := watch.New(ctx, r.cluster.Client())
-	for _, gk := range slices.Concat(verdict.Tracked, verdict.Referred()) {
+	for _, gk := range verdict.Tracked {
 		view.Watch(gk)
 	}
 	start := time.Now()
@@ -34,6 +34,9 @@ func (r *rehearsal) reconcile(ctx context.Context) error {
 	clock := time.NewTicker(time.Second) // rest is noticed by the clock: nothing changes then
 	defer clock.Stop()
 	for {
+		for _, gk := range verdict.Referred() {
+			view.Watch(gk) // some kinds come with a chart or package
+		}
 		a := judge.Assess(view, time.Now())
 		for _, l := range a.Layers {
 			for _, ref := range l.Unwatched {
@@ -46,7 +49,7 @@ func (r *rehearsal) reconcile(ctx context.Context) error {
 			}
 		}
 		r.console.Layers(a.Layers, time.Since(start))
-		if a.Final {
+		if a.Final && view.Synced() {
 			r.conclude(judge, view, a, nil)
 			return nil
 		}

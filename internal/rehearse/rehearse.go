@@ -168,6 +168,9 @@ func (r *rehearsal) bootstrap(ctx context.Context) error {
 		return err
 	}
 	for _, d := range redirects {
+		for _, unknown := range d.Unknown {
+			r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("%s was served by a stand-in: whether %s has that version was not looked up", unknown, d.Upstream))
+		}
 		r.report.StandIns = append(r.report.StandIns, report.StandIn{Kind: d.Kind, Upstream: d.Upstream, Serves: d.Serves})
 	}
 	r.plan = bootstrap.Options{Repo: r.repo, GitURL: git + "/repo.git", Key: r.Key, Redirects: redirects}

@@ -154,6 +154,15 @@ func Decrypt(encrypted []byte, key *Key) ([]byte, error) {
 	return store().EmitPlainFile(tree.Branches)
 }
 
+// Normal is a plain file as it comes back from having been encrypted.
+func Normal(plain []byte) ([]byte, error) {
+	branches, err := store().LoadPlainFile(plain)
+	if err != nil {
+		return nil, err
+	}
+	return store().EmitPlainFile(branches)
+}
+
 // open decrypts a file's values in memory. The key reaches SOPS by this
 // process's memory only: not by its environment or a file.
 func open(encrypted []byte, key *Key) (*sops.Tree, error) {

@@ -1,9 +1,9 @@
 // Package spelling finds what somebody may have meant to write.
 package spelling
 
-// Nearest is the name that is at most two letters away, or "".
+// Nearest is the name that is at most two letters away (one in short names), or "".
 func Nearest(name string, names []string) string {
-	best, at := "", 3
+	best, at := "", min(2, len(name)/3)+1
 	for _, n := range names {
 		if d := distance(name, n); d < at {
 			best, at = n, d

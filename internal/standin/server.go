@@ -36,6 +36,8 @@ type Redirect struct {
 	Upstream string
 	URL      string // where it is served
 	Serves   []string
+	// Unknown are versions that the catalogue does not know of: whether upstream has them is not known here.
+	Unknown []string
 	// Insecure is true for a registry that speaks plain HTTP.
 	Insecure bool
 }
@@ -109,7 +111,7 @@ func (s *Server) addCharts(base string, w Wanted) (*Redirect, error) {
 				"apiVersion": "v2", "name": chart, "version": version, "appVersion": "stand-in",
 				"urls": []string{file}, "digest": hex.EncodeToString(digest[:]), "created": "2026-01-01T00:00:00Z",
 			})
-			out.Serves = append(out.Serves, chart+" "+version)
+			out.serves(chart, version, service.Chart.Version)
 		}
 	}
 	index, err := yaml.Marshal(map[string]any{"apiVersion": "v1", "generated": "2026-01-01T00:00:00Z", "entries": entries})
@@ -142,10 +144,18 @@ func (s *Server) pushCharts(host string, w Wanted) (*Redirect, error) {
 			if err := push(repository+"/"+chart+":"+tag(version), image); err != nil {
 				return nil, err
 			}
-			out.Serves = append(out.Serves, chart+" "+version)
+			out.serves(chart, version, service.Chart.Version)
 		}
 	}
 	return out, nil
+}
+
+// serves notes a version that is served.
+func (r *Redirect) serves(name, version, known string) {
+	r.Serves = append(r.Serves, name+" "+version)
+	if version != known {
+		r.Unknown = append(r.Unknown, name+" "+version)
+	}
 }
 
 // addPackages pushes a package repository's bundle and those of its packages.
@@ -182,7 +192,7 @@ func (s *Server) addPackages(host string, w Wanted) (*Redirect, error) {
 			if repository[path.Join(dir, version+".yaml")], err = packageVersion(refName, version, image); err != nil {
 				return nil, err
 			}
-			out.Serves = append(out.Serves, refName+" "+version)
+			out.serves(refName, version, service.Package.Version)
 		}
 	}
 	return out, pushBundle(out.URL, repository)

@@ -21,6 +21,7 @@ var (
 	secretKind    = schema.GroupKind{Kind: "Secret"}
 	configMapKind = schema.GroupKind{Kind: "ConfigMap"}
 	serviceKind   = schema.GroupKind{Kind: "Service"}
+	jobKind       = schema.GroupKind{Group: "batch", Kind: "Job"}
 	proxyKind     = schema.GroupKind{Group: "projectcontour.io", Kind: "HTTPProxy"}
 	ingressKind   = schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}
 	// workloadKinds have a pod template, each at its own path.
@@ -30,6 +31,7 @@ var (
 		{Group: "apps", Kind: "DaemonSet"}:   {"spec", "template", "spec"},
 		{Group: "batch", Kind: "Job"}:        {"spec", "template", "spec"},
 		{Group: "batch", Kind: "CronJob"}:    {"spec", "jobTemplate", "spec", "template", "spec"},
+		{Kind: "Pod"}:                        {"spec"},
 	}
 )
 
@@ -49,8 +51,8 @@ func (j *Judge) References(c Cluster, a Assessment) []finding.Finding {
 	var out []finding.Finding
 	for gk, path := range workloadKinds {
 		for _, u := range c.List(gk) {
-			if u.GetNamespace() == gitops.FluxNamespace || u.GetNamespace() == "kapp-controller" {
-				continue
+			if u.GetNamespace() == gitops.FluxNamespace || u.GetNamespace() == "kapp-controller" || len(u.GetOwnerReferences()) > 0 {
+				continue // ours, or looked at by its owner
 			}
 			spec, _, _ := unstructured.NestedMap(u.Object, path...)
 			for _, r := range podReferences(spec) {
@@ -166,16 +168,10 @@ func (e explainer) unread(u *unstructured.Unstructured, r reference, layers []*L
 	f.Code, f.Severity = finding.SecretKeyMissing, finding.Error
 	subject := fmt.Sprintf("%s %s", r.kind.Kind, r.name)
 	if live == nil {
-		var names []string
-		for _, other := range e.cluster.List(r.kind) {
-			if other.GetNamespace() == u.GetNamespace() {
-				names = append(names, other.GetName())
-			}
-		}
-		near := spelling.Nearest(r.name, names)
+		near := spelling.Nearest(r.name, e.names(r.kind, u.GetNamespace()))
 		template, _, _ := unstructured.NestedStringMap(u.Object, "spec", "template", "metadata", "labels")
-		if near == "" && template["stand-in"] == "" {
-			// A job or an operator may make it, and neither does anything here.
+		if made, may := e.maker(u.GetNamespace(), r.name, layers); made || may && near == "" && template["stand-in"] == "" {
+			// A job or an operator makes it, and neither does anything here.
 			f.Severity = finding.Warning
 		}
 		f.Message = fmt.Sprintf("pods of %s %s read %s, which does not exist", u.GetKind(), u.GetName(), subject)
@@ -192,10 +188,61 @@ func (e explainer) unread(u *unstructured.Unstructured, r reference, layers []*L
 	if slices.Contains(keys, r.key) {
 		return f, false
 	}
+	if len(keys) == 0 {
+		f.Severity = finding.Warning // a placeholder that a controller fills, such as a bundle of certificates
+	}
 	f.Message = fmt.Sprintf("pods of %s %s read key %s of %s, which has no such key", u.GetKind(), u.GetName(), r.key, subject)
 	f.Fix = fmt.Sprintf("add the key %s to %s, or name one of %s", r.key, subject, strings.Join(keys, ", "))
 	f.Evidence = "a kubelet would report CreateContainerConfigError: couldn't find key " + r.key + " in " + subject
 	return f, true
+}
+
+// names are those of all objects of a kind in a namespace.
+func (e explainer) names(gk schema.GroupKind, namespace string) []string {
+	var out []string
+	for _, other := range e.cluster.List(gk) {
+		if other.GetNamespace() == namespace {
+			out = append(out, other.GetName())
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// maker says whether an object of a name is made by something that does nothing
+// in this tier: made, if a custom resource speaks of it, as a SecretImport, an
+// ExternalSecret or a Certificate does; may, if there is anything of the sort.
+func (e explainer) maker(namespace, name string, layers []*Layer) (made, may bool) {
+	may = len(e.names(jobKind, namespace)) > 0
+	for _, l := range layers {
+		for _, ref := range l.Unobserved {
+			u, _ := e.cluster.Get(ref)
+			if ref.Namespace != namespace || u == nil || ref.GroupKind == proxyKind {
+				continue
+			}
+			may = true
+			spec, _, _ := unstructured.NestedMap(u.Object, "spec")
+			made = made || ref.Name == name || speaksOf(spec, name)
+		}
+	}
+	return made, may
+}
+
+// speaksOf says whether a decoded value holds a text.
+func speaksOf(v any, text string) bool {
+	switch v := v.(type) {
+	case string:
+		return v == text
+	case map[string]any:
+		for _, inner := range v {
+			if speaksOf(inner, text) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, func(inner any) bool { return speaksOf(inner, text) })
+	}
+	return false
 }
 
 func keysOf(u *unstructured.Unstructured) []string {
@@ -229,6 +276,19 @@ func (e explainer) owner(u *unstructured.Unstructured, layers []*Layer) finding.
 		})
 	}
 	return f
+}
+
+// operated is maker for Services: certificates make none.
+func (e explainer) operated(namespace, name string, layers []*Layer) (made, may bool) {
+	for _, l := range layers {
+		for _, ref := range l.Unobserved {
+			if ref.Namespace != namespace || ref.GroupKind == proxyKind || strings.HasSuffix(ref.Group, "cert-manager.io") || ref.Group == "monitoring.coreos.com" {
+				continue
+			}
+			may, made = true, made || strings.HasPrefix(name, ref.Name)
+		}
+	}
+	return made, may
 }
 
 // backend is where a route leads.
@@ -285,24 +345,26 @@ func (e explainer) unrouted(u *unstructured.Unstructured, b backend, layers []*L
 	f := e.owner(u, layers)
 	f.Code, f.Severity = finding.BackendNotFound, finding.Error
 	if live == nil {
-		var names []string
-		standIns := false
+		names, standIns := e.names(serviceKind, u.GetNamespace()), false
 		for _, s := range e.cluster.List(serviceKind) {
-			if s.GetNamespace() == u.GetNamespace() {
-				names = append(names, s.GetName())
-				selector, _, _ := unstructured.NestedStringMap(s.Object, "spec", "selector")
-				standIns = standIns || selector["stand-in"] != ""
-			}
+			selector, _, _ := unstructured.NestedStringMap(s.Object, "spec", "selector")
+			standIns = standIns || s.GetNamespace() == u.GetNamespace() && selector["stand-in"] != ""
 		}
-		slices.Sort(names)
+		made, may := e.operated(u.GetNamespace(), b.service, layers)
 		f.Message = fmt.Sprintf("it leads to Service %s, which does not exist", b.service)
 		f.Fix = "name one of " + strings.Join(names, ", ")
-		if near := spelling.Nearest(b.service, names); near != "" {
+		near := spelling.Nearest(b.service, names)
+		if near != "" {
 			f.Fix = "did you mean " + near + "?"
-		} else if standIns {
-			f.Severity = finding.Warning // the real chart may have more Services than its stand-in
+		}
+		if made || near == "" && (standIns || may) {
+			// An operator may make it, or the real chart have more Services than its stand-in.
+			f.Severity = finding.Warning
 		}
 		return f, true
+	}
+	if kind, _, _ := unstructured.NestedString(live.Object, "spec", "type"); kind == "ExternalName" {
+		return f, false // its ports are those of the name
 	}
 	var ports []string
 	list, _, _ := unstructured.NestedSlice(live.Object, "spec", "ports")

@@ -87,6 +87,18 @@ func (v *View) Watch(gk schema.GroupKind) {
 	}()
 }
 
+// Synced says whether all that is watched has been read.
+func (v *View) Synced() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, k := range v.kinds {
+		if k.informer != nil && !k.informer.HasSynced() {
+			return false
+		}
+	}
+	return true
+}
+
 // slim drops what no rule reads: every value of a Secret, but not its name.
 func slim(o any) (any, error) {
 	if u, ok := o.(*unstructured.Unstructured); ok {
