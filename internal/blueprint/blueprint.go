@@ -28,7 +28,7 @@ type Blueprint struct {
 	Domain string `yaml:"domain" json:"domain,omitempty"`
 	// Where the repo is hosted; used in its README and CI workflow.
 	Git Git `yaml:"git" json:"git,omitempty"`
-	// Namespace whose Carvel packages all namespaces see.
+	// Namespace whose Carvel packages all namespaces see; by default tkg-system, or on generic clusters kapp-controller-packaging-global.
 	PackagingGlobalNamespace string `yaml:"packagingGlobalNamespace" json:"packagingGlobalNamespace,omitempty"`
 	// StorageClass of all volumes; empty is the cluster's default.
 	StorageClass string `yaml:"storageClass" json:"storageClass,omitempty"`
@@ -78,9 +78,9 @@ type Service struct {
 	Host string `yaml:"host" json:"host,omitempty"`
 	// Whether the service gets host names and certificates; true by default.
 	Exposed *bool `yaml:"exposed" json:"exposed,omitempty"`
-	// Values of the chart or package, over those that generate sets.
+	// Values of the chart or package, over those that generate sets; lists replace lists.
 	Values map[string]any `yaml:"values" json:"values,omitempty"`
-	// Requests and limits, put where the chart has them: at the top level of its values.
+	// Requests and limits of its main workload.
 	Resources map[string]any `yaml:"resources" json:"resources,omitempty"`
 }
 

@@ -86,6 +86,9 @@ func Parse(name string, b []byte) (*Blueprint, error) {
 		r.problem(line, message, "see seatrial schema for what each field holds")
 		return nil, r.sorted()
 	}
+	if _, written := r.lines["packagingGlobalNamespace"]; !written && bp.Flavour == Generic {
+		bp.PackagingGlobalNamespace = "kapp-controller-packaging-global" // which its release makes
+	}
 	if _, written := r.lines["services"]; !written {
 		bp.Services = Default().Services
 	}

@@ -31,6 +31,9 @@ func TestMalformedBlueprintsAreRefused(t *testing.T) {
 				t.Fatal("it does not say what is wanted")
 			}
 			_, err = Parse("b.yaml", b[:len(b)-len(m[0])])
+			if err != nil && strings.Contains(err.Error(), "SECRET-KEY") {
+				t.Error("a private key is printed")
+			}
 			var invalid Invalid
 			if !errors.As(err, &invalid) {
 				t.Fatalf("got %v", err)

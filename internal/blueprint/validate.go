@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/Masterminds/semver/v3"
+	"go.yaml.in/yaml/v3"
 
 	"seatrial.dev/seatrial/internal/catalogue"
 )
@@ -50,6 +51,8 @@ func (r *reader) validate(b *Blueprint) {
 	} {
 		if !f.ok.MatchString(f.value) && !(f.optional && f.value == "") {
 			r.at(f.key, fmt.Sprintf("got %q", f.value), "write "+f.want)
+		} else if ambiguous(f.value) {
+			r.at(f.key, fmt.Sprintf("got %q, which the generated YAML would read as something else than a text", f.value), "choose a name that starts with a letter and is no number, date or truth value")
 		}
 	}
 	r.oneOf("flavour", b.Flavour, TKG2, Generic)
@@ -63,12 +66,29 @@ func (r *reader) validate(b *Blueprint) {
 		}
 	}
 	for i, recipient := range b.Recipients {
-		if _, err := age.ParseRecipients(bytes.NewReader([]byte(recipient))); err != nil {
+		if strings.Contains(strings.ToUpper(recipient), "SECRET-KEY") {
+			r.at(fmt.Sprintf("recipients.%d", i), "this is a private key", "remove it, make a new one, and write the recipient: age1…, as age-keygen -y prints it")
+		} else if _, err := age.ParseRecipients(bytes.NewReader([]byte(recipient))); err != nil {
 			r.at(fmt.Sprintf("recipients.%d", i), fmt.Sprintf("%q is not an age recipient", recipient), "write age1…, as seatrial secrets keygen and age-keygen -y print it")
 		}
 	}
 	r.validateEssentials(b)
 	r.validateServices(b)
+}
+
+// ambiguous says whether YAML would read a bare text as a number, a date, a truth value or nothing.
+func ambiguous(text string) bool {
+	if text == "" {
+		return false
+	}
+	switch strings.ToLower(text) {
+	case "y", "n", "yes", "no", "on", "off":
+		return true // to older readers
+	}
+	var v any
+	err := yaml.Unmarshal([]byte(text), &v)
+	_, isText := v.(string)
+	return err != nil || !isText
 }
 
 func (r *reader) oneOf(key, value string, allowed ...string) {

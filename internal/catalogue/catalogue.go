@@ -29,7 +29,8 @@ type Service struct {
 	Namespace string `json:"namespace,omitempty"`
 	// PodSecurity is the Pod Security level that the namespace needs beyond the cluster's own.
 	PodSecurity string `json:"podSecurity,omitempty"`
-	// Component is what other services ask for: database or cache. Empty: a service of its own.
+	// Component is what other services ask for, database or cache, or stand-in for
+	// a chart that is known but not offered. Empty: a service of its own.
 	Component string   `json:"component,omitempty"`
 	Chart     *Chart   `json:"chart,omitempty"`
 	Package   *Package `json:"package,omitempty"`
@@ -82,6 +83,8 @@ type Package struct {
 type Database struct {
 	Name string `json:"name"`
 	User string `json:"user"`
+	// Extensions are created when the database is.
+	Extensions []string `json:"extensions,omitempty"`
 }
 
 // Exposure is a host name that leads to a Service.

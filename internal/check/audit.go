@@ -19,7 +19,7 @@ import (
 // the tree, whether a layer uses it or not.
 func Audit(r *gitops.Repo, tree fs.FS, o Options) ([]finding.Finding, error) {
 	var all []finding.Finding
-	for _, rule := range []func(*gitops.Repo, Options) []finding.Finding{recipients, undecrypted, plaintext, plainValues} {
+	for _, rule := range []func(*gitops.Repo, Options) []finding.Finding{recipients, undecrypted, plaintext, plainValues, plainSettings} {
 		all = append(all, rule(r, o)...)
 	}
 	files, err := sopsFiles(r, tree, o)
@@ -42,14 +42,32 @@ func sopsFiles(r *gitops.Repo, tree fs.FS, o Options) ([]finding.Finding, error)
 		if d.IsDir() && d.Name() == ".git" {
 			return fs.SkipDir
 		}
-		if ext := path.Ext(name); !d.Type().IsRegular() || ext != ".yaml" && ext != ".yml" {
+		if !d.Type().IsRegular() {
 			return nil
 		}
 		b, err := fs.ReadFile(tree, name)
-		if err != nil || !bytes.Contains(b, []byte("\nsops:")) {
+		if err != nil {
 			return err
 		}
 		file := finding.Finding{Severity: finding.Error, Layer: layerOf[name], File: name, Line: 1}
+		if i := bytes.Index(b, []byte("AGE-SECRET-KEY-")); i >= 0 && len(b) > i+40 {
+			f := file
+			f.Code, f.Line = finding.PlaintextSecret, 1+bytes.Count(b[:i], []byte("\n"))
+			f.Message, f.Fix = "an age private key is in the repo", "rotate every file that it reads, and never commit its successor"
+			out = append(out, f)
+		}
+		if ext := path.Ext(name); ext != ".yaml" && ext != ".yml" && ext != ".json" {
+			return nil
+		}
+		if !bytes.Contains(b, []byte("sops")) {
+			if layerOf[name] == "" && plainSecret.Match(b) {
+				f := file
+				f.Code, f.Severity = finding.PlaintextSecret, finding.Warning
+				f.Message, f.Fix = "a Secret in plain text, which no layer applies", "encrypt it, or remove it and change its values"
+				out = append(out, f)
+			}
+			return nil
+		}
 		var doc map[string]any
 		if err := yaml.Unmarshal(b, &doc); err != nil {
 			return nil // check says so
@@ -80,12 +98,43 @@ func sopsFiles(r *gitops.Repo, tree fs.FS, o Options) ([]finding.Finding, error)
 	return out, err
 }
 
-// secretName is how keys are named whose values should not be read; reference is
+// secretName is how keys are named whose values should not be read; secretWhere is
 // how those are that only say where such a value is.
 var (
-	secretName = regexp.MustCompile(`(?i)(password|passwd|passphrase|token|secret|apikey|accesskey|privatekey)$`)
-	reference  = regexp.MustCompile(`(?i)(existing|secretname|secretref|keyref|create|enabled)`)
+	secretName  = regexp.MustCompile(`(?i)(password|passwd|passphrase|token|secret|api_?key|access_?key|private_?key)$`)
+	secretWhere = regexp.MustCompile(`(?i)(existing|secretname|secretref|keyref)`)
+	// plainSecret is a Secret with values, in a file that SOPS has not seen.
+	plainSecret = regexp.MustCompile(`(?m)^kind: Secret\s*$[\s\S]*^(data|stringData):\s*$`)
 )
+
+// plain says whether a value looks like a secret that anyone can read.
+func plain(r *gitops.Repo, key string, v any) bool {
+	text, ok := v.(string)
+	return ok && len(text) >= 6 && secretName.MatchString(key) && !secretWhere.MatchString(key) &&
+		!strings.Contains(text, "${") && !strings.HasPrefix(text, "$__") && !namesSecret(r, text)
+}
+
+// plainSettings finds passwords in ConfigMaps.
+func plainSettings(r *gitops.Repo, _ Options) []finding.Finding {
+	var out []finding.Finding
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			if o.GetKind() != "ConfigMap" || o.Encrypted {
+				continue
+			}
+			data, _, _ := unstructured.NestedMap(o.Object, "data")
+			for key, v := range data {
+				if plain(r, key, v) {
+					f := about(l, o, finding.PlaintextSecret)
+					f.Severity = finding.Warning
+					f.Message, f.Fix = key+" of a ConfigMap looks like a secret in plain text", "move it to an encrypted Secret"
+					out = append(out, f)
+				}
+			}
+		}
+	}
+	return out
+}
 
 // plainValues finds passwords among the values of Helm releases.
 func plainValues(r *gitops.Repo, _ Options) []finding.Finding {
@@ -98,8 +147,7 @@ func plainValues(r *gitops.Repo, _ Options) []finding.Finding {
 			values, _, _ := unstructured.NestedMap(o.Object, "spec", "values")
 			walk("", values, func(at string, v any) {
 				key := at[strings.LastIndexByte(at, '.')+1:]
-				text, ok := v.(string)
-				if !ok || text == "" || len(text) < 6 || strings.ContainsAny(text, "${") || !secretName.MatchString(key) || reference.MatchString(at) || namesSecret(r, text) {
+				if !plain(r, key, v) {
 					return
 				}
 				f := about(l, o, finding.PlaintextSecret)

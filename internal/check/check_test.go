@@ -99,7 +99,7 @@ func TestFaultsInTheSample(t *testing.T) {
 		},
 		"missing path": {
 			change: func(f fstest.MapFS) { delete(f, dir+"kapp-post/cert-manager.yaml") },
-			want:   finding.Finding{Code: finding.PathNotFound, Severity: finding.Error, Layer: "kapp-post", Object: "Kustomization/flux-system/kapp-post", File: "platforms/clusters/services/kustomizations/kapp-layer-kustomizations.yaml", Line: 54},
+			want:   finding.Finding{Code: finding.PathNotFound, Severity: finding.Error, Layer: "kapp-post", Object: "Kustomization/flux-system/kapp-post", File: "platforms/clusters/services/kustomizations/kapp-layer-kustomizations.yaml", Line: 55},
 		},
 		"broken YAML": {
 			change: func(f fstest.MapFS) {
@@ -130,7 +130,7 @@ func TestFaultsInTheSample(t *testing.T) {
 			change: func(f fstest.MapFS) {
 				f[dir+"kapp/issuer.yaml"] = f[dir+"kapp-post/cert-manager.yaml"]
 			},
-			want: finding.Finding{Code: finding.CRDAndCR, Severity: finding.Error, Layer: "kapp", Object: "ClusterIssuer/vault-issuer", File: dir + "kapp/issuer.yaml", Line: 13},
+			want: finding.Finding{Code: finding.CRDAndCR, Severity: finding.Error, Layer: "kapp", Object: "ClusterIssuer/vault-issuer", File: dir + "kapp/issuer.yaml", Line: 39},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -218,6 +218,28 @@ func TestAudit(t *testing.T) {
 	for _, f := range got {
 		if strings.Contains(f.Message+f.Evidence+f.Fix, "hunter2") {
 			t.Error("an audit prints what it finds")
+		}
+	}
+}
+
+// What lies in the repo beside the layers is looked at, too.
+func TestAuditFindsWhatNoLayerApplies(t *testing.T) {
+	tree, key, path := sample(t)
+	const dir = "platforms/clusters/services/flux-sources/"
+	tree["my.key"] = &fstest.MapFile{Data: append([]byte("# mine\n"), key.Text()...)}
+	tree["old/secret.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\nstringData:\n  a: b\n")}
+	tree[dir+"helm/settings.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: harbor}\ndata: {DB_PASSWORD: 'Pa$$w0rd-123456'}\n")}
+	r, err := gitops.Load(tree, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Audit(r, tree, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"my.key", "old/secret.yaml", dir + "helm/settings.yaml"} {
+		if !slices.ContainsFunc(got, func(f finding.Finding) bool { return f.Code == finding.PlaintextSecret && f.File == file }) {
+			t.Errorf("nothing of %s in %+v", file, got)
 		}
 	}
 }

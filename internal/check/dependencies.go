@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -19,10 +20,10 @@ import (
 // a warning: it costs minutes on a fresh cluster, and fails where tries run out.
 func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
-	namespaces := map[string]*gitops.Layer{}
+	namespaces := map[string]*gitops.Layer{} // by the first layer that brings each
 	for _, l := range r.Layers {
 		for _, o := range l.Objects {
-			if o.GetKind() == "Namespace" {
+			if o.GetKind() == "Namespace" && namespaces[o.GetName()] == nil {
 				namespaces[o.GetName()] = l
 			}
 		}
@@ -54,7 +55,7 @@ func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 			out = append(out, f)
 		}
 		for _, o := range l.Objects {
-			if brings := namespaces[o.GetNamespace()]; brings != nil && !earlier[brings.Ref] {
+			if brings := namespaces[o.GetNamespace()]; brings != nil && !earlier[brings.Ref] && !bringsNamespace(l, o.GetNamespace()) {
 				say(o, brings, "namespace "+o.GetNamespace())
 			}
 			group := o.GroupVersionKind().Group
@@ -66,6 +67,10 @@ func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 		}
 	}
 	return out
+}
+
+func bringsNamespace(l *gitops.Layer, name string) bool {
+	return slices.ContainsFunc(l.Objects, func(o *gitops.Object) bool { return o.GetKind() == "Namespace" && o.GetName() == name })
 }
 
 var hostName = regexp.MustCompile(`[a-z0-9]([-a-z0-9]*[a-z0-9])?`)
@@ -133,7 +138,10 @@ func misspeltValues(r *gitops.Repo, _ Options) []finding.Finding {
 				continue
 			}
 			chart, _, _ := unstructured.NestedString(o.Object, "spec", "chart", "spec", "chart")
-			i := slices.IndexFunc(c.Services, func(s *catalogue.Service) bool { return s.Chart != nil && s.Chart.Name == chart })
+			url := repositoryURL(r, o)
+			i := slices.IndexFunc(c.Services, func(s *catalogue.Service) bool {
+				return s.Chart != nil && s.Chart.Name == chart && strings.TrimSuffix(s.Chart.URL, "/") == url
+			})
 			if i < 0 {
 				continue
 			}
@@ -142,6 +150,21 @@ func misspeltValues(r *gitops.Repo, _ Options) []finding.Finding {
 		}
 	}
 	return out
+}
+
+// repositoryURL is where a release's chart comes from, or "".
+func repositoryURL(r *gitops.Repo, release *gitops.Object) string {
+	source, _, _ := unstructured.NestedStringMap(release.Object, "spec", "chart", "spec", "sourceRef")
+	namespace := cmp.Or(source["namespace"], release.GetNamespace())
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			if o.GetKind() == source["kind"] && o.GetName() == source["name"] && o.GetNamespace() == namespace {
+				url, _, _ := unstructured.NestedString(o.Object, "spec", "url")
+				return strings.TrimSuffix(url, "/")
+			}
+		}
+	}
+	return ""
 }
 
 func misspelt(l *gitops.Layer, o *gitops.Object, known, values map[string]any, at string) []finding.Finding {

@@ -49,42 +49,49 @@ func newKeygen(s Streams) *cobra.Command {
 	return cmd
 }
 
-// rulesFor are the recipients that .sops.yaml, in the working folder or above
-// the file, names for a file.
-func rulesFor(file string) ([]string, error) {
+// ruleFor is what the nearest .sops.yaml above a file says of it.
+func ruleFor(file string) (rule gitops.RecipientRule, found bool, err error) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
-		return nil, err
+		return rule, false, err
 	}
 	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
 		rules, err := gitops.ReadRules(os.DirFS(dir))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", dir, err)
+			return rule, false, fmt.Errorf("%s: %w", dir, err)
 		}
 		if rules != nil {
 			rel, err := filepath.Rel(dir, abs)
 			if err != nil {
-				return nil, err
+				return rule, false, err
 			}
-			recipients, _ := gitops.RecipientsOf(rules, filepath.ToSlash(rel))
-			return recipients, nil
+			rule, found = gitops.RuleOf(rules, filepath.ToSlash(rel))
+			return rule, found, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return nil, nil
+			return rule, false, nil
 		}
 	}
 }
 
-// wanted are the recipients of a file: those of the flag, else .sops.yaml's.
-func wanted(file string, flag []string) ([]string, error) {
+// encryption says for whom a file is to be encrypted, and what of it: the flag's
+// recipients, else .sops.yaml's; the values of a Secret where no rule says more.
+func encryption(file string, flag []string) (recipients []string, regex string, err error) {
+	rule, found, err := ruleFor(file)
+	if err != nil {
+		return nil, "", err
+	}
+	recipients, regex = rule.Recipients, rule.EncryptedRegex
+	if !found {
+		regex = secrets.EncryptedRegex
+	}
 	if len(flag) > 0 {
-		return flag, nil
+		recipients = flag
 	}
-	recipients, err := rulesFor(file)
-	if err == nil && len(recipients) == 0 {
-		err = &console.Hinted{Err: fmt.Errorf("%s: no rule of a .sops.yaml names recipients for it", file), Hint: "give --recipient age1…"}
+	if len(recipients) == 0 {
+		return nil, "", &console.Hinted{Err: errors.New("no rule of a .sops.yaml names recipients for it"), Hint: "give --recipient age1…"}
 	}
-	return recipients, err
+	return recipients, regex, nil
 }
 
 func newEncrypt(s Streams) *cobra.Command {
@@ -98,11 +105,11 @@ func newEncrypt(s Streams) *cobra.Command {
 				if _, already := secrets.Encrypted(b); already {
 					return nil, errors.New("it is encrypted already")
 				}
-				to, err := wanted(name, recipients)
+				to, regex, err := encryption(name, recipients)
 				if err != nil {
 					return nil, err
 				}
-				return secrets.Encrypt(b, to, secrets.EncryptedRegex)
+				return secrets.Encrypt(b, to, regex)
 			})
 		},
 	}
@@ -129,7 +136,7 @@ func withKey(s Streams, cmd *cobra.Command, done string, change func(b []byte, k
 			return err
 		}
 		return rewrite(s, files, done, func(name string, b []byte) ([]byte, error) {
-			to, err := wanted(name, recipients)
+			to, _, err := encryption(name, recipients)
 			if err != nil {
 				return nil, err
 			}
@@ -158,7 +165,8 @@ func newRotate(s Streams) *cobra.Command {
 	}, "rotated", secrets.Rotate)
 }
 
-// sopsFiles are the given files, and the SOPS files below the given folders.
+// sopsFiles are the given files, and the SOPS files below the given folders. One
+// that is no YAML is an error: passing over it would leave its old recipients.
 func sopsFiles(paths []string) ([]string, error) {
 	var out []string
 	for _, p := range paths {
@@ -171,23 +179,23 @@ func sopsFiles(paths []string) ([]string, error) {
 			continue
 		}
 		err = filepath.WalkDir(p, func(name string, d fs.DirEntry, err error) error {
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if d.IsDir() && d.Name() == ".git" {
+			case d.IsDir() && d.Name() == ".git":
 				return fs.SkipDir
-			}
-			if ext := filepath.Ext(name); !d.Type().IsRegular() || ext != ".yaml" && ext != ".yml" {
+			case !d.Type().IsRegular():
 				return nil
 			}
 			b, err := os.ReadFile(name)
-			if err != nil {
+			if err != nil || !bytes.Contains(b, []byte("ENC[AES256_GCM")) {
 				return err
 			}
-			if bytes.Contains(b, []byte("\nsops:")) {
-				if _, yes := secrets.Encrypted(b); yes {
-					out = append(out, name)
-				}
+			ext := filepath.Ext(name)
+			if _, yes := secrets.Encrypted(b); yes && (ext == ".yaml" || ext == ".yml") {
+				out = append(out, name)
+			} else if bytes.Contains(b, []byte("sops_version")) || bytes.Contains(b, []byte(`"sops":`)) {
+				return fmt.Errorf("%s is a SOPS file, but no YAML: name the files that are to be changed, and use sops for this one", name)
 			}
 			return nil
 		})
@@ -205,6 +213,13 @@ func sopsFiles(paths []string) ([]string, error) {
 func rewrite(s Streams, files []string, done string, change func(name string, b []byte) ([]byte, error)) error {
 	changed := map[string][]byte{}
 	for _, name := range files {
+		info, err := os.Lstat(name)
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a regular file: name the file that it leads to: nothing was changed", name)
+		}
 		b, err := os.ReadFile(name)
 		if err != nil {
 			return err
@@ -214,20 +229,27 @@ func rewrite(s Streams, files []string, done string, change func(name string, b 
 		}
 	}
 	for _, name := range files {
-		info, err := os.Stat(name)
-		if err != nil {
-			return err
-		}
-		part := name + ".part"
-		if err := os.WriteFile(part, changed[name], info.Mode().Perm()); err != nil {
-			return err
-		}
-		if err := os.Rename(part, name); err != nil {
+		if err := replace(name, changed[name]); err != nil {
 			return err
 		}
 	}
 	console.New(s.Err).Note(done + " " + console.Count(len(files), "file"))
 	return nil
+}
+
+// replace writes a file anew; it appears whole.
+func replace(name string, b []byte) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	part, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(part.Name()) // fails once it has its name
+	_, err = part.Write(b)
+	return errors.Join(err, part.Chmod(info.Mode().Perm()), part.Close(), os.Rename(part.Name(), name))
 }
 
 func newAudit(s Streams) *cobra.Command {

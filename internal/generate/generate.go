@@ -41,7 +41,9 @@ func Render(b *blueprint.Blueprint, credentials *Credentials, essentials Manifes
 	}
 	r := &renderer{blueprint: b, catalogue: c, credentials: credentials, files: map[string]File{}}
 	for name, text := range essentials {
-		r.files[r.source("cluster-essentials", name)] = File{Data: text}
+		if err := r.put(r.source("cluster-essentials", name), File{Data: text}); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.render("parts/cluster-essentials.yaml", r.source("cluster-essentials", "cluster-essentials"), r.data(nil)); err != nil {
 		return nil, err
@@ -134,6 +136,11 @@ func (r *renderer) keep(name, text, to string, d data) error {
 			return err
 		}
 	}
+	return r.put(to, f)
+}
+
+// put keeps a file, unless there is one of its name.
+func (r *renderer) put(to string, f File) error {
 	if _, taken := r.files[to]; taken {
 		return fmt.Errorf("%s is rendered twice", to)
 	}

@@ -43,7 +43,7 @@ func Images(b *blueprint.Blueprint) ([]Image, error) {
 				if p := Proxied(b, short); p != short {
 					pulled = p
 				}
-				if s.wish.Version != "" {
+				if s.wish.Version != "" || version == "" {
 					version = "<as the chart says>"
 				}
 				out = append(out, Image{Service: s.release, Image: full + ":" + version, Source: source(s), PulledAs: pulled + ":" + version})

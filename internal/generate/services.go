@@ -22,7 +22,7 @@ type instance struct {
 	wish      *blueprint.Service // what the blueprint says of it
 	release   string
 	namespace string
-	dependsOn []reference
+	dependsOn []releaseRef
 	database  *catalogue.Database
 }
 
@@ -117,7 +117,7 @@ func (r *renderer) instances(name string) []*instance {
 	component := func(kind string) {
 		part := r.catalogue.Component(kind)
 		c := &instance{entry: part, wish: &blueprint.Service{}, release: name + "-" + part.Name, namespace: entry.Namespace, database: entry.Database}
-		s.dependsOn = append(s.dependsOn, reference{c.release, c.namespace})
+		s.dependsOn = append(s.dependsOn, releaseRef{c.release, c.namespace})
 		out = append(out, c)
 	}
 	if entry.Database != nil {
@@ -127,7 +127,7 @@ func (r *renderer) instances(name string) []*instance {
 		component("cache")
 	}
 	for _, other := range entry.DependsOn {
-		s.dependsOn = append(s.dependsOn, reference{other, r.catalogue.Service(other).Namespace})
+		s.dependsOn = append(s.dependsOn, releaseRef{other, r.catalogue.Service(other).Namespace})
 	}
 	return out
 }
@@ -217,12 +217,8 @@ func (r *renderer) helm(d data, values string) error {
 	if err != nil {
 		return err
 	}
-	to := r.source("helm", d.Release)
-	if _, taken := r.files[to]; taken {
-		return fmt.Errorf("%s is rendered twice", to)
-	}
-	r.files[to] = File{Data: append(out, []byte("  values:\n"+indent(values, 4))...)}
-	return nil
+	// The values are not a template any more: they may hold what looks like one.
+	return r.put(r.source("helm", d.Release), File{Data: append(out, []byte("  values:\n"+indent(values, 4))...)})
 }
 
 // packaged renders a PackageInstall, its values and its ServiceAccount's rights.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/catalogue"
@@ -24,7 +25,7 @@ type data struct {
 	Chart     catalogue.Chart
 	Package   catalogue.Package
 	Database  catalogue.Database
-	DependsOn []reference
+	DependsOn []releaseRef
 	// ProxiedImages are those that a post-renderer or overlay points at a proxy.
 	ProxiedImages []proxied
 	// IndentedValues are a package's values, as a block of text.
@@ -38,7 +39,7 @@ type data struct {
 	Websockets                                         bool
 }
 
-type reference struct{ Name, Namespace string }
+type releaseRef struct{ Name, Namespace string }
 
 type proxied struct{ From, To string }
 
@@ -94,6 +95,7 @@ func (r *renderer) fill(name, text string, d data, c *Credentials) ([]byte, erro
 			return "dc=" + strings.ReplaceAll(b.Domain, ".", ",dc=")
 		},
 		"oidcClients":   r.oidcClients,
+		"helmTimeout":   r.helmTimeout,
 		"secret":        func(name string) (string, error) { return c.password(name, 0) },
 		"secretOf":      func(length int, name string) (string, error) { return c.password(name, length) },
 		"encryptionKey": func(length int, name string) (string, error) { return c.password(name+permanent, length) },
@@ -124,6 +126,25 @@ func (r *renderer) host(service string, address ...string) (string, error) {
 		label = wish.Host
 	}
 	return label + "." + r.blueprint.Domain, nil
+}
+
+// helmTimeout is five minutes more than the longest of the releases may take.
+func (r *renderer) helmTimeout() (string, error) {
+	names, err := Services(r.blueprint)
+	if err != nil {
+		return "", err
+	}
+	longest := time.Duration(0)
+	for _, name := range names {
+		if s := r.catalogue.Service(name); s.Chart != nil {
+			timeout, err := time.ParseDuration(s.Timeout)
+			if err != nil {
+				return "", fmt.Errorf("%s: timeout: %w", name, err)
+			}
+			longest = max(longest, timeout)
+		}
+	}
+	return fmt.Sprintf("%dm", int((longest + 5*time.Minute).Minutes())), nil
 }
 
 // oidcClients are the services that people sign on to by Keycloak.

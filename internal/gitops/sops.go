@@ -15,6 +15,8 @@ import (
 type RecipientRule struct {
 	path       *regexp.Regexp // nil: every file
 	Recipients []string
+	// EncryptedRegex names the keys whose values are encrypted; empty: all.
+	EncryptedRegex string
 }
 
 // RecipientsFor returns the age recipients that .sops.yaml wants for a file;
@@ -25,12 +27,18 @@ func (r *Repo) RecipientsFor(file string) ([]string, bool) {
 
 // RecipientsOf returns the age recipients that the first rule about a file names.
 func RecipientsOf(rules []RecipientRule, file string) ([]string, bool) {
+	rule, found := RuleOf(rules, file)
+	return rule.Recipients, found
+}
+
+// RuleOf returns the first rule about a file.
+func RuleOf(rules []RecipientRule, file string) (RecipientRule, bool) {
 	for _, rule := range rules {
 		if rule.path == nil || rule.path.MatchString(file) {
-			return rule.Recipients, true
+			return rule, true
 		}
 	}
-	return nil, false
+	return RecipientRule{}, false
 }
 
 // ReadRules reads .sops.yaml at the root of tree; nil without one.
@@ -44,9 +52,10 @@ func ReadRules(tree fs.FS) ([]RecipientRule, error) {
 	}
 	var config struct {
 		CreationRules []struct {
-			PathRegex string `json:"path_regex"`
-			Age       any    `json:"age"`
-			KeyGroups []struct {
+			PathRegex      string `json:"path_regex"`
+			EncryptedRegex string `json:"encrypted_regex"`
+			Age            any    `json:"age"`
+			KeyGroups      []struct {
 				Age []string `json:"age"`
 			} `json:"key_groups"`
 		} `json:"creation_rules"`
@@ -56,7 +65,7 @@ func ReadRules(tree fs.FS) ([]RecipientRule, error) {
 	}
 	var out []RecipientRule
 	for _, c := range config.CreationRules {
-		var rule RecipientRule
+		rule := RecipientRule{EncryptedRegex: c.EncryptedRegex}
 		if c.PathRegex != "" {
 			if rule.path, err = regexp.Compile(c.PathRegex); err != nil {
 				return nil, fmt.Errorf(".sops.yaml: path_regex: %w", err)

@@ -1,9 +1,11 @@
 package secrets
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"filippo.io/age"
 	"github.com/getsops/sops/v3"
 	sopsage "github.com/getsops/sops/v3/age"
 	"github.com/getsops/sops/v3/keyservice"
@@ -25,9 +27,32 @@ func Encrypted(b []byte) (recipients []string, yes bool) {
 	return recipients, true
 }
 
+// onlyAge refuses a file that other key services than age can open: their part
+// in it would be lost.
+func onlyAge(encrypted []byte) error {
+	tree, err := store().LoadEncryptedFile(encrypted)
+	if err != nil {
+		return err
+	}
+	if len(tree.Metadata.KeyGroups) > 1 {
+		return errors.New("it has several key groups: use sops updatekeys or sops rotate")
+	}
+	for _, group := range tree.Metadata.KeyGroups {
+		for _, k := range group {
+			if _, ok := k.(*sopsage.MasterKey); !ok {
+				return fmt.Errorf("it has a key of another service than age (%s): use sops updatekeys or sops rotate", k.TypeToIdentifier())
+			}
+		}
+	}
+	return nil
+}
+
 // EditRecipients changes who can read a file, and leaves its values as they
 // are: what sops updatekeys does.
 func EditRecipients(encrypted []byte, key *Key, recipients []string) ([]byte, error) {
+	if err := onlyAge(encrypted); err != nil {
+		return nil, err
+	}
 	tree, err := open(encrypted, key)
 	if err != nil {
 		return nil, err
@@ -54,6 +79,9 @@ func EditRecipients(encrypted []byte, key *Key, recipients []string) ([]byte, er
 
 // Rotate encrypts a file anew: with a new key of its own, for the recipients.
 func Rotate(encrypted []byte, key *Key, recipients []string) ([]byte, error) {
+	if err := onlyAge(encrypted); err != nil {
+		return nil, err
+	}
 	tree, err := open(encrypted, key)
 	if err != nil {
 		return nil, err
@@ -62,6 +90,12 @@ func Rotate(encrypted []byte, key *Key, recipients []string) ([]byte, error) {
 }
 
 func ageGroup(recipients []string) (sops.KeyGroup, error) {
+	for i, r := range recipients {
+		// SOPS' message would quote what may be a private key.
+		if _, err := age.ParseRecipients(strings.NewReader(r)); err != nil {
+			return nil, fmt.Errorf("recipient %d is not an age recipient: want age1…, as age-keygen -y prints it", i+1)
+		}
+	}
 	keys, err := sopsage.MasterKeysFromRecipients(strings.Join(recipients, ","))
 	if err != nil {
 		return nil, err

@@ -107,13 +107,23 @@ func FindKey(file string, stdin io.Reader) (*Key, error) {
 	return k, err
 }
 
-// Encrypt encrypts what regex names in a YAML file for the recipients.
+// Encrypt encrypts what regex names in a YAML file for the recipients, or
+// everything if it is empty. A file in which nothing is encrypted is an error.
 func Encrypt(plain []byte, recipients []string, regex string) ([]byte, error) {
 	branches, err := store().LoadPlainFile(plain)
 	if err != nil {
 		return nil, err
 	}
-	return encrypt(branches, recipients, sops.Metadata{EncryptedRegex: regex})
+	like := sops.Metadata{EncryptedRegex: regex}
+	if regex == "" {
+		like.UnencryptedSuffix = sops.DefaultUnencryptedSuffix
+	}
+	out, err := encrypt(branches, recipients, like)
+	values, _, _ := bytes.Cut(out, []byte("\nsops:"))
+	if err == nil && !bytes.Contains(values, []byte("ENC[")) {
+		return nil, fmt.Errorf("nothing in it is encrypted by %q: its values would stay in plain text", regex)
+	}
+	return out, err
 }
 
 func encrypt(branches sops.TreeBranches, recipients []string, like sops.Metadata) ([]byte, error) {

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -21,8 +19,6 @@ var chartTemplate []byte
 // description is what of a stand-in.yaml is read here. The rest is a template,
 // which Helm fills in.
 type description struct {
-	// Required are the values without which the real chart refuses to render.
-	Required []string `json:"required"`
 	// Values are the chart's defaults for what the description refers to.
 	Values map[string]any `json:"values"`
 	// CRDs are the kinds that the chart installs: group/version/Kind.
@@ -45,9 +41,6 @@ func packChart(s *catalogue.Service, version string) ([]byte, error) {
 	}
 	files := map[string][]byte{"Chart.yaml": meta, "stand-in.yaml": text, "templates/stand-in.yaml": chartTemplate}
 	if files["values.yaml"], err = yaml.Marshal(defaults(string(text), d)); err != nil {
-		return nil, err
-	}
-	if files["values.schema.json"], err = json.Marshal(schema(d)); err != nil {
 		return nil, err
 	}
 	for i, kind := range d.CRDs {
@@ -102,37 +95,6 @@ func defaults(text string, d description) map[string]any {
 		}
 	}
 	return out
-}
-
-// schema asks for what the real chart asks for, and no more: a stand-in that
-// were stricter would raise false alarms.
-func schema(d description) map[string]any {
-	root := map[string]any{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}
-	for _, required := range d.Required {
-		at := root
-		keys := strings.Split(required, ".")
-		for i, key := range keys {
-			names, _ := at["required"].([]string)
-			if !slices.Contains(names, key) {
-				at["required"] = append(names, key)
-			}
-			properties, _ := at["properties"].(map[string]any)
-			if properties == nil {
-				properties = map[string]any{}
-				at["properties"] = properties
-			}
-			next, _ := properties[key].(map[string]any)
-			if next == nil {
-				next = map[string]any{"type": "object"}
-				if i == len(keys)-1 {
-					next = map[string]any{"type": []string{"string", "boolean", "number"}, "not": map[string]any{"const": ""}}
-				}
-				properties[key] = next
-			}
-			at = next
-		}
-	}
-	return root
 }
 
 // crd is a CRD that takes anything: the real one's schema is upstream's.

@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 	"testing"
 
@@ -85,7 +84,7 @@ func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files := names(t, gz); files != "trivy/Chart.yaml trivy/stand-in.yaml trivy/templates/stand-in.yaml trivy/values.schema.json trivy/values.yaml" {
+	if files := names(t, gz); files != "trivy/Chart.yaml trivy/stand-in.yaml trivy/templates/stand-in.yaml trivy/values.yaml" {
 		t.Errorf("got %s", files)
 	}
 }
@@ -134,18 +133,5 @@ func TestChartsOfARegistryAreServedThere(t *testing.T) {
 	manifest, err := img.Manifest()
 	if err != nil || len(manifest.Layers) != 1 || manifest.Config.MediaType != "application/vnd.cncf.helm.config.v1+json" {
 		t.Errorf("%v %+v", err, manifest)
-	}
-}
-
-// A stand-in refuses what the real chart refuses, and no more: a repo that sets
-// nothing at all renders, unless its chart wants something.
-func TestSchemasAskForWhatTheChartAsksFor(t *testing.T) {
-	got := schema(description{Required: []string{"a.b", "a.c"}})
-	a := got["properties"].(map[string]any)["a"].(map[string]any)
-	if want := []string{"b", "c"}; !slices.Equal(a["required"].([]string), want) || !slices.Equal(got["required"].([]string), []string{"a"}) {
-		t.Errorf("got %+v", got)
-	}
-	if empty := schema(description{}); empty["required"] != nil {
-		t.Errorf("got %+v", empty)
 	}
 }
