@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -27,34 +28,14 @@ installs their kind, removed APIs, files for the wrong recipients and plaintext
 Secrets. It takes less than a second; verify finds the rest.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir := "."
-			if len(args) == 1 {
-				dir = args[0]
+			if err := validOutput(output); err != nil {
+				return err
 			}
-			if output != "text" && output != "json" {
-				return &console.Hinted{Err: fmt.Errorf("unknown output %q", output), Hint: "use -o text or -o json"}
-			}
-			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-				return &console.Hinted{Err: fmt.Errorf("%s is not a folder", dir), Hint: "give the folder of a Flux repo"}
-			}
-			root, err := rehearse.FindPath(dir, path)
+			repo, _, o, err := openRepo(s, args, path, ageKey)
 			if err != nil {
 				return err
 			}
-			key, err := secrets.FindKey(ageKey, s.In)
-			if err != nil {
-				return err
-			}
-			var o check.Options
-			if key != nil {
-				o.KeyRecipients = key.Recipients()
-			}
-			repo, err := gitops.Load(os.DirFS(dir), root)
-			if err != nil {
-				return err
-			}
-			found := check.Run(repo, o)
-			return printFindings(s, found, len(repo.Layers), output)
+			return printFindings(s, check.Run(repo, o), len(repo.Layers), output)
 		},
 	}
 	f := cmd.Flags()
@@ -64,15 +45,58 @@ Secrets. It takes less than a second; verify finds the rest.`,
 	return cmd
 }
 
+// openRepo reads the repo in the folder that args name (the working folder by
+// default), and says what the given key knows of it.
+func openRepo(s Streams, args []string, path, ageKey string) (*gitops.Repo, fs.FS, check.Options, error) {
+	var o check.Options
+	dir := "."
+	if len(args) == 1 {
+		dir = args[0]
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, nil, o, &console.Hinted{Err: fmt.Errorf("%s is not a folder", dir), Hint: "give the folder of a Flux repo"}
+	}
+	root, err := rehearse.FindPath(dir, path)
+	if err != nil {
+		return nil, nil, o, err
+	}
+	key, err := secrets.FindKey(ageKey, s.In)
+	if err != nil {
+		return nil, nil, o, err
+	}
+	if key != nil {
+		o.KeyRecipients = key.Recipients()
+		o.Open = func(b []byte) error {
+			_, err := secrets.Decrypt(b, key)
+			return err
+		}
+	}
+	repo, err := gitops.Load(os.DirFS(dir), root)
+	return repo, os.DirFS(dir), o, err
+}
+
+// validOutput refuses what -o does not know.
+func validOutput(output string) error {
+	if output != "text" && output != "json" {
+		return &console.Hinted{Err: fmt.Errorf("unknown output %q", output), Hint: "use -o text or -o json"}
+	}
+	return nil
+}
+
+// printJSON writes data for programs.
+func printJSON(s Streams, v any) error {
+	e := json.NewEncoder(s.Out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
 func printFindings(s Streams, found []finding.Finding, layers int, output string) error {
 	errs := finding.Errors(found)
 	if output == "json" {
 		if found == nil {
 			found = []finding.Finding{}
 		}
-		e := json.NewEncoder(s.Out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(map[string]any{"apiVersion": report.APIVersion, "kind": "Check", "findings": found}); err != nil {
+		if err := printJSON(s, map[string]any{"apiVersion": report.APIVersion, "kind": "Check", "findings": found}); err != nil {
 			return err
 		}
 	} else {

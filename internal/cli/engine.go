@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -87,6 +86,9 @@ func newEngineList(s Streams) *cobra.Command {
 		Short: "List what the cache holds",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := validOutput(output); err != nil {
+				return err
+			}
 			cache, err := engine.OpenCache(cmd.Context())
 			if err != nil {
 				return err
@@ -96,9 +98,7 @@ func newEngineList(s Streams) *cobra.Command {
 				return err
 			}
 			if output == "json" {
-				e := json.NewEncoder(s.Out)
-				e.SetIndent("", "  ")
-				return e.Encode(entries)
+				return printJSON(s, entries)
 			}
 			w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tSIZE\tBUILT\tSTATE")

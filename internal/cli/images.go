@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/generate"
 )
 
@@ -20,8 +18,8 @@ func newImages(s Streams) *cobra.Command {
 brings it, and the name under which the registry proxy serves it.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if output != "text" && output != "json" {
-				return &console.Hinted{Err: fmt.Errorf("unknown output %q", output), Hint: "use -o text or -o json"}
+			if err := validOutput(output); err != nil {
+				return err
 			}
 			b, _, err := readBlueprint(file)
 			if err != nil {
@@ -32,9 +30,7 @@ brings it, and the name under which the registry proxy serves it.`,
 				return err
 			}
 			if output == "json" {
-				e := json.NewEncoder(s.Out)
-				e.SetIndent("", "  ")
-				return e.Encode(images)
+				return printJSON(s, images)
 			}
 			w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "SERVICE\tIMAGE\tSOURCE\tPULLED AS")

@@ -14,7 +14,6 @@ import (
 	"seatrial.dev/seatrial/internal/check"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/gitops"
-	"seatrial.dev/seatrial/internal/rehearse"
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
@@ -262,31 +261,14 @@ and package values in plain text, SOPS files for other recipients than
 .sops.yaml's and, with a key, files that somebody changed without it.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir := "."
-			if len(args) == 1 {
-				dir = args[0]
+			if err := validOutput(output); err != nil {
+				return err
 			}
-			root, err := rehearse.FindPath(dir, path)
+			repo, tree, o, err := openRepo(s, args, path, ageKey)
 			if err != nil {
 				return err
 			}
-			key, err := secrets.FindKey(ageKey, s.In)
-			if err != nil {
-				return err
-			}
-			repo, err := gitops.Load(os.DirFS(dir), root)
-			if err != nil {
-				return err
-			}
-			var o check.Options
-			if key != nil {
-				o.KeyRecipients = key.Recipients()
-				o.Open = func(b []byte) error {
-					_, err := secrets.Decrypt(b, key)
-					return err
-				}
-			}
-			found, err := check.Audit(repo, os.DirFS(dir), o)
+			found, err := check.Audit(repo, tree, o)
 			if err != nil {
 				return err
 			}

@@ -105,8 +105,8 @@ func (v *verify) validate() error {
 	if v.cluster != "embedded" {
 		return &console.Hinted{Err: fmt.Errorf("unknown cluster %q", v.cluster), Hint: "use --cluster embedded"}
 	}
-	if v.output != "text" && v.output != "json" {
-		return &console.Hinted{Err: fmt.Errorf("unknown output %q", v.output), Hint: "use -o text or -o json"}
+	if err := validOutput(v.output); err != nil {
+		return err
 	}
 	if v.timeout <= 0 {
 		return fmt.Errorf("--timeout must be positive, not %s", v.timeout)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -111,9 +113,7 @@ func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.A
 			}
 		}
 		r.report.Layers = append(r.report.Layers, entry)
-		for _, ref := range l.Unobserved {
-			r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("%s (layer %s) was applied, but no controller of its kind runs in this tier", ref.Identity(), l.Name))
-		}
+		r.report.BlindSpots = append(r.report.BlindSpots, unobserved(l)...)
 	}
 	if late != nil {
 		all = finding.Merge(all, []finding.Finding{{Code: finding.NotReconciled, Severity: finding.Error, Message: late.Error(), Fix: "give it more time with --timeout"}})
@@ -137,6 +137,19 @@ func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.A
 	default:
 		r.report.Verdict = report.Fail
 	}
+}
+
+// unobserved tells of a layer's objects that nothing in this tier controls, a line for each kind.
+func unobserved(l *verdict.Layer) []string {
+	names := map[string][]string{}
+	for _, ref := range l.Unobserved {
+		names[ref.Kind] = append(names[ref.Kind], strings.TrimPrefix(ref.Identity(), ref.Kind+"/"))
+	}
+	var out []string
+	for _, kind := range slices.Sorted(maps.Keys(names)) {
+		out = append(out, fmt.Sprintf("%s in layer %s: applied, but no controller of the kind runs in this tier: %s", kind, l.Name, strings.Join(names[kind], ", ")))
+	}
+	return out
 }
 
 // proven turns static findings that the rehearsal refuted into warnings: what
