@@ -48,8 +48,12 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 	// One after the other: families share packages, and what one has compiled the
 	// next finds in the build cache. Downloads run ahead.
 	fetching, stop := context.WithCancel(ctx)
-	defer stop()
-	go c.fetch(fetching, missing)
+	fetched := make(chan struct{})
+	defer func() { stop(); <-fetched }()
+	go func() {
+		defer close(fetched)
+		c.fetch(fetching, missing)
+	}()
 	for i, f := range missing {
 		p.Started(f.Title)
 		start := time.Now()
@@ -58,6 +62,8 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 		}
 		p.Finished(f.Title, time.Since(start), len(missing)-i-1)
 	}
+	stop()
+	<-fetched // it uses the build cache, too
 	return os.RemoveAll(c.compiled())
 }
 
