@@ -32,7 +32,7 @@ type Blueprint struct {
 	PackagingGlobalNamespace string `yaml:"packagingGlobalNamespace" json:"packagingGlobalNamespace,omitempty"`
 	// StorageClass of all volumes; empty is the cluster's default.
 	StorageClass string `yaml:"storageClass" json:"storageClass,omitempty"`
-	// ClusterIssuer of the services' certificates. Vault's own comes from bootstrap-issuer.
+	// ClusterIssuer of the services' certificates: by default vault-issuer if Vault is among the services, else bootstrap-issuer, which signs for itself. Another name is an issuer of your own.
 	Issuer string `yaml:"issuer" json:"issuer,omitempty"`
 	// Registry and project through which every image is pulled, such as harbor.services.my-domain.com/dh-proxy.
 	RegistryProxy string `yaml:"registryProxy" json:"registryProxy,omitempty"`
@@ -89,6 +89,7 @@ func Default() *Blueprint {
 	b := defaults()
 	b.APIVersion, b.Kind = APIVersion, Kind
 	b.Services = map[string]*Service{"harbor": {}, "minio": {}}
+	b.Issuer = bootstrapIssuer // there is no Vault
 	return b
 }
 
@@ -100,6 +101,9 @@ func defaults() *Blueprint {
 		PackagingGlobalNamespace: "tkg-system", Issuer: "vault-issuer",
 	}
 }
+
+// bootstrapIssuer needs nothing but cert-manager.
+const bootstrapIssuer = "bootstrap-issuer"
 
 // ClusterDir is the cluster's folder in the repo.
 func (b *Blueprint) ClusterDir() string {

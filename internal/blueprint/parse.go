@@ -92,6 +92,11 @@ func Parse(name string, b []byte) (*Blueprint, error) {
 	if _, written := r.lines["services"]; !written {
 		bp.Services = Default().Services
 	}
+	if _, written := r.lines["issuer"]; !written && bp.Services["vault"] == nil {
+		if _, asked := r.lines["services.vault"]; !asked {
+			bp.Issuer = bootstrapIssuer
+		}
+	}
 	for name, s := range bp.Services {
 		if s == nil { // harbor: with nothing behind it
 			bp.Services[name] = &Service{}

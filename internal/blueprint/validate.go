@@ -170,7 +170,7 @@ func (r *reader) validateServices(b *Blueprint) {
 		}
 	}
 	if charts == 0 && len(b.Services) > 0 {
-		r.at("services", "no service of a Helm chart is among them", "name at least one of "+strings.Join(c.Names(), ", "))
+		r.at("services", "no service of a Helm chart is among them", "name one that is: cert-manager and contour come with every exposed service")
 	}
 }
 

@@ -42,7 +42,7 @@ func sopsFiles(r *gitops.Repo, tree fs.FS, o Options) ([]finding.Finding, error)
 		if d.IsDir() && d.Name() == ".git" {
 			return fs.SkipDir
 		}
-		if !d.Type().IsRegular() {
+		if !d.Type().IsRegular() || o.Ignored[name] {
 			return nil
 		}
 		b, err := fs.ReadFile(tree, name)

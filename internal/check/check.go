@@ -12,13 +12,15 @@ type Options struct {
 	// KeyRecipients are the public halves of the key that the cluster will
 	// decrypt with; empty if no key was given.
 	KeyRecipients []string
+	// Ignored are files that never get into Git.
+	Ignored map[string]bool
 	// Open decrypts a SOPS file and checks its code; nil without a key.
 	Open func(encrypted []byte) error
 }
 
 // rules are all rules, in the order of their findings' importance.
 var rules = []func(*gitops.Repo, Options) []finding.Finding{
-	buildable, cycles, dangling, crdAndCR, removedAPIs, recipients, undecrypted, plaintext,
+	buildable, cycles, dangling, sources, crdAndCR, removedAPIs, recipients, undecrypted, plaintext,
 	unordered, releaseOrder, misspeltValues,
 }
 

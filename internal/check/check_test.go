@@ -120,6 +120,12 @@ func TestFaultsInTheSample(t *testing.T) {
 			},
 			want: finding.Finding{Code: finding.MissingDependency, Severity: finding.Warning, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: dir + "helm/harbor.yaml", Line: 2},
 		},
+		"a misspelt source": {
+			change: func(f fstest.MapFS) {
+				f[dir+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[dir+"helm/harbor.yaml"].Data, []byte("name: harbor\n        namespace: flux-system"), []byte("name: habror\n        namespace: flux-system"), 1)}
+			},
+			want: finding.Finding{Code: finding.DanglingSource, Severity: finding.Error, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: dir + "helm/harbor.yaml", Line: 2},
+		},
 		"a misspelt value": {
 			change: func(f fstest.MapFS) {
 				f[dir+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[dir+"helm/harbor.yaml"].Data, []byte("externalURL:"), []byte("externalUrl:"), 1)}
@@ -130,7 +136,7 @@ func TestFaultsInTheSample(t *testing.T) {
 			change: func(f fstest.MapFS) {
 				f[dir+"kapp/issuer.yaml"] = f[dir+"kapp-post/cert-manager.yaml"]
 			},
-			want: finding.Finding{Code: finding.CRDAndCR, Severity: finding.Error, Layer: "kapp", Object: "ClusterIssuer/vault-issuer", File: dir + "kapp/issuer.yaml", Line: 39},
+			want: finding.Finding{Code: finding.CRDAndCR, Severity: finding.Error, Layer: "kapp", Object: "ClusterIssuer/bootstrap-issuer", File: dir + "kapp/issuer.yaml", Line: 3},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,8 +1,12 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
@@ -47,6 +51,45 @@ func dangling(r *gitops.Repo, _ Options) []finding.Finding {
 			}
 			if other := elsewhere(r, d.Ref); other != "" {
 				f.Fix = "the layer is in namespace " + other + ": set namespace in dependsOn"
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// sources finds releases whose chart comes from a source that no layer brings.
+// It is an error if another's name is near, and a warning else: somebody may
+// have made the source by hand.
+func sources(r *gitops.Repo, _ Options) []finding.Finding {
+	known := map[string][]string{} // names by kind and namespace
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			if o.GroupVersionKind().Group == "source.toolkit.fluxcd.io" {
+				at := gitops.Identity(o.GetKind(), o.GetNamespace(), "")
+				known[at] = append(known[at], o.GetName())
+			}
+		}
+	}
+	var out []finding.Finding
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			if o.GetKind() != "HelmRelease" || r.Opaque() {
+				continue
+			}
+			ref, found, _ := unstructured.NestedStringMap(o.Object, "spec", "chart", "spec", "sourceRef")
+			if !found || strings.Contains(ref["name"]+ref["namespace"], "$") {
+				continue
+			}
+			at := gitops.Identity(ref["kind"], cmp.Or(ref["namespace"], o.GetNamespace()), "")
+			if slices.Contains(known[at], ref["name"]) {
+				continue
+			}
+			f := about(l, o, finding.DanglingSource)
+			f.Severity = finding.Warning
+			f.Message, f.Fix = fmt.Sprintf("its chart comes from %s%s, which no layer brings", at, ref["name"]), "add the source in an earlier layer"
+			if near := spelling.Nearest(ref["name"], known[at]); near != "" {
+				f.Severity, f.Fix = finding.Error, "did you mean "+near+"?"
 			}
 			out = append(out, f)
 		}

@@ -45,14 +45,19 @@ Secrets. It takes less than a second; verify finds the rest.`,
 	return cmd
 }
 
+// folder is the one that args name, or the working folder.
+func folder(args []string) string {
+	if len(args) == 1 {
+		return args[0]
+	}
+	return "."
+}
+
 // openRepo reads the repo in the folder that args name (the working folder by
 // default), and says what the given key knows of it.
 func openRepo(s Streams, args []string, path, ageKey string) (*gitops.Repo, fs.FS, check.Options, error) {
 	var o check.Options
-	dir := "."
-	if len(args) == 1 {
-		dir = args[0]
-	}
+	dir := folder(args)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, nil, o, &console.Hinted{Err: fmt.Errorf("%s is not a folder", dir), Hint: "give the folder of a Flux repo"}
 	}

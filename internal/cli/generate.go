@@ -45,6 +45,12 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 			if err != nil {
 				return err
 			}
+			if file == "" && dir == "" {
+				c.Note("no " + blueprintFile + " here: this is the sample blueprint's repo")
+			}
+			for _, note := range generate.Notes(b) {
+				c.Note(note)
+			}
 			key, err := secrets.FindKey(ageKey, s.In)
 			if err != nil {
 				return err
@@ -65,11 +71,12 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 	return cmd
 }
 
-// readBlueprint reads file, or what there is, and says which folder it is in.
+// readBlueprint reads file, or what there is, and says which folder it is in;
+// the sample is in none.
 func readBlueprint(file string) (*blueprint.Blueprint, string, error) {
 	if file == "" {
 		if _, err := os.Stat(blueprintFile); errors.Is(err, fs.ErrNotExist) {
-			return blueprint.Default(), ".", nil
+			return blueprint.Default(), "", nil
 		}
 		file = blueprintFile
 	}
@@ -83,6 +90,9 @@ func readBlueprint(file string) (*blueprint.Blueprint, string, error) {
 
 func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials generate.Manifests, key *secrets.Key, out string, dryRun, rotate bool) error {
 	credentials, known, err := generate.Earlier(out, key)
+	if errors.Is(err, secrets.ErrOtherKey) {
+		return &console.Hinted{Err: err, Hint: "give the key it is encrypted for; if that is lost, remove the folders .seatrial and flux-sources, and generate afresh: no credential in them can be read again"}
+	}
 	if err != nil {
 		return err
 	}
@@ -119,7 +129,14 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 	if err := plan.Apply(); err != nil {
 		return err
 	}
-	c.Note(fmt.Sprintf("wrote %s of %d to %s; Flux is bootstrapped on %s", console.Count(len(plan.Changes), "file"), len(files), filepath.Clean(out), generate.Path(b)))
+	removed := 0
+	for _, change := range plan.Changes {
+		if change.New == nil {
+			c.Note("removed: " + change.Path)
+			removed++
+		}
+	}
+	c.Note(fmt.Sprintf("wrote %s of %d to %s; Flux is bootstrapped on %s", console.Count(len(plan.Changes)-removed, "file"), len(files), filepath.Clean(out), generate.Path(b)))
 	c.Note("rehearse it with: seatrial verify " + filepath.Clean(out))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/catalogue"
 	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/spelling"
 )
 
 func newInit(s Streams) *cobra.Command {
@@ -31,6 +33,9 @@ nothing: flags say what differs from the sample.`,
 			}
 			c, err := catalogue.Load()
 			if err != nil {
+				return err
+			}
+			if services, err = withRequired(c, services); err != nil {
 				return err
 			}
 			text := starter(c, cluster, domain, recipients, services)
@@ -53,6 +58,32 @@ nothing: flags say what differs from the sample.`,
 	return cmd
 }
 
+// withRequired adds the services that those asked for can't do without.
+func withRequired(c *catalogue.Catalogue, services []string) ([]string, error) {
+	var out []string
+	charts := false
+	for i := 0; i < len(services); i++ {
+		name := services[i]
+		if slices.Contains(out, name) {
+			continue
+		}
+		s := c.Service(name)
+		if s == nil || s.Component != "" {
+			hint := "use some of " + strings.Join(c.Names(), ", ")
+			if near := spelling.Nearest(name, c.Names()); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			return nil, &console.Hinted{Err: fmt.Errorf("there is no service %s", name), Hint: hint}
+		}
+		out, charts = append(out, name), charts || s.Chart != nil
+		services = append(services, s.Requires...)
+	}
+	if !charts {
+		return nil, &console.Hinted{Err: errors.New("no service of a Helm chart is among them"), Hint: "cert-manager and contour come with every exposed service: name one that uses them"}
+	}
+	return out, nil
+}
+
 // starter writes a blueprint that names every service.
 func starter(c *catalogue.Catalogue, cluster, domain string, recipients, services []string) string {
 	d := blueprint.Default()
@@ -60,7 +91,7 @@ func starter(c *catalogue.Catalogue, cluster, domain string, recipients, service
 	fmt.Fprintf(&b, "# yaml-language-server: $schema=%s\napiVersion: %s\nkind: %s\n", blueprint.SchemaURL, blueprint.APIVersion, blueprint.Kind)
 	fmt.Fprintf(&b, "cluster: %s\nflavour: %s # or %s\ndomain: %s\n", cluster, d.Flavour, blueprint.Generic, domain)
 	fmt.Fprintf(&b, "git: {provider: %s, owner: %s, repository: %s, branch: %s}\n", d.Git.Provider, d.Git.Owner, d.Git.Repository, d.Git.Branch)
-	fmt.Fprintf(&b, "packagingGlobalNamespace: %s\nissuer: %s\n# storageClass: fast\n# registryProxy: harbor.%s/dh-proxy\n", d.PackagingGlobalNamespace, d.Issuer, domain)
+	fmt.Fprintf(&b, "packagingGlobalNamespace: %s\n# issuer: vault-issuer # the default with Vault; without, bootstrap-issuer\n# storageClass: fast\n# registryProxy: harbor.%s/dh-proxy\n", d.PackagingGlobalNamespace, domain)
 	b.WriteString("# The public keys (seatrial secrets keygen) that secrets are encrypted for.\n")
 	if len(recipients) == 0 {
 		b.WriteString("# recipients: [age1…]\n")
@@ -79,14 +110,8 @@ func starter(c *catalogue.Catalogue, cluster, domain string, recipients, service
 		mark := "# "
 		if wanted[s.Name] {
 			mark = ""
-			delete(wanted, s.Name)
 		}
 		fmt.Fprintf(&b, "  %s%s: {} # %s\n", mark, s.Name, s.Title)
-	}
-	for _, name := range services {
-		if wanted[name] { // unknown: the parser says what was meant
-			fmt.Fprintf(&b, "  %s: {}\n", name)
-		}
 	}
 	return b.String()
 }

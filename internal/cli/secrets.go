@@ -14,6 +14,7 @@ import (
 	"seatrial.dev/seatrial/internal/check"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
@@ -260,7 +261,7 @@ func newAudit(s Streams) *cobra.Command {
 and package values in plain text, SOPS files for other recipients than
 .sops.yaml's and, with a key, files that somebody changed without it.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := validOutput(output); err != nil {
 				return err
 			}
@@ -268,6 +269,7 @@ and package values in plain text, SOPS files for other recipients than
 			if err != nil {
 				return err
 			}
+			o.Ignored = gitrepo.Ignored(cmd.Context(), folder(args))
 			found, err := check.Audit(repo, tree, o)
 			if err != nil {
 				return err

@@ -27,6 +27,7 @@ const (
 	BuildFailed       Code = "build-failed"            // kustomize build fails
 	DependencyCycle   Code = "dependency-cycle"        // layers that depend on each other in a circle
 	DanglingDepends   Code = "dangling-dependency"     // dependsOn names a layer that does not exist
+	DanglingSource    Code = "dangling-source"         // a sourceRef names a source that no layer brings
 	CRDAndCR          Code = "crd-and-cr-in-one-layer" // an object and what installs its kind are applied together
 	RemovedAPI        Code = "removed-api-version"     // an apiVersion that Kubernetes or Flux no longer serves
 	SOPSRecipient     Code = "sops-wrong-recipient"    // a file is encrypted for another key

@@ -53,6 +53,26 @@ func Images(b *blueprint.Blueprint) ([]Image, error) {
 	return out, nil
 }
 
+// Notes are what the author of a blueprint should know of it.
+func Notes(b *blueprint.Blueprint) []string {
+	c, err := catalogue.Load()
+	if err != nil {
+		return nil // rendering says so
+	}
+	var out []string
+	for _, s := range c.Services {
+		wish := b.Services[s.Name]
+		if wish == nil || wish.Version == "" {
+			continue
+		}
+		own := &instance{entry: s, wish: &blueprint.Service{}}
+		if asked := source(&instance{entry: s, wish: wish}); asked != source(own) {
+			out = append(out, fmt.Sprintf("%s is not what the catalogue was made with (%s): whether it exists, and takes the same values, a rehearsal with stand-ins can't tell", asked, source(own)))
+		}
+	}
+	return out
+}
+
 func source(s *instance) string {
 	if p := s.entry.Package; p != nil {
 		return fmt.Sprintf("package %s %s", p.RefName, cmp.Or(s.wish.Version, p.Version))

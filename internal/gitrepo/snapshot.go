@@ -125,14 +125,33 @@ func sameFile(a, b string) (bool, error) {
 	return os.SameFile(x, y), nil
 }
 
+// Ignored lists the files of a folder that its Git repo ignores, with slashes;
+// none where there is no repo.
+func Ignored(ctx context.Context, dir string) map[string]bool {
+	out := map[string]bool{}
+	list, err := exec.CommandContext(ctx, "git", "-C", dir, "ls-files", "--others", "--ignored", "--exclude-standard", "-z").Output()
+	if err != nil {
+		return out
+	}
+	for _, name := range strings.Split(string(list), "\x00") {
+		out[name] = name != ""
+	}
+	return out
+}
+
 // commitFolder commits the folder's files into the bare repository.
 func (s *Snapshot) commitFolder(ctx context.Context, dir, parent, origin string) error {
 	env := append(s.env(), "GIT_WORK_TREE="+dir, "GIT_INDEX_FILE="+filepath.Join(s.GitDir, "rehearsal-index"))
 	args := []string{"add", "--all", "--", "."}
 	for _, file := range s.exclude {
-		if rel, err := filepath.Rel(dir, file); err == nil && filepath.IsLocal(rel) {
-			args = append(args, ":(exclude,literal)"+filepath.ToSlash(rel))
+		rel, err := filepath.Rel(dir, file)
+		if err != nil || !filepath.IsLocal(rel) {
+			continue
 		}
+		if ignored := run(ctx, dir, env, "check-ignore", "--quiet", "--", rel) == nil; ignored {
+			continue // git add refuses to be told of what it ignores anyhow
+		}
+		args = append(args, ":(exclude,literal)"+filepath.ToSlash(rel))
 	}
 	if err := run(ctx, dir, env, args...); err != nil {
 		return fmt.Errorf("take the files of %s: %w", dir, err)

@@ -155,3 +155,34 @@ func TestShallowCloneIsServed(t *testing.T) {
 	git(t, t.TempDir(), "clone", "-q", "--depth=1", "file://"+dir, shallow)
 	clone(t, take(t, shallow))
 }
+
+// A key that Git ignores anyhow, beside changes that are not committed: the
+// usual state of a folder.
+func TestIgnoredKeyBesideUncommittedFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{".gitignore": "*.agekey\n", "age.agekey": "AGE-SECRET-KEY-CANARY\n", "a.yaml": "a: b\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("git", "init", "-q", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if !Ignored(t.Context(), dir)["age.agekey"] || Ignored(t.Context(), dir)["a.yaml"] {
+		t.Error("what Git ignores is not known")
+	}
+	s, err := Take(t.Context(), dir, filepath.Join(t.TempDir(), "repo.git"), filepath.Join(dir, "age.agekey"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := t.TempDir()
+	if err := s.Export(t.Context(), files); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(files, "a.yaml")); err != nil {
+		t.Error("the file was not taken")
+	}
+	if _, err := os.Stat(filepath.Join(files, "age.agekey")); err == nil {
+		t.Error("the key was taken")
+	}
+}

@@ -52,7 +52,7 @@ func (r *rehearsal) reconcile(ctx context.Context) error {
 		}
 		r.console.Layers(a.Layers, time.Since(start))
 		if a.Final && view.Synced() {
-			r.conclude(judge, view, a, nil)
+			r.conclude(judge, view, a, time.Since(start), nil)
 			return nil
 		}
 		select {
@@ -63,7 +63,7 @@ func (r *rehearsal) reconcile(ctx context.Context) error {
 		case <-deadline.C:
 			verdict.Conclude(&a)
 			r.console.Layers(a.Layers, time.Since(start))
-			r.conclude(judge, view, a, fmt.Errorf("not all layers came to an end within %s", r.Timeout))
+			r.conclude(judge, view, a, time.Since(start), fmt.Errorf("not all layers came to an end within %s", r.Timeout))
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -89,8 +89,9 @@ func requestReconcile(ctx context.Context, c *kube.Client, retry verdict.Retry) 
 }
 
 // conclude writes the report.
-func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.Assessment, late error) {
+func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.Assessment, took time.Duration, late error) {
 	live := finding.Merge(judge.Explain(view, a), judge.References(view, a))
+	r.console.Layers(a.Layers, took) // a layer may have failed for what its pods and routes refer to
 	all := finding.Merge(proven(r.static, a.Layers), live)
 	passed, reconciled := true, 0
 	for _, l := range a.Layers {
