@@ -97,22 +97,18 @@ func (s *Server) addCharts(base string, w Wanted) (*Redirect, error) {
 	dir := "/charts/" + short(w.Upstream) + "/"
 	entries := map[string][]map[string]any{}
 	out := &Redirect{Kind: w.Kind, Upstream: w.Upstream, URL: strings.TrimSuffix(base, "/") + dir}
-	for _, service := range services {
-		chart := service.Chart.Name
-		for _, version := range versions(w.Versions[chart], service.Chart.Version) {
-			archive, err := packChart(service, version)
-			if err != nil {
-				return nil, err
-			}
-			digest := sha256.Sum256(archive)
-			file := fmt.Sprintf("%s-%s.tgz", chart, version)
-			s.mux.HandleFunc("GET "+dir+file, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(archive) })
-			entries[chart] = append(entries[chart], map[string]any{
-				"apiVersion": "v2", "name": chart, "version": version, "appVersion": "stand-in",
-				"urls": []string{file}, "digest": hex.EncodeToString(digest[:]), "created": "2026-01-01T00:00:00Z",
-			})
-			out.serves(chart, version, service.Chart.Version)
-		}
+	err := out.pack(services, w, func(chart, version string, archive []byte) error {
+		digest := sha256.Sum256(archive)
+		file := fmt.Sprintf("%s-%s.tgz", chart, version)
+		s.mux.HandleFunc("GET "+dir+file, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(archive) })
+		entries[chart] = append(entries[chart], map[string]any{
+			"apiVersion": "v2", "name": chart, "version": version, "appVersion": "stand-in",
+			"urls": []string{file}, "digest": hex.EncodeToString(digest[:]), "created": "2026-01-01T00:00:00Z",
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	index, err := yaml.Marshal(map[string]any{"apiVersion": "v1", "generated": "2026-01-01T00:00:00Z", "entries": entries})
 	if err != nil {
@@ -130,24 +126,32 @@ func (s *Server) pushCharts(host string, w Wanted) (*Redirect, error) {
 	}
 	repository := host + "/charts/" + short(w.Upstream)
 	out := &Redirect{Kind: w.Kind, Upstream: w.Upstream, URL: "oci://" + repository, Insecure: true}
+	return out, out.pack(services, w, func(chart, version string, archive []byte) error {
+		image, err := chartImage(archive)
+		if err != nil {
+			return err
+		}
+		return push(repository+"/"+chart+":"+tag(version), image)
+	})
+}
+
+// pack makes the charts of services, in every version that is wanted, and has
+// each of them served.
+func (r *Redirect) pack(services []*catalogue.Service, w Wanted, serve func(chart, version string, archive []byte) error) error {
 	for _, service := range services {
 		chart := service.Chart.Name
 		for _, version := range versions(w.Versions[chart], service.Chart.Version) {
 			archive, err := packChart(service, version)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			image, err := chartImage(archive)
-			if err != nil {
-				return nil, err
+			if err := serve(chart, version, archive); err != nil {
+				return err
 			}
-			if err := push(repository+"/"+chart+":"+tag(version), image); err != nil {
-				return nil, err
-			}
-			out.serves(chart, version, service.Chart.Version)
+			r.serves(chart, version, service.Chart.Version)
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // serves notes a version that is served.
