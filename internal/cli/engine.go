@@ -69,7 +69,7 @@ func ensureEngine(ctx context.Context, cache *engine.Cache, c *console.Console) 
 		titles = append(titles, f.Title)
 	}
 	c.Note(fmt.Sprintf("building %s from source, once, into %s: this takes minutes", strings.Join(titles, ", "), cache.Dir))
-	code, err := sandbox.Run(ctx, sandbox.Options{Args: []string{"engine", "build"}, HostNetwork: true})
+	code, err := sandbox.Run(ctx, sandbox.Options{Args: []string{"engine", "build"}, Build: true})
 	if err != nil {
 		return err
 	}

@@ -2,18 +2,15 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"seatrial.dev/seatrial/internal/blueprint"
-	"seatrial.dev/seatrial/internal/cluster/embedded"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/generate"
@@ -29,16 +26,18 @@ type verify struct {
 	Streams
 	console *console.Console
 
-	dir             string
-	path            string
-	cluster         string
-	ageKey          string
-	globalNamespace string
-	timeout         time.Duration
-	report          string
-	output          string
-	keep            bool
-	engineSeconds   float64
+	dir           string
+	path          string
+	cluster       string
+	sources       string
+	ageKey        string
+	timeout       time.Duration
+	reports       []string
+	logs          string
+	output        string
+	keep          bool
+	engineSeconds float64
+	tiers         tierFlags
 }
 
 func newVerify(s Streams) *cobra.Command {
@@ -50,10 +49,18 @@ func newVerify(s Streams) *cobra.Command {
 tree, or with a note its uncommitted one. Without a repo, the sample blueprint's
 is generated and rehearsed.
 
-The first run builds the control plane and the controllers from source, which
-takes minutes; later ones take seconds. Nothing is left behind.`,
+Where it is rehearsed:
+  embedded  a control plane and the real controllers as processes of this
+            machine; pods are simulated. The first run builds them from source,
+            which takes minutes; later ones take seconds.
+  kind      a cluster of containers with a real kubelet and a Gitea, in which the
+            flux command bootstraps Flux. Needs Docker; takes minutes.
+  existing  a scratch cluster of yours. It must not run Flux.
+Nothing is left behind.`,
 		Example: `  seatrial verify
-  seatrial verify --path clusters/production --age-key age.agekey --report report.json`,
+  seatrial verify --path clusters/production --age-key age.agekey --report report.json
+  seatrial verify --cluster kind --report report.json --report junit.xml --logs logs
+  seatrial verify --cluster existing --kubeconfig scratch.kubeconfig`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -64,13 +71,15 @@ takes minutes; later ones take seconds. Nothing is left behind.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&v.path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
-	f.StringVar(&v.cluster, "cluster", "embedded", "where to rehearse: embedded")
+	f.StringVar(&v.cluster, "cluster", tierEmbedded, "where to rehearse: embedded, kind or existing")
+	f.StringVar(&v.sources, "sources", sourcesStandIn, "where known charts and packages come from: stand-in, or upstream (not with --cluster embedded)")
 	f.StringVar(&v.ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE; without a key, values are placeholders)")
-	f.StringVar(&v.globalNamespace, "packaging-global-namespace", "tkg-system", "namespace whose Carvel packages all namespaces see")
 	f.DurationVar(&v.timeout, "timeout", 10*time.Minute, "longest time for the layers to reconcile")
-	f.StringVar(&v.report, "report", "", "write the report to this file, as JSON")
+	f.StringArrayVar(&v.reports, "report", nil, "write the report to this file: JSON, or by its extension .xml (JUnit), .md (Markdown) or .txt; may be repeated")
+	f.StringVar(&v.logs, "logs", "", "write the controllers' logs, and what flux and kubectl tell of failures, into this folder")
 	f.StringVarP(&v.output, "output", "o", "text", "what to print on stdout: text or json")
 	f.BoolVar(&v.keep, "keep", false, "leave the cluster up and say how to reach and end it")
+	v.tiers.register(f)
 	f.Float64Var(&v.engineSeconds, "engine-seconds", 0, "")
 	if err := f.MarkHidden("engine-seconds"); err != nil {
 		panic(err) // a constant, defined flag
@@ -86,7 +95,8 @@ func (v *verify) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, box, err := sandbox.Inside(ctx, v.dir, v.ageKey, os.Getenv(secrets.KeyFileEnv), v.report, cache.Dir)
+	inUse := append([]string{v.dir, v.ageKey, os.Getenv(secrets.KeyFileEnv), v.logs, cache.Dir}, v.reports...)
+	ctx, box, err := sandbox.Inside(ctx, append(inUse, v.tiers.files()...)...)
 	if err != nil {
 		return err
 	}
@@ -102,8 +112,8 @@ func (v *verify) run(ctx context.Context) error {
 
 // validate refuses what can't work before anything is built or written.
 func (v *verify) validate() error {
-	if v.cluster != "embedded" {
-		return &console.Hinted{Err: fmt.Errorf("unknown cluster %q", v.cluster), Hint: "use --cluster embedded"}
+	if err := v.tiers.validate(v.cluster, v.sources); err != nil {
+		return err
 	}
 	if err := validOutput(v.output); err != nil {
 		return err
@@ -116,9 +126,14 @@ func (v *verify) validate() error {
 			return &console.Hinted{Err: fmt.Errorf("%s is not a folder", v.dir), Hint: "give the folder of a Flux repo"}
 		}
 	}
-	if v.report != "" {
-		if info, err := os.Stat(filepath.Dir(v.report)); err != nil || !info.IsDir() {
-			return fmt.Errorf("--report: %s is not a folder", filepath.Dir(v.report))
+	for _, file := range v.reports {
+		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
+			return fmt.Errorf("--report: %s is not a folder", filepath.Dir(file))
+		}
+	}
+	if v.logs != "" {
+		if err := os.MkdirAll(v.logs, 0o755); err != nil {
+			return fmt.Errorf("--logs: %w", err)
 		}
 	}
 	return nil
@@ -127,11 +142,14 @@ func (v *verify) validate() error {
 // outside builds what is missing and starts this command again in a sandbox.
 func (v *verify) outside(ctx context.Context, cache *engine.Cache) error {
 	start := time.Now()
-	if err := ensureEngine(ctx, cache, v.console); err != nil {
-		return err
+	options := sandbox.Options{Listen: v.keep && v.cluster == tierEmbedded, HostNetwork: v.cluster != tierEmbedded}
+	if v.cluster == tierEmbedded {
+		if err := ensureEngine(ctx, cache, v.console); err != nil {
+			return err
+		}
 	}
-	args := append(os.Args[1:], fmt.Sprintf("--engine-seconds=%.3f", time.Since(start).Seconds()))
-	code, err := sandbox.Run(ctx, sandbox.Options{Args: args, Listen: v.keep})
+	options.Args = append(os.Args[1:], fmt.Sprintf("--engine-seconds=%.3f", time.Since(start).Seconds()))
+	code, err := sandbox.Run(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -140,16 +158,8 @@ func (v *verify) outside(ctx context.Context, cache *engine.Cache) error {
 
 // inside rehearses.
 func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, cache *engine.Cache) error {
-	if !box.Namespaces {
+	if !box.Namespaces && v.cluster == tierEmbedded {
 		v.console.Note("this machine grants no private namespaces (" + box.Why + "): running on its loopback")
-	}
-	built, err := cache.Engine()
-	if err != nil {
-		return err
-	}
-	versions, err := engine.Versions()
-	if err != nil {
-		return err
 	}
 	key, err := secrets.FindKey(v.ageKey, v.In)
 	if err != nil {
@@ -164,13 +174,16 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, cache *engine
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	cluster := embedded.New(embedded.Options{Engine: built, Sandbox: box, PackagingGlobalNamespace: v.globalNamespace})
+	cluster, versions, err := v.provider(box, cache)
+	if err != nil {
+		return err
+	}
 	r, err := rehearse.Run(ctx, rehearse.Options{
 		Dir: dir, Path: v.path, Key: key, Exclude: v.keyFiles(), Timeout: v.timeout, State: box.Dir, Versions: versions,
+		Upstream: v.sources == sourcesUpstream, Logs: v.logs,
 	}, cluster, v.console)
 	if err != nil {
-		_ = cluster.Down()
-		return err
+		return v.explained(errors.Join(err, cluster.Down()))
 	}
 	r.Timings.Engine = v.engineSeconds
 	if !v.keep {
@@ -181,8 +194,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, cache *engine
 		r.Timings.Teardown = time.Since(start).Seconds()
 	}
 	if err := v.publish(r); err != nil {
-		_ = cluster.Down()
-		return err
+		return errors.Join(err, cluster.Down())
 	}
 	code := map[string]int{report.Pass: exitPass, report.Fail: exitFail, report.Inconclusive: exitUsage}[r.Verdict]
 	if v.keep {
@@ -235,61 +247,13 @@ func (v *verify) findRepo(box *sandbox.Sandbox, key *secrets.Key) (string, *secr
 
 // publish writes the report where it was asked for.
 func (v *verify) publish(r *report.Report) error {
-	if v.report != "" {
-		b, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
+	for _, file := range v.reports {
+		if err := r.WriteFile(file); err != nil {
 			return err
-		}
-		if err := os.WriteFile(v.report, append(b, '\n'), 0o644); err != nil {
-			return fmt.Errorf("write the report: %w", err)
 		}
 	}
 	if v.output == "json" {
 		return r.WriteJSON(v.Out)
 	}
 	return r.WriteText(v.Out)
-}
-
-// sweepKept removes what clusters left that were ended by force.
-func sweepKept(dir string) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.kubeconfig"))
-	if err != nil {
-		return
-	}
-	for _, file := range files {
-		if _, err := os.Stat("/proc/" + strings.TrimSuffix(filepath.Base(file), ".kubeconfig")); err != nil {
-			_ = os.Remove(file) // one that can't be removed is tried again next time
-		}
-	}
-}
-
-// stay hands the cluster over to the user: this process goes on alone until it
-// is told to end.
-func (v *verify) stay(ctx context.Context, box *sandbox.Sandbox, cluster *embedded.Cluster, cache *engine.Cache, code int) error {
-	kubeconfig, err := cluster.Kubeconfig()
-	if err != nil {
-		return err
-	}
-	dir := filepath.Join(filepath.Dir(cache.Dir), "kept")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	sweepKept(dir)
-	pid := box.HostPID()
-	file := filepath.Join(dir, fmt.Sprintf("%d.kubeconfig", pid))
-	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
-		return err
-	}
-	defer os.Remove(file)
-	v.console.Note("the cluster stays up: export KUBECONFIG=" + file)
-	v.console.Note(fmt.Sprintf("end it with: kill %d", pid))
-	if err := box.Keep(code); err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-	case <-cluster.Failed():
-	}
-	_ = cluster.Down()
-	return exit(code)
 }

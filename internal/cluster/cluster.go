@@ -4,10 +4,18 @@ package cluster
 
 import (
 	"context"
-	"net/http"
+	_ "embed"
 
+	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/standin"
+	"seatrial.dev/seatrial/internal/verdict"
 )
+
+// SecretgenKinds are secretgen-controller's CRDs, for clusters that lack them.
+//
+//go:embed secretgen.yaml
+var SecretgenKinds []byte
 
 // Provider brings a cluster with Flux's and kapp-controller's APIs and
 // controllers up, and takes it down again.
@@ -15,21 +23,58 @@ type Provider interface {
 	// Tier is the provider's name in reports: embedded, kind or existing.
 	Tier() string
 	// Up starts the cluster and returns when its API serves and its controllers
-	// are running. An error leaves nothing running.
-	Up(ctx context.Context) error
+	// are running. An error leaves nothing running. planned are the objects that
+	// the repo declares: a cluster that is not the rehearsal's own looks whether
+	// it has any of them.
+	Up(ctx context.Context, planned []Object) error
 	// Client is the administrator's connection; nil before Up.
 	Client() *kube.Client
 	// Kubeconfig is an administrator's kubeconfig for use outside, or an error
 	// if the cluster can't be reached from there.
 	Kubeconfig() ([]byte, error)
-	// Serve makes h reachable for the cluster's controllers and returns its URL as they see it.
-	Serve(h http.Handler) (url string, err error)
+	// Publish lets the cluster's controllers clone the tree.
+	Publish(ctx context.Context, s *gitrepo.Snapshot) (Remote, error)
+	// Shelf is where stand-ins are put.
+	Shelf(ctx context.Context) (standin.Shelf, error)
+	// Labels are put on everything that a rehearsal makes by itself; may be nil.
+	Labels() map[string]string
+	// Redirects says whether the API server can redirect what enters it.
+	Redirects() bool
+	// Bootstrap has Flux sync what was published, once everything else is in
+	// place. It returns the snapshot that Flux reconciles, and where that differs
+	// from what was published.
+	Bootstrap(ctx context.Context, s Sync) (*gitrepo.Snapshot, []gitrepo.Change, error)
+	// Patience is how long this tier's controllers may be silent.
+	Patience() verdict.Patience
 	// Failed gets an error when a part of the cluster breaks.
 	Failed() <-chan error
-	// Logs are the controllers' log files by name.
-	Logs() map[string]string
+	// Diagnose writes what a person would ask for into the folder dir: logs, and
+	// what the tier knows of the objects that failed.
+	Diagnose(ctx context.Context, dir string, failed []Object) error
 	// BlindSpots say what this tier can't see in any repo.
 	BlindSpots() []string
-	// Down ends it all.
+	// Down ends it all. It is safe to call it twice, or without Up.
 	Down() error
+}
+
+// Remote is a published tree, as the cluster's controllers see it.
+type Remote struct {
+	URL string
+	// Secret in Flux's namespace that holds the credentials; empty if none are needed.
+	Secret string
+}
+
+// Sync says what Flux is bootstrapped with.
+type Sync struct {
+	Remote
+	Snapshot *gitrepo.Snapshot
+	// Path of the cluster's folder in the tree, with slashes.
+	Path string
+	// DecryptionSecret has the keys of the root layer; empty if it does not decrypt.
+	DecryptionSecret string
+}
+
+// Object names an object of the cluster.
+type Object struct {
+	Group, Version, Kind, Namespace, Name string
 }

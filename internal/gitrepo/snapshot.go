@@ -163,18 +163,23 @@ func (s *Snapshot) commitFolder(ctx context.Context, dir, parent, origin string)
 	if tree == emptyTree {
 		return fmt.Errorf("%s holds no files that Git would track", dir)
 	}
-	args = []string{"commit-tree", tree, "-m", "rehearsal of " + origin}
-	if parent != "" {
-		args = append(args, "-p", parent)
-	}
-	commit, err := output(ctx, append(env,
-		"GIT_AUTHOR_NAME=seatrial", "GIT_AUTHOR_EMAIL=seatrial@localhost",
-		"GIT_COMMITTER_NAME=seatrial", "GIT_COMMITTER_EMAIL=seatrial@localhost"), args...)
+	commit, err := s.commitTree(ctx, env, tree, parent, "rehearsal of "+origin)
 	if err != nil {
 		return err
 	}
 	s.Commit, s.Tree, s.Origin, s.Dirty = commit, tree, origin, true
 	return s.git(ctx, nil, "update-ref", "refs/heads/"+Branch, commit)
+}
+
+// commitTree makes a commit of a tree; parent may be empty.
+func (s *Snapshot) commitTree(ctx context.Context, env []string, tree, parent, message string) (string, error) {
+	args := []string{"commit-tree", tree, "-m", message}
+	if parent != "" {
+		args = append(args, "-p", parent)
+	}
+	return output(ctx, append(env,
+		"GIT_AUTHOR_NAME=seatrial", "GIT_AUTHOR_EMAIL=seatrial@localhost",
+		"GIT_COMMITTER_NAME=seatrial", "GIT_COMMITTER_EMAIL=seatrial@localhost"), args...)
 }
 
 // emptyTree is the hash of a tree without entries.
@@ -211,10 +216,7 @@ func (s *Snapshot) Replace(ctx context.Context, contents map[string][]byte) (*Sn
 	if err != nil {
 		return nil, err
 	}
-	commit, err := output(ctx, append(env,
-		"GIT_AUTHOR_NAME=seatrial", "GIT_AUTHOR_EMAIL=seatrial@localhost",
-		"GIT_COMMITTER_NAME=seatrial", "GIT_COMMITTER_EMAIL=seatrial@localhost"),
-		"commit-tree", tree, "-p", s.Commit, "-m", "re-keyed SOPS files for a rehearsal without their key")
+	commit, err := s.commitTree(ctx, env, tree, s.Commit, "re-keyed SOPS files for a rehearsal without their key")
 	if err != nil {
 		return nil, err
 	}
@@ -258,9 +260,20 @@ func base() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0",
-		"GIT_CONFIG_COUNT=3",
+		fmt.Sprintf("GIT_CONFIG_COUNT=%d", settings),
 		"GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
 		"GIT_CONFIG_KEY_1=core.hooksPath", "GIT_CONFIG_VALUE_1=/dev/null",
 		"GIT_CONFIG_KEY_2=core.fsmonitor", "GIT_CONFIG_VALUE_2=false",
+	}
+}
+
+// settings counts those of base.
+const settings = 3
+
+// setting adds one setting to those of base.
+func setting(key, value string) []string {
+	return []string{
+		fmt.Sprintf("GIT_CONFIG_COUNT=%d", settings+1),
+		fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", settings, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", settings, value),
 	}
 }

@@ -188,6 +188,23 @@ func (c *Client) AwaitServed(ctx context.Context, crd *unstructured.Unstructured
 	return nil
 }
 
+// ApplyServed applies objects and returns when the kinds among them are served:
+// a controller that starts before its kinds are served ends at once.
+func (c *Client) ApplyServed(ctx context.Context, objects ...*unstructured.Unstructured) error {
+	if err := c.Apply(ctx, objects...); err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if o.GetKind() != "CustomResourceDefinition" {
+			continue
+		}
+		if err := c.AwaitServed(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Object makes an object from its parts; content may be nil.
 func Object(apiVersion, kind, namespace, name string, content map[string]any) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{}}

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/kube"
@@ -30,7 +31,7 @@ func (r *rehearsal) reconcile(ctx context.Context) error {
 		view.Watch(gk)
 	}
 	start := time.Now()
-	judge := verdict.NewJudge(r.repo, r.snapshot.Commit, verdict.DefaultPatience, start)
+	judge := verdict.NewJudge(r.repo, r.snapshot.Commit, r.cluster.Patience(), start)
 	deadline := time.NewTimer(r.Timeout)
 	defer deadline.Stop()
 	clock := time.NewTicker(time.Second) // rest is noticed by the clock: nothing changes then
@@ -114,6 +115,9 @@ func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.A
 			}
 		}
 		r.report.Layers = append(r.report.Layers, entry)
+		for _, ref := range l.Failing() {
+			r.failing = append(r.failing, cluster.Object{Group: ref.Group, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name})
+		}
 		r.report.BlindSpots = append(r.report.BlindSpots, unobserved(l)...)
 	}
 	if late != nil {

@@ -30,6 +30,10 @@ type Options struct {
 	Key  *secrets.Key // nil: SOPS files are re-made with placeholders
 	// Exclude are absolute paths of files that are never taken: keys.
 	Exclude []string
+	// Upstream has sources fetched from where they are, with no stand-ins.
+	Upstream bool
+	// Logs is a folder for what the cluster can tell afterwards; empty: none is wanted.
+	Logs string
 	// Timeout ends the rehearsal of the layers.
 	Timeout time.Duration
 	// State is a private, empty folder.
@@ -56,7 +60,8 @@ type rehearsal struct {
 	snapshot *gitrepo.Snapshot
 	repo     *gitops.Repo
 	static   []finding.Finding
-	plan     bootstrap.Options
+	failing  []cluster.Object
+	booted   bool
 }
 
 // Run rehearses a repo on a cluster and says what became of it. The cluster is
@@ -72,7 +77,7 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 		run   func(context.Context) error
 	}{
 		{"read the repo", nil, r.read},
-		{"boot the cluster", &r.report.Timings.Boot, c.Up},
+		{"boot the cluster", &r.report.Timings.Boot, r.up},
 		{"bootstrap Flux", &r.report.Timings.Bootstrap, r.bootstrap},
 		{"", &r.report.Timings.Reconcile, r.reconcile},
 	} {
@@ -87,10 +92,24 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 		}
 		done(err)
 		if err != nil {
+			r.diagnose(ctx)
 			return nil, err
 		}
 	}
+	r.diagnose(ctx)
 	return r.report, nil
+}
+
+// diagnose collects what the cluster can tell, if that is wanted.
+func (r *rehearsal) diagnose(ctx context.Context) {
+	if r.Logs == "" || !r.booted {
+		return
+	}
+	done := r.console.Step("collect logs")
+	err := r.cluster.Diagnose(context.WithoutCancel(ctx), r.Logs, r.failing)
+	if done(err); err != nil {
+		r.console.Note("the logs are not complete: " + err.Error()) // the verdict stands without them
+	}
 }
 
 // read takes the tree to rehearse and makes the model of it.
@@ -148,24 +167,76 @@ func FindPath(dir, path string) (string, error) {
 	}
 }
 
-// bootstrap puts stand-ins, policies and keys in place and lets Flux begin.
-func (r *rehearsal) bootstrap(ctx context.Context) error {
-	git, err := r.cluster.Serve(r.snapshot.Handler())
+// up brings the cluster up.
+func (r *rehearsal) up(ctx context.Context) error {
+	var planned []cluster.Object
+	for _, l := range r.repo.Layers {
+		for _, o := range l.Objects {
+			gvk := o.GroupVersionKind()
+			planned = append(planned, cluster.Object{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()})
+		}
+	}
+	if err := r.cluster.Up(ctx, planned); err != nil {
+		return err
+	}
+	r.booted = true
+	version, err := r.cluster.Client().Typed.Discovery().ServerVersion()
 	if err != nil {
 		return err
+	}
+	r.report.Versions["kubernetes"] = version.GitVersion
+	return nil
+}
+
+// bootstrap puts stand-ins, policies and keys in place and lets Flux begin.
+func (r *rehearsal) bootstrap(ctx context.Context) error {
+	remote, err := r.cluster.Publish(ctx, r.snapshot)
+	if err != nil {
+		return err
+	}
+	redirects, err := r.standIn(ctx)
+	if err != nil {
+		return err
+	}
+	plan := bootstrap.Options{
+		Repo: r.repo, GitURL: remote.URL, GitSecret: remote.Secret, Key: r.Key, Redirects: redirects,
+		Labels: r.cluster.Labels(), NoPolicies: !r.cluster.Redirects(),
+	}
+	if err := bootstrap.Prepare(ctx, r.cluster.Client(), plan); err != nil {
+		return err
+	}
+	sync := cluster.Sync{Remote: remote, Snapshot: r.snapshot, Path: r.repo.Path}
+	if l := r.repo.Layer(gitops.RootLayer); l != nil && l.Decrypts {
+		sync.DecryptionSecret = l.DecryptionSecret.Name
+	}
+	next, changes, err := r.cluster.Bootstrap(ctx, sync)
+	if err != nil {
+		return err
+	}
+	r.snapshot = next
+	r.report.Revision = next.Commit
+	for _, c := range changes {
+		r.report.Bootstrapped = append(r.report.Bootstrapped, report.Bootstrapped{File: c.File, Original: c.Before, Rehearsed: c.After})
+	}
+	return nil
+}
+
+// standIn puts what stands in for the repo's sources where the cluster finds it.
+func (r *rehearsal) standIn(ctx context.Context) ([]standin.Redirect, error) {
+	if r.Upstream {
+		return nil, nil
 	}
 	services, err := catalogue.Load()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	server := standin.NewServer(services)
-	base, err := r.cluster.Serve(server)
+	shelf, err := r.cluster.Shelf(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	redirects, err := server.Fill(base, wanted(r.repo))
+	redirects, err := standin.Fill(ctx, services, shelf, wanted(r.repo))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, d := range redirects {
 		for _, unknown := range d.Unknown {
@@ -173,9 +244,5 @@ func (r *rehearsal) bootstrap(ctx context.Context) error {
 		}
 		r.report.StandIns = append(r.report.StandIns, report.StandIn{Kind: d.Kind, Upstream: d.Upstream, Serves: d.Serves})
 	}
-	r.plan = bootstrap.Options{Repo: r.repo, GitURL: git + "/repo.git", Key: r.Key, Redirects: redirects}
-	if err := bootstrap.Prepare(ctx, r.cluster.Client(), r.plan); err != nil {
-		return err
-	}
-	return bootstrap.Start(ctx, r.cluster.Client(), r.plan)
+	return redirects, nil
 }

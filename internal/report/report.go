@@ -46,6 +46,9 @@ type Report struct {
 	StandIns []StandIn `json:"standIns"`
 	// Rekeyed are SOPS files that were re-made with placeholder values.
 	Rekeyed []Rekeyed `json:"rekeyed,omitempty"`
+	// Bootstrapped are files that flux bootstrap added or changed, as it does on
+	// the real cluster, below the cluster's folder.
+	Bootstrapped []Bootstrapped `json:"bootstrapped,omitempty"`
 }
 
 // Timings are wall-clock seconds by phase.
@@ -55,6 +58,11 @@ type Timings struct {
 	Bootstrap float64 `json:"bootstrap"`
 	Reconcile float64 `json:"reconcile"`
 	Teardown  float64 `json:"teardown"`
+}
+
+// Total is the time from the first phase to the last.
+func (t Timings) Total() float64 {
+	return t.Engine + t.Boot + t.Bootstrap + t.Reconcile + t.Teardown
 }
 
 // Layer is what became of one Kustomization.
@@ -73,6 +81,16 @@ type Layer struct {
 	Findings []finding.Finding `json:"findings"`
 }
 
+// Bootstrapped is a file that flux bootstrap committed on top of the rehearsed tree.
+type Bootstrapped struct {
+	File      string `json:"file"`
+	Original  string `json:"original,omitempty"`  // hash of Git's blob in the repo; empty if it has none
+	Rehearsed string `json:"rehearsed,omitempty"` // hash of Git's blob that was rehearsed
+}
+
+// Reconciled says whether the layer passed.
+func (l Layer) Reconciled() bool { return l.Status == "reconciled" }
+
 // StandIn is a source that was served locally.
 type StandIn struct {
 	Kind     string   `json:"kind"`
@@ -85,6 +103,17 @@ type Rekeyed struct {
 	File      string `json:"file"`
 	Original  string `json:"original"`  // sha256 of the file in the repo
 	Rehearsed string `json:"rehearsed"` // sha256 of the file that was rehearsed
+}
+
+// reconciled counts the layers that passed.
+func (r *Report) reconciled() int {
+	n := 0
+	for _, l := range r.Layers {
+		if l.Reconciled() {
+			n++
+		}
+	}
+	return n
 }
 
 // WriteJSON writes the report as indented JSON.

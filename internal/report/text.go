@@ -37,15 +37,9 @@ func (r *Report) WriteText(w io.Writer) error {
 			p.f("  %s\n", s)
 		}
 	}
-	reconciled := 0
-	for _, l := range r.Layers {
-		if l.Status == "reconciled" {
-			reconciled++
-		}
-	}
 	t := r.Timings
 	p.f("\nSummary: %s: %d of %d layers reconciled, %d errors, %d warnings; tier %s; engine %.1fs, boot %.1fs, bootstrap %.1fs, reconcile %.1fs\n",
-		r.Verdict, reconciled, len(r.Layers), finding.Errors(r.Findings), len(r.Findings)-finding.Errors(r.Findings),
+		r.Verdict, r.reconciled(), len(r.Layers), finding.Errors(r.Findings), len(r.Findings)-finding.Errors(r.Findings),
 		r.Tier, t.Engine, t.Boot, t.Bootstrap, t.Reconcile)
 	return p.err
 }

@@ -57,10 +57,10 @@ func Inside(ctx context.Context, inUse ...string) (context.Context, *Sandbox, er
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	go s.holdOn(cancel)
-	if s.HostNetwork {
+	if s.Build {
 		return ctx, s, nil
 	}
-	if s.Namespaces {
+	if s.Namespaces && !s.HostNetwork {
 		if err := loopbackUp(); err != nil {
 			return ctx, nil, fmt.Errorf("bring up loopback: %w", err)
 		}

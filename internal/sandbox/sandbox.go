@@ -42,8 +42,11 @@ const (
 type Mode struct {
 	// Namespaces is false where the kernel or a container forbids them.
 	Namespaces bool `json:"namespaces"`
-	// HostNetwork keeps the host's network and mounts: for builds, which download modules.
+	// HostNetwork keeps the host's network: for clusters that are reached over it.
 	HostNetwork bool `json:"hostNetwork,omitempty"`
+	// Build keeps the host's network and mounts, and has no state or keys: for
+	// builds, which download modules.
+	Build bool `json:"build,omitempty"`
 	// Why says why there are no namespaces.
 	Why string `json:"why,omitempty"`
 }
@@ -52,6 +55,7 @@ type Mode struct {
 type Options struct {
 	Args        []string // arguments of the command, without its name
 	HostNetwork bool     // see Mode
+	Build       bool     // see Mode
 	Listen      bool     // hand over a socket that listens on the host's loopback
 }
 
@@ -61,9 +65,9 @@ func Run(ctx context.Context, o Options) (int, error) {
 	// Pdeathsig fires when the thread that started the child ends, not the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	mode := Mode{Namespaces: true, HostNetwork: o.HostNetwork}
+	mode := Mode{Namespaces: true, HostNetwork: o.HostNetwork || o.Build, Build: o.Build}
 	if err := Probe(); err != nil {
-		mode = Mode{HostNetwork: o.HostNetwork, Why: err.Error()}
+		mode.Namespaces, mode.Why = false, err.Error()
 	}
 	child, err := start(mode, o)
 	if err != nil {
@@ -111,7 +115,7 @@ func start(mode Mode, o Options) (*inner, error) {
 	cmd := exec.Command("/proc/self/exe", o.Args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(environment(o.HostNetwork), envVar+"="+string(setting))
+	cmd.Env = append(environment(o.Build), envVar+"="+string(setting))
 	cmd.ExtraFiles = []*os.File{lifeRead, verdictWrite}
 	if o.Listen {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -135,11 +139,10 @@ func start(mode Mode, o Options) (*inner, error) {
 	return &inner{cmd: cmd, lifeLine: lifeWrite, verdict: verdictRead}, nil
 }
 
-// environment is what the inner process inherits. One that has the host's
-// network builds, and has no use for keys.
-func environment(hostNetwork bool) []string {
+// environment is what the inner process inherits. One that builds has no use for keys.
+func environment(build bool) []string {
 	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		return hostNetwork && strings.HasPrefix(kv, "SOPS_AGE_")
+		return build && strings.HasPrefix(kv, "SOPS_AGE_")
 	})
 }
 

@@ -26,10 +26,11 @@ func serve(t *testing.T, wanted ...Wanted) []Redirect {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(c)
+	s := NewServer()
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
-	out, err := s.Fill(web.URL, wanted)
+	s.At(web.URL)
+	out, err := Fill(t.Context(), c, s, wanted)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,19 @@ type Layer struct {
 	bad     []badObject
 }
 
+// Failing are the layer's Kustomization and those of its objects that keep it
+// from passing; none of a layer that passed.
+func (l *Layer) Failing() []ObjectRef {
+	if l.Status == Reconciled {
+		return nil
+	}
+	out := []ObjectRef{{layerKind, l.Namespace, l.Name}}
+	for _, b := range l.bad {
+		out = append(out, b.ref)
+	}
+	return out
+}
+
 type badObject struct {
 	ref     ObjectRef
 	live    *unstructured.Unstructured

@@ -3,7 +3,6 @@ package embedded
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,11 +11,9 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/process"
@@ -31,9 +28,6 @@ const (
 	fluxNamespace = "flux-system"
 	kappNamespace = "kapp-controller"
 )
-
-//go:embed secretgen.yaml
-var secretgen []byte
 
 // addMachines registers what pods and volumes of a usual cluster rely on.
 func (c *Cluster) addMachines(ctx context.Context) error {
@@ -55,7 +49,7 @@ func (c *Cluster) addMachines(ctx context.Context) error {
 	if err := c.client.Apply(ctx, objects...); err != nil {
 		return err
 	}
-	return c.applyManifest(ctx, secretgen)
+	return c.applyManifest(ctx, cluster.SecretgenKinds)
 }
 
 // addFlux applies what flux install would and starts the controllers.
@@ -156,7 +150,10 @@ func (c *Cluster) addKappController(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return c.waitForPackagingAPI(ctx)
+	if err := c.client.AwaitAvailable(ctx, "v1alpha1.data.packaging.carvel.dev"); err != nil {
+		return fmt.Errorf("%w\n%s", err, c.group.Tail("kapp-controller", 5))
+	}
+	return nil
 }
 
 func (c *Cluster) applyManifest(ctx context.Context, manifest []byte) error {
@@ -164,19 +161,7 @@ func (c *Cluster) applyManifest(ctx context.Context, manifest []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := c.client.Apply(ctx, objects...); err != nil {
-		return err
-	}
-	// A controller that starts before its kinds are served ends at once.
-	for _, o := range objects {
-		if o.GetKind() != "CustomResourceDefinition" {
-			continue
-		}
-		if err := c.client.AwaitServed(ctx, o); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.client.ApplyServed(ctx, objects...)
 }
 
 // serviceAccountKubeconfig writes a kubeconfig with a token of a ServiceAccount.
@@ -237,47 +222,4 @@ func waitForFile(ctx context.Context, file string) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// waitForPackagingAPI returns when kapp-controller's aggregated API is
-// available: until then discovery is incomplete for every client.
-func (c *Cluster) waitForPackagingAPI(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	w, err := c.client.Dynamic.Resource(schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}).
-		Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", "v1alpha1.data.packaging.carvel.dev").String()})
-	if err != nil {
-		return err
-	}
-	defer w.Stop()
-	why := "it is not there"
-	for {
-		select {
-		case e, ok := <-w.ResultChan():
-			if !ok {
-				return fmt.Errorf("kapp-controller's packaging API: watch ended")
-			}
-			if u, isObject := e.Object.(*unstructured.Unstructured); isObject && e.Type != watch.Deleted {
-				var yes bool
-				if yes, why = available(u); yes {
-					return nil
-				}
-			}
-		case <-ctx.Done():
-			return fmt.Errorf("kapp-controller's packaging API is not available: %s: %w\n%s", why, ctx.Err(), c.group.Tail("kapp-controller", 5))
-		case err := <-c.group.Failed():
-			return err
-		}
-	}
-}
-
-// available reads an APIService's Available condition.
-func available(apiService *unstructured.Unstructured) (yes bool, why string) {
-	conditions, _, _ := unstructured.NestedSlice(apiService.Object, "status", "conditions")
-	for _, c := range conditions {
-		if m, ok := c.(map[string]any); ok && m["type"] == "Available" {
-			return m["status"] == "True", fmt.Sprint(m["message"])
-		}
-	}
-	return false, "the API server has not looked at it"
 }

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/process"
@@ -63,9 +64,6 @@ func (c *Cluster) Client() *kube.Client { return c.client }
 // Failed implements cluster.Provider.
 func (c *Cluster) Failed() <-chan error { return c.group.Failed() }
 
-// Logs implements cluster.Provider.
-func (c *Cluster) Logs() map[string]string { return c.group.Logs() }
-
 // BlindSpots implements cluster.Provider.
 func (c *Cluster) BlindSpots() []string {
 	c.mu.Lock()
@@ -76,7 +74,7 @@ func (c *Cluster) BlindSpots() []string {
 }
 
 // Up implements cluster.Provider.
-func (c *Cluster) Up(ctx context.Context) (err error) {
+func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	if c.ports, err = choosePorts(c.Sandbox.Namespaces); err != nil {
 		return err
 	}
@@ -166,8 +164,8 @@ func (c *Cluster) path(elem ...string) string {
 
 func (c *Cluster) adminKubeconfig() string { return c.path("cluster", "admin.kubeconfig") }
 
-// Serve implements cluster.Provider.
-func (c *Cluster) Serve(h http.Handler) (string, error) {
+// serve makes h reachable for the cluster's controllers and returns its URL.
+func (c *Cluster) serve(h http.Handler) (string, error) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return "", err

@@ -1,0 +1,74 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/standin"
+	"seatrial.dev/seatrial/internal/verdict"
+)
+
+// Publish implements cluster.Provider: this process serves the tree.
+func (c *Cluster) Publish(_ context.Context, s *gitrepo.Snapshot) (cluster.Remote, error) {
+	url, err := c.serve(s.Handler())
+	return cluster.Remote{URL: url + "/repo.git"}, err
+}
+
+// Shelf implements cluster.Provider: this process serves the stand-ins.
+func (c *Cluster) Shelf(context.Context) (standin.Shelf, error) {
+	s := standin.NewServer()
+	url, err := c.serve(s)
+	if err != nil {
+		return nil, err
+	}
+	s.At(url)
+	return s, nil
+}
+
+// Bootstrap implements cluster.Provider: the two objects that flux bootstrap ends with.
+func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snapshot, []gitrepo.Change, error) {
+	root := gitops.RootLayer
+	spec := map[string]any{
+		"interval": "10m", "prune": true, "path": "./" + s.Path,
+		"sourceRef": map[string]any{"kind": "GitRepository", "name": root.Name},
+	}
+	if s.DecryptionSecret != "" {
+		spec["decryption"] = map[string]any{"provider": "sops", "secretRef": map[string]any{"name": s.DecryptionSecret}}
+	}
+	return s.Snapshot, nil, c.client.Apply(ctx,
+		kube.Object("source.toolkit.fluxcd.io/v1", "GitRepository", root.Namespace, root.Name, map[string]any{
+			"spec": map[string]any{"interval": "10m", "url": s.URL, "ref": map[string]any{"branch": gitrepo.Branch}},
+		}),
+		kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", root.Namespace, root.Name, map[string]any{"spec": spec}))
+}
+
+// Labels implements cluster.Provider: nothing has to be found again.
+func (c *Cluster) Labels() map[string]string { return nil }
+
+// Redirects implements cluster.Provider.
+func (c *Cluster) Redirects() bool { return true }
+
+// Patience implements cluster.Provider: nothing takes long where pods are simulated.
+func (c *Cluster) Patience() verdict.Patience { return verdict.DefaultPatience }
+
+// Diagnose implements cluster.Provider: what the programs printed.
+func (c *Cluster) Diagnose(_ context.Context, dir string, _ []cluster.Object) error {
+	for name, log := range c.group.Logs() {
+		b, err := os.ReadFile(log)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".log"), b, 0o644); err != nil {
+			return fmt.Errorf("write the logs: %w", err)
+		}
+	}
+	return nil
+}
+
+var _ cluster.Provider = (*Cluster)(nil)

@@ -1,0 +1,55 @@
+package existing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"seatrial.dev/seatrial/internal/cluster"
+)
+
+// Diagnose implements cluster.Provider: what a person would ask flux and kubectl for.
+func (c *Cluster) Diagnose(ctx context.Context, dir string, failed []cluster.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	wanted := []struct{ file, script string }{
+		{"flux-get-all.txt", "flux get all -A"},
+		{"flux-check.txt", "flux check"},
+		{"events.txt", "kubectl get events -A --sort-by=.lastTimestamp"},
+		{"pods.txt", "kubectl get nodes,pods -A -o wide"},
+		{"packages.txt", "kubectl get packagerepositories,packageinstalls,apps -A -o wide"},
+	}
+	for _, controller := range []string{"source-controller", "kustomize-controller", "helm-controller", "notification-controller"} {
+		wanted = append(wanted, struct{ file, script string }{controller + ".log", "kubectl -n " + fluxNamespace + " logs deploy/" + controller})
+	}
+	wanted = append(wanted, struct{ file, script string }{"kapp-controller.log", "kubectl logs -A -l app=kapp-controller -c kapp-controller --tail=-1"})
+	for _, o := range failed {
+		resource := o.Kind
+		if o.Group != "" {
+			resource += "." + o.Group
+		}
+		script := fmt.Sprintf("kubectl describe %s %s", quoted(resource), quoted(o.Name))
+		if o.Namespace != "" {
+			script += " -n " + quoted(o.Namespace)
+		}
+		name := strings.ToLower(strings.Join([]string{"describe", o.Kind, o.Namespace, o.Name}, "-"))
+		wanted = append(wanted, struct{ file, script string }{strings.NewReplacer("/", "-", ":", "-").Replace(name) + ".txt", script})
+	}
+	var problems []error
+	for _, w := range wanted {
+		// What a command can't tell (a kind that is not there) is told in its place.
+		out, _ := c.run(ctx, command{pod: fluxPod, args: []string{"sh", "-c", "(" + w.script + ") 2>&1 || true"}})
+		problems = append(problems, os.WriteFile(filepath.Join(dir, w.file), []byte(out), 0o644))
+	}
+	if c.bootstrap != nil {
+		problems = append(problems, os.WriteFile(filepath.Join(dir, "flux-bootstrap.log"), []byte(c.bootstrap.text()), 0o644))
+	}
+	return errors.Join(problems...)
+}
+
+// quoted keeps a name from being anything else to a shell.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -1,0 +1,233 @@
+package existing
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"seatrial.dev/seatrial/internal/bootstrap"
+	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/kube"
+)
+
+// fluxPod is where the flux command runs.
+const fluxPod = "flux"
+
+// tune makes Flux look at dependencies every two seconds instead of thirty, as
+// it enters the API server: the repo's own manifests stay as they are.
+func (c *Cluster) tune(ctx context.Context) error {
+	_, err := c.client.Mapping(schema.GroupKind{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicy"}, "v1")
+	if c.policy = err == nil; !c.policy {
+		if c.StandIns {
+			return errors.New("this API server has no MutatingAdmissionPolicy (Kubernetes 1.36 or later): nothing can be redirected to stand-ins; use --sources upstream")
+		}
+		c.blindSpot("this API server has no MutatingAdmissionPolicy: a GitRepository of the repo that leads to production's URL is not redirected")
+		return nil
+	}
+	if err := c.client.Apply(ctx, c.labelled(kube.Object("v1", "Namespace", "", fluxNamespace, nil))...); err != nil {
+		return err
+	}
+	policies := []bootstrap.Policy{dependencyPolicy("kustomize-controller", "helm-controller")}
+	c.blindSpot("Flux looks at dependencies every 2 seconds here, and every 30 by default")
+	if c.StandIns {
+		policies = append(policies, podPolicy(c.Images.At(c.Images.Pod)))
+		c.blindSpot("pods of stand-ins run %s: the real images are not pulled, and their probes and scripts do not run", c.Images.Pod)
+	}
+	return bootstrap.Enforce(ctx, c.client, "seatrial-tier", c.Labels(), policies...)
+}
+
+func dependencyPolicy(deployments ...string) bootstrap.Policy {
+	var names []string
+	for _, d := range deployments {
+		names = append(names, bootstrap.Quote(d))
+	}
+	const arg = "--requeue-dependency=2s"
+	return bootstrap.Policy{
+		Group: "apps", Resource: "deployments",
+		When: fmt.Sprintf(`object.metadata.namespace == %s && object.metadata.name in [%s] && has(object.spec.template.spec.containers[0].args) && !(%s in object.spec.template.spec.containers[0].args)`,
+			bootstrap.Quote(fluxNamespace), strings.Join(names, ", "), bootstrap.Quote(arg)),
+		Patch: fmt.Sprintf(`[JSONPatch{op: "add", path: "/spec/template/spec/containers/0/args/-", value: %s}]`, bootstrap.Quote(arg)),
+		InForce: func(ctx context.Context, client *kube.Client) (bool, error) {
+			probe := kube.Object("apps/v1", "Deployment", fluxNamespace, deployments[0], map[string]any{"spec": map[string]any{
+				"selector": map[string]any{"matchLabels": map[string]any{"app": "probe"}},
+				"template": map[string]any{
+					"metadata": map[string]any{"labels": map[string]any{"app": "probe"}},
+					"spec":     map[string]any{"containers": []any{map[string]any{"name": "manager", "image": "probe", "args": []any{"--probe"}}}},
+				},
+			}})
+			return tried(ctx, client, probe, func(got *unstructured.Unstructured) bool {
+				containers, _, _ := unstructured.NestedSlice(got.Object, "spec", "template", "spec", "containers")
+				return len(containers) == 1 && strings.Contains(fmt.Sprint(containers[0]), arg)
+			})
+		},
+	}
+}
+
+// podPolicy has a stand-in's pods run an image that is small and does nothing:
+// containers of Jobs and init containers end at once, others stay.
+func podPolicy(image string) bootstrap.Policy {
+	replace := func(field, script string) string {
+		return fmt.Sprintf(`object.spec.%s.map(i, c, i).map(i, [
+			JSONPatch{op: "replace", path: "/spec/%s/" + string(i) + "/image", value: %s},
+			JSONPatch{op: "add", path: "/spec/%s/" + string(i) + "/command", value: ["sh", "-c", %s]},
+			JSONPatch{op: "add", path: "/spec/%s/" + string(i) + "/imagePullPolicy", value: "IfNotPresent"}])`,
+			field, field, bootstrap.Quote(image), field, script, field)
+	}
+	script := `(object.spec.restartPolicy == "Never" ? "exit 0" : "trap 'exit 0' TERM; while true; do sleep 1 & wait; done")`
+	return bootstrap.Policy{
+		Group: "", Resource: "pods", Operations: []any{"CREATE"},
+		When:  `has(object.metadata.labels) && "stand-in" in object.metadata.labels`,
+		Patch: `[` + replace("containers", script) + `, has(object.spec.initContainers) ? ` + replace("initContainers", `"exit 0"`) + ` : []].map(l, l.map(p, p))`,
+		InForce: func(ctx context.Context, client *kube.Client) (bool, error) {
+			probe := kube.Object("v1", "Pod", Namespace, "seatrial-probe", map[string]any{"spec": map[string]any{
+				"containers": []any{map[string]any{"name": "main", "image": "probe"}},
+			}})
+			probe.SetLabels(map[string]string{"stand-in": "probe"})
+			return tried(ctx, client, probe, func(got *unstructured.Unstructured) bool {
+				containers, _, _ := unstructured.NestedSlice(got.Object, "spec", "containers")
+				return len(containers) == 1 && strings.Contains(fmt.Sprint(containers[0]), image)
+			})
+		},
+	}
+}
+
+// tried creates an object without a lasting effect and looks at what would become of it.
+func tried(ctx context.Context, c *kube.Client, probe *unstructured.Unstructured, is func(*unstructured.Unstructured) bool) (bool, error) {
+	r, err := c.Resource(probe)
+	if err != nil {
+		return false, err
+	}
+	got, err := r.Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return false, err
+	}
+	return is(got), nil
+}
+
+// addFlux starts the flux command's pod and installs Flux's controllers, as
+// flux bootstrap would: their kinds have to be there before anything can be redirected.
+func (c *Cluster) addFlux(ctx context.Context) error {
+	err := c.startPod(ctx, fluxPod, map[string]any{
+		"serviceAccountName": fluxPod, "enableServiceLinks": false, "terminationGracePeriodSeconds": int64(1),
+		"containers": []any{map[string]any{
+			"name": fluxPod, "image": c.Images.At(c.Images.Flux), "imagePullPolicy": "IfNotPresent",
+			"command": []any{"tail", "-f", "/dev/null"},
+			"env":     []any{map[string]any{"name": "HOME", "value": "/tmp"}},
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := c.flux(ctx, "check", "--pre"); err != nil {
+		return err
+	}
+	c.added.flux = true
+	_, err = c.flux(ctx, "install", "--timeout=4m", "--registry="+c.Images.FluxRegistry())
+	return err
+}
+
+// flux runs the flux command.
+func (c *Cluster) flux(ctx context.Context, args ...string) (string, error) {
+	out, err := c.run(ctx, command{pod: fluxPod, args: append([]string{"flux"}, args...)})
+	if err != nil {
+		return out, fmt.Errorf("flux %s: %w", args[0], err)
+	}
+	return out, nil
+}
+
+// bootstrapRun is flux bootstrap while it runs.
+type bootstrapRun struct {
+	done chan struct{}
+	mu   sync.Mutex
+	log  bytes.Buffer
+	err  error // valid when done is closed
+}
+
+// Write implements io.Writer.
+func (b *bootstrapRun) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.Write(p)
+}
+
+func (b *bootstrapRun) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.String()
+}
+
+// Bootstrap implements cluster.Provider. It returns as soon as Flux syncs:
+// flux bootstrap itself goes on waiting for the first layer, and the judge is
+// faster to tell when that fails.
+func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snapshot, []gitrepo.Change, error) {
+	run := &bootstrapRun{done: make(chan struct{})}
+	c.bootstrap = run
+	alive, ends := context.WithCancel(context.WithoutCancel(ctx))
+	stop := c.ends
+	c.ends = func() { ends(); stop() }
+	go func() {
+		defer close(run.done)
+		_, run.err = c.run(alive, command{
+			pod: fluxPod, stdin: c.host.syncToken + "\n", output: run,
+			args: []string{
+				"flux", "bootstrap", "git", "--url=" + s.URL, "--branch=" + gitrepo.Branch, "--path=" + s.Path, "--token-auth",
+				"--username=" + syncUser, "--allow-insecure-http", "--registry=" + c.Images.FluxRegistry(), "--timeout=30m",
+				"--author-name=seatrial", "--author-email=seatrial@localhost",
+			},
+		})
+	}()
+	if err := c.awaitSync(ctx, run, s); err != nil {
+		return nil, nil, err
+	}
+	next, changes, err := s.Snapshot.Advance(ctx, c.host.local(c.host.ownerToken, owner))
+	if err != nil {
+		return nil, nil, err
+	}
+	own := path.Join(s.Path, fluxNamespace) + "/"
+	for _, change := range changes {
+		if !strings.HasPrefix(change.File, own) {
+			return nil, nil, fmt.Errorf("flux bootstrap changed %s, which is not below %s", change.File, own)
+		}
+	}
+	return next, changes, nil
+}
+
+// awaitSync returns when the root Kustomization is in the cluster.
+func (c *Cluster) awaitSync(ctx context.Context, run *bootstrapRun, s cluster.Sync) error {
+	kustomization := kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", gitops.RootLayer.Namespace, gitops.RootLayer.Name, nil)
+	r, err := c.client.Resource(kustomization)
+	if err != nil {
+		return err
+	}
+	for {
+		got, err := r.Get(ctx, kustomization.GetName(), metav1.GetOptions{})
+		if err == nil {
+			if p, _, _ := unstructured.NestedString(got.Object, "spec", "path"); path.Clean(p) == path.Clean(s.Path) {
+				return nil
+			}
+		} else if !apierrors.IsNotFound(err) {
+			return err
+		}
+		select {
+		case <-run.done:
+			if run.err != nil {
+				return fmt.Errorf("flux bootstrap: %w\n%s", run.err, strings.TrimSpace(run.text()))
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

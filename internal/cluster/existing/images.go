@@ -1,0 +1,73 @@
+package existing
+
+import "strings"
+
+// Images are what the pods of a rehearsal run.
+type Images struct {
+	// Gitea holds the rehearsed tree and the stand-ins.
+	Gitea string
+	// Flux is the flux command; the controllers are those of its version.
+	Flux string
+	// KappController runs where the cluster has none.
+	KappController string
+	// Pod runs in place of what a stand-in's pods would run.
+	Pod string
+	// Prefix is a registry that proxies others: docker.io/gitea/gitea is asked
+	// for as <prefix>/docker.io/gitea/gitea. Empty: upstream's own registries.
+	Prefix string
+}
+
+// Default are the pinned images, by the names upstream publishes.
+func Default() Images {
+	return Images{
+		// renovate: datasource=docker depName=gitea/gitea
+		Gitea: "docker.io/gitea/gitea:1.26.4",
+		// renovate: datasource=docker depName=ghcr.io/fluxcd/flux-cli
+		Flux: "ghcr.io/fluxcd/flux-cli:v2.9.5",
+		// renovate: datasource=docker depName=ghcr.io/carvel-dev/kapp-controller
+		KappController: "ghcr.io/carvel-dev/kapp-controller:v0.50.0",
+		// renovate: datasource=docker depName=busybox
+		Pod: "docker.io/library/busybox:1.36",
+	}
+}
+
+// controllers are those of Flux's default version. They are only named so that
+// kind nodes can be given them before they ask.
+var controllers = []string{
+	"ghcr.io/fluxcd/source-controller:v1.9.5", "ghcr.io/fluxcd/kustomize-controller:v1.9.5",
+	"ghcr.io/fluxcd/helm-controller:v1.6.4", "ghcr.io/fluxcd/notification-controller:v1.9.4",
+}
+
+// All lists the images, as they are pulled.
+func (i Images) All() []string {
+	var out []string
+	for _, image := range append([]string{i.Gitea, i.Flux, i.KappController, i.Pod}, controllers...) {
+		out = append(out, i.At(image))
+	}
+	return out
+}
+
+// At returns where an image is pulled from.
+func (i Images) At(image string) string {
+	if i.Prefix == "" {
+		return image
+	}
+	return strings.TrimSuffix(i.Prefix, "/") + "/" + image
+}
+
+// FluxRegistry is where Flux's controllers are pulled from.
+func (i Images) FluxRegistry() string { return i.At("ghcr.io/fluxcd") }
+
+// FluxVersion is the version of the flux command, as vX.Y.Z.
+func (i Images) FluxVersion() string { return tagOf(i.Flux) }
+
+// KappControllerVersion is kapp-controller's.
+func (i Images) KappControllerVersion() string { return tagOf(i.KappController) }
+
+// GiteaVersion is Gitea's.
+func (i Images) GiteaVersion() string { return tagOf(i.Gitea) }
+
+func tagOf(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	return image[strings.LastIndexByte(image, ':')+1:]
+}

@@ -1,0 +1,79 @@
+package kind
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"seatrial.dev/seatrial/internal/docker"
+)
+
+// memory is the least that a node with Flux, kapp-controller and Gitea takes.
+const memoryMiB = 3 << 10
+
+// Preflight says early what makes a kind cluster impossible.
+func Preflight(ctx context.Context, d docker.Client) (docker.Info, error) {
+	info, err := d.Info(ctx)
+	switch {
+	case err != nil:
+		return info, err
+	case info.OSType != "linux":
+		return info, fmt.Errorf("docker runs %s containers: kind needs linux ones", info.OSType)
+	case info.MemTotal>>20 < memoryMiB:
+		return info, fmt.Errorf("docker has %d MiB of memory: a kind cluster with Flux needs %d", info.MemTotal>>20, memoryMiB)
+	}
+	return info, nil
+}
+
+// configuration builds on what the user gave.
+func configuration(given []byte, name string, info docker.Info, mirrors bool) ([]byte, error) {
+	config := map[string]any{}
+	if err := yaml.Unmarshal(given, &config); err != nil {
+		return nil, fmt.Errorf("the kind configuration is not YAML: %w", err)
+	}
+	for key, want := range map[string]string{"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4"} {
+		if got, ok := config[key]; ok && got != want {
+			return nil, fmt.Errorf("the kind configuration has %s %v: want %s", key, got, want)
+		}
+		config[key] = want
+	}
+	config["name"] = name
+	if mirrors {
+		add(config, "containerdConfigPatches", "[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path = \""+mirrorDir+"\"\n")
+	}
+	// A kubelet since 1.35 has to be told that it may start with cgroup v1.
+	if info.CgroupVersion == "1" && !bytes.Contains(given, []byte("failCgroupV1")) {
+		add(config, "kubeadmConfigPatches", "kind: KubeletConfiguration\nfailCgroupV1: false\n")
+	}
+	return yaml.Marshal(config)
+}
+
+func add(config map[string]any, list, entry string) {
+	old, _ := config[list].([]any)
+	config[list] = append(old, entry)
+}
+
+const mirrorDir = "/etc/containerd/certs.d"
+
+// configureMirrors tells every node where else a registry's images are.
+func (c *Cluster) configureMirrors(ctx context.Context) error {
+	nodes, err := c.o.Docker.Lines(ctx, "ps", "--quiet", "--filter", "label="+kindLabel+"="+c.name())
+	if err != nil {
+		return err
+	}
+	for registry, url := range c.o.Mirrors {
+		text := fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", url)
+		for _, node := range nodes {
+			dir := mirrorDir + "/" + registry
+			cmd := c.o.Docker.Command(ctx, "exec", "-i", node, "bash", "-c", `mkdir -p "$0" && cat >"$0/hosts.toml"`, dir)
+			cmd.Stdin = strings.NewReader(text)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("configure the mirror of %s: %w: %s", registry, err, out)
+			}
+		}
+	}
+	return nil
+}

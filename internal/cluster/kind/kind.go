@@ -1,0 +1,277 @@
+// Package kind is a cluster of containers: a real kubelet runs real pods, and
+// the flux command bootstraps Flux as on a cluster that lasts.
+//
+// It needs a Docker endpoint and nothing else: the API server is reached through
+// docker exec, so the endpoint may be the socket of this machine, one that was
+// handed into a container, or another machine.
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	kindcluster "sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
+	"sigs.k8s.io/kind/pkg/log"
+
+	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/cluster/existing"
+	"seatrial.dev/seatrial/internal/docker"
+	"seatrial.dev/seatrial/internal/kube"
+)
+
+// Options are what a cluster is made from.
+type Options struct {
+	existing.Options
+	Docker docker.Client
+	// NodeImage is kind's node image.
+	NodeImage string
+	// Config is a kind configuration to build on; may be empty.
+	Config []byte
+	// Mirrors are URLs of registries to ask first, by the registry they stand for.
+	Mirrors map[string]string
+	// Load are further images that the Docker engine has and the nodes get.
+	Load []string
+	// State is a private folder.
+	State string
+}
+
+// NodeImage is the default node image.
+//
+// renovate: datasource=docker depName=kindest/node
+const NodeImage = "docker.io/kindest/node:v1.36.3"
+
+// Cluster implements cluster.Provider.
+type Cluster struct {
+	*existing.Cluster
+	o     Options
+	kind  *kindcluster.Provider
+	lease io.Closer
+	ends  context.CancelFunc
+	made  bool
+	kept  bool
+}
+
+// New prepares a cluster; nothing runs yet.
+func New(o Options) *Cluster {
+	return &Cluster{o: o, kind: kindcluster.NewProvider(kindcluster.ProviderWithLogger(log.NoopLogger{}), kindcluster.ProviderWithDocker())}
+}
+
+// name of the cluster, of its network, and of its lease.
+func (c *Cluster) name() string { return namePrefix + c.o.Run }
+
+// Tier implements cluster.Provider.
+func (c *Cluster) Tier() string { return "kind" }
+
+// Client implements cluster.Provider.
+func (c *Cluster) Client() *kube.Client {
+	if c.Cluster == nil {
+		return nil
+	}
+	return c.Cluster.Client()
+}
+
+// Kubeconfig implements cluster.Provider: kind's, which leads to a loopback
+// port of the machine that Docker runs on.
+func (c *Cluster) Kubeconfig() ([]byte, error) { return c.o.Kubeconfig, nil }
+
+// Up implements cluster.Provider.
+func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
+	info, err := Preflight(ctx, c.o.Docker)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Down())
+		}
+	}()
+	if err := Sweep(ctx, c.o.Docker, c.o.Note); err != nil {
+		return err
+	}
+	if err := c.pull(ctx, c.o.NodeImage); err != nil {
+		return err
+	}
+	if c.lease, err = takeLease(ctx, c.o.Docker, c.o.Run, c.o.NodeImage); err != nil {
+		return err
+	}
+	c.made = true
+	if _, err := c.o.Docker.Output(ctx, "network", "create", "--label", runLabel+"="+c.o.Run, c.name()); err != nil {
+		return err
+	}
+	if err := c.create(ctx, info); err != nil {
+		return err
+	}
+	var alive context.Context
+	alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
+	config, err := c.connect(alive)
+	if err != nil {
+		return err
+	}
+	if c.Cluster, err = existing.New(config, c.o.Options); err != nil {
+		return err
+	}
+	if err := c.configureMirrors(ctx); err != nil {
+		return err
+	}
+	if err := c.load(ctx); err != nil {
+		return err
+	}
+	go c.Cluster.AddressServices(alive)
+	return c.Cluster.Furnish(ctx)
+}
+
+// create runs kind. It can't be told to stop, so when ctx ends, its containers
+// are removed under it until it gives up.
+func (c *Cluster) create(ctx context.Context, info docker.Info) error {
+	config, err := configuration(c.o.Config, c.name(), info, len(c.o.Mirrors) > 0)
+	if err != nil {
+		return err
+	}
+	// kind reads these, and hands its environment to docker.
+	for key, value := range map[string]string{"DOCKER_HOST": c.o.Docker.Host, "KIND_EXPERIMENTAL_DOCKER_NETWORK": c.name(), "KUBECONFIG": c.kubeconfigFile()} {
+		if value == "" {
+			continue
+		}
+		if err := os.Setenv(key, value); err != nil {
+			return err
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- c.kind.Create(c.name(),
+			kindcluster.CreateWithRawConfig(config), kindcluster.CreateWithNodeImage(c.o.NodeImage),
+			kindcluster.CreateWithKubeconfigPath(c.kubeconfigFile()), kindcluster.CreateWithWaitForReady(3*time.Minute),
+			kindcluster.CreateWithDisplayUsage(false), kindcluster.CreateWithDisplaySalutation(false))
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("kind can't make a cluster: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+	}
+	for {
+		select {
+		case <-done:
+			return context.Cause(ctx)
+		default:
+			clean, cancel := context.WithTimeout(context.Background(), time.Minute)
+			_ = removeNodes(clean, c.o.Docker, c.name()) // Down removes them again and reports
+			cancel()
+			time.Sleep(200 * time.Millisecond)
+		}
+	}
+}
+
+func (c *Cluster) kubeconfigFile() string { return filepath.Join(c.o.State, "kind.kubeconfig") }
+
+// connect returns a configuration for the API server, through the tunnel.
+func (c *Cluster) connect(alive context.Context) (*rest.Config, error) {
+	text, err := c.kind.KubeConfig(c.name(), false)
+	if err != nil {
+		return nil, err
+	}
+	c.o.Kubeconfig = []byte(text)
+	config, err := clientcmd.RESTConfigFromKubeConfig([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	addr, err := c.o.Docker.Tunnel(alive, c.name()+"-control-plane", "127.0.0.1:6443")
+	if err != nil {
+		return nil, err
+	}
+	config.Host = "https://" + addr
+	config.TLSClientConfig.ServerName = "localhost" // kind puts it into the certificate
+	return config, nil
+}
+
+// load gives the nodes the images that the Docker engine has; they pull the rest.
+func (c *Cluster) load(ctx context.Context) error {
+	var images []string
+	for _, image := range append(c.o.Images.All(), c.o.Load...) {
+		if c.o.Docker.HasImage(ctx, image) {
+			images = append(images, image)
+		}
+	}
+	if len(images) == 0 {
+		return nil
+	}
+	nodes, err := c.kind.ListInternalNodes(c.name())
+	if err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		save := c.o.Docker.Command(ctx, append([]string{"save"}, images...)...)
+		archive, err := save.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		if err := save.Start(); err != nil {
+			return err
+		}
+		err = nodeutils.LoadImageArchive(node, archive)
+		if saved := save.Wait(); err == nil && saved != nil {
+			err = fmt.Errorf("docker save: %w", saved)
+		}
+		if err != nil {
+			return fmt.Errorf("load images into %s: %w", node, err)
+		}
+	}
+	return nil
+}
+
+// pull fetches an image unless the engine has it.
+func (c *Cluster) pull(ctx context.Context, image string) error {
+	if c.o.Docker.HasImage(ctx, image) {
+		return nil
+	}
+	c.o.Note("pulling " + image)
+	_, err := c.o.Docker.Output(ctx, "pull", "--quiet", image)
+	return err
+}
+
+// BlindSpots implements cluster.Provider.
+func (c *Cluster) BlindSpots() []string {
+	return append(c.Cluster.BlindSpots(),
+		"Services of type LoadBalancer get an address that leads nowhere",
+		"one small node: capacity, zones, storage classes and network policies are not those of the real cluster")
+}
+
+// Keep lets the cluster outlive this process.
+func (c *Cluster) Keep(ctx context.Context) error {
+	if err := keepLease(ctx, c.o.Docker, c.o.Run, c.o.NodeImage); err != nil {
+		return err
+	}
+	c.kept = true
+	return nil
+}
+
+// Name is what Remove takes.
+func (c *Cluster) Name() string { return c.name() }
+
+// Down implements cluster.Provider.
+func (c *Cluster) Down() error {
+	if c.ends != nil {
+		c.ends()
+		c.ends = nil
+	}
+	if !c.made || c.kept {
+		return nil
+	}
+	c.made = false
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	err := Remove(ctx, c.o.Docker, c.name())
+	return errors.Join(err, c.lease.Close())
+}
+
+var _ cluster.Provider = (*Cluster)(nil)

@@ -1,0 +1,154 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"seatrial.dev/seatrial/internal/docker"
+)
+
+const (
+	namePrefix = "seatrial-"
+	// runLabel is on networks, and leaseLabel on leases; both name the run.
+	runLabel   = "seatrial.dev/run"
+	leaseLabel = "seatrial.dev/lease"
+	kindLabel  = "io.x-k8s.kind.cluster"
+)
+
+// lease is a container that lives as long as this process: it reads from a
+// pipe of ours, and Docker closes that when we are gone, however that happened.
+// A cluster without a running lease is nobody's.
+type lease struct {
+	in   io.Closer
+	wait func() error
+}
+
+func takeLease(ctx context.Context, d docker.Client, run, image string) (io.Closer, error) {
+	name := namePrefix + run + "-lease"
+	cmd := d.Command(context.WithoutCancel(ctx), "run", "--rm", "--interactive", "--network", "none", "--name", name,
+		"--label", leaseLabel+"="+run, "--entrypoint", "cat", image)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	var trouble strings.Builder
+	cmd.Stderr = &trouble
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	l := &lease{in: in, wait: func() error { return <-ended }}
+	for {
+		alive, err := leases(ctx, d)
+		if err == nil && slices.Contains(alive, run) {
+			return l, nil
+		}
+		select {
+		case err := <-ended:
+			return nil, fmt.Errorf("start the lease: %w: %s", err, strings.TrimSpace(trouble.String()))
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), l.Close())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// Close implements io.Closer.
+func (l *lease) Close() error { return errors.Join(l.in.Close(), l.wait()) }
+
+// keepLease makes a lease that needs no process.
+func keepLease(ctx context.Context, d docker.Client, run, image string) error {
+	_, err := d.Output(ctx, "run", "--detach", "--network", "none", "--name", namePrefix+run+"-kept",
+		"--label", leaseLabel+"="+run, "--entrypoint", "tail", image, "-f", "/dev/null")
+	return err
+}
+
+// leases lists the runs that are alive.
+func leases(ctx context.Context, d docker.Client) ([]string, error) {
+	return d.Lines(ctx, "ps", "--filter", "label="+leaseLabel, "--filter", "status=running", "--format", `{{.Label "`+leaseLabel+`"}}`)
+}
+
+// Clusters lists the rehearsal clusters of a Docker engine, by name.
+func Clusters(ctx context.Context, d docker.Client) ([]string, error) {
+	nodes, err := d.Lines(ctx, "ps", "--all", "--filter", "label="+kindLabel, "--format", `{{.Label "`+kindLabel+`"}}`)
+	if err != nil {
+		return nil, err
+	}
+	networks, err := d.Lines(ctx, "network", "ls", "--filter", "label="+runLabel, "--format", "{{.Name}}")
+	if err != nil {
+		return nil, err
+	}
+	all := slices.DeleteFunc(append(nodes, networks...), func(name string) bool { return !strings.HasPrefix(name, namePrefix) })
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// Sweep removes the clusters whose runs are gone.
+func Sweep(ctx context.Context, d docker.Client, note func(string)) error {
+	clusters, err := Clusters(ctx, d)
+	if err != nil || len(clusters) == 0 {
+		return err
+	}
+	alive, err := leases(ctx, d)
+	if err != nil {
+		return err
+	}
+	for _, name := range clusters {
+		if slices.Contains(alive, strings.TrimPrefix(name, namePrefix)) {
+			continue
+		}
+		note("removing " + name + ", which a rehearsal left that was killed")
+		if err := Remove(ctx, d, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Remove removes all of a cluster, whatever is there of it.
+func Remove(ctx context.Context, d docker.Client, name string) error {
+	if !strings.HasPrefix(name, namePrefix) {
+		return fmt.Errorf("%s is not a rehearsal's cluster: their names begin with %s", name, namePrefix)
+	}
+	if err := removeNodes(ctx, d, name); err != nil {
+		return err
+	}
+	networks, err := d.Lines(ctx, "network", "ls", "--filter", "label="+runLabel+"="+strings.TrimPrefix(name, namePrefix), "--format", "{{.ID}}")
+	if err != nil {
+		return err
+	}
+	for _, id := range networks {
+		if _, err := d.Output(ctx, "network", "rm", id); err != nil {
+			return err
+		}
+	}
+	kept, err := d.Lines(ctx, "ps", "--all", "--quiet", "--filter", "name=^"+name+"-kept$")
+	if err != nil || len(kept) == 0 {
+		return err
+	}
+	_, err = d.Output(ctx, append([]string{"rm", "--force", "--volumes"}, kept...)...)
+	return err
+}
+
+func removeNodes(ctx context.Context, d docker.Client, name string) error {
+	nodes, err := d.Lines(ctx, "ps", "--all", "--quiet", "--filter", "label="+kindLabel+"="+name)
+	if err != nil || len(nodes) == 0 {
+		return err
+	}
+	for _, node := range nodes {
+		// A kubelet that starts a pod while its node is removed can leave a
+		// container behind that can't be killed (cgroup v1). A node that is not
+		// up has none to stop.
+		stop, cancel := context.WithTimeout(ctx, 10*time.Second)
+		_, _ = d.Output(stop, "exec", node, "systemctl", "stop", "kubelet")
+		cancel()
+	}
+	_, err = d.Output(ctx, append([]string{"rm", "--force", "--volumes"}, nodes...)...)
+	return err
+}

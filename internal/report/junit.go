@@ -1,0 +1,53 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jstemmer/go-junit-report/v2/junit"
+
+	"seatrial.dev/seatrial/internal/finding"
+)
+
+// WriteJUnit writes the report as JUnit XML: a test case for each layer, and one
+// for the verdict, which also fails for what belongs to no layer.
+func (r *Report) WriteJUnit(w io.Writer) error {
+	layers := junit.Testsuite{Name: "layers", Time: seconds(r.Timings.Reconcile)}
+	layers.AddProperty("tier", r.Tier)
+	layers.AddProperty("revision", r.Revision)
+	layers.AddProperty("tree", r.Tree)
+	for _, l := range r.Layers {
+		c := junit.Testcase{Name: l.Name, Classname: r.Path, Time: seconds(l.Seconds)}
+		if !l.Reconciled() {
+			c.Failure = &junit.Result{Message: l.Status + ": " + brief(l.Message), Type: l.Status, Data: text(l.Message, l.Findings)}
+		}
+		layers.AddTestcase(c)
+	}
+	rehearsal := junit.Testsuite{Name: "rehearsal", Time: seconds(r.Timings.Total())}
+	verdict := junit.Testcase{Name: "verdict", Classname: r.Path, Time: seconds(r.Timings.Total())}
+	if r.Verdict != Pass {
+		result := &junit.Result{Message: r.Verdict, Type: r.Verdict, Data: text("", r.Findings)}
+		if r.Verdict == Inconclusive {
+			verdict.Error = result // the machine's fault, not the repo's
+		} else {
+			verdict.Failure = result
+		}
+	}
+	rehearsal.AddTestcase(verdict)
+	all := junit.Testsuites{Name: "seatrial", Time: seconds(r.Timings.Total())}
+	all.AddSuite(layers)
+	all.AddSuite(rehearsal)
+	return all.WriteXML(w)
+}
+
+func text(message string, findings []finding.Finding) string {
+	var b strings.Builder
+	if message != "" {
+		b.WriteString(message + "\n")
+	}
+	WriteFindings(&b, findings)
+	return b.String()
+}
+
+func seconds(s float64) string { return fmt.Sprintf("%.3f", s) }

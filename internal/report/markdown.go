@@ -1,0 +1,72 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteMarkdown writes the report as a CI system shows it beside a job or a
+// pull request.
+func (r *Report) WriteMarkdown(w io.Writer) error {
+	p := &printer{w: w}
+	mark := map[string]string{Pass: "✅", Fail: "❌", Inconclusive: "⚠️"}[r.Verdict]
+	p.f("## %s Seatrial: %s\n\n", mark, r.Verdict)
+	p.f("%d of %d layers of `%s` reconciled at `%.12s` (tree `%.12s`, tier %s, %.0f s).\n\n",
+		r.reconciled(), len(r.Layers), r.Path, r.Revision, r.Tree, r.Tier, r.Timings.Total())
+	p.f("| | layer | status | objects | seconds |\n|---|---|---|---:|---:|\n")
+	for _, l := range r.Layers {
+		mark := "✅"
+		if !l.Reconciled() {
+			mark = "❌"
+		}
+		status := l.Status
+		if l.Message != "" {
+			status += ": " + brief(l.Message)
+		}
+		p.f("| %s | %s | %s | %d | %.1f |\n", mark, cell(l.Name), cell(status), l.Objects, l.Seconds)
+	}
+	for _, f := range r.Findings {
+		p.f("\n### %s: `%s`\n\n", f.Severity, f.Code)
+		for _, row := range [][2]string{{"layer", f.Layer}, {"at", f.Where()}, {"object", f.Object}, {"problem", f.Message}, {"fix", f.Fix}} {
+			if row[1] != "" {
+				p.f("- **%s**: %s\n", row[0], cell(row[1]))
+			}
+		}
+		if f.Evidence != "" {
+			p.f("\n%s\n", fenced(f.Evidence))
+		}
+	}
+	p.details("Stand-ins (served in place of the real source)", len(r.StandIns), func(i int) string {
+		return r.StandIns[i].Upstream + ": " + strings.Join(r.StandIns[i].Serves, ", ")
+	})
+	p.details("Blind spots (what this tier can't see of this repo)", len(r.BlindSpots), func(i int) string { return r.BlindSpots[i] })
+	return p.err
+}
+
+// details writes a list that is folded up.
+func (p *printer) details(title string, n int, line func(int) string) {
+	if n == 0 {
+		return
+	}
+	p.f("\n<details><summary>%s</summary>\n\n", title)
+	for i := range n {
+		p.f("- %s\n", cell(line(i)))
+	}
+	p.f("\n</details>\n")
+}
+
+// cell keeps a text in its place: one line, no markup of its own.
+func cell(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "`", "'").Replace(s)
+}
+
+// fenced wraps text in a fence that is longer than any in it.
+func fenced(s string) string {
+	fence := "```"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	return fmt.Sprintf("%s\n%s\n%s", fence, strings.TrimSpace(s), fence)
+}
