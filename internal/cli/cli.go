@@ -79,6 +79,6 @@ layer reconcile, or says which object keeps it from doing so, and where.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &console.Hinted{Err: err, Hint: "see " + c.CommandPath() + " --help"}
 	})
-	root.AddCommand(newVerify(s), newDown(s), newCheck(s), newInit(s), newGenerate(s), newImages(s), newSecrets(s), newSchema(s), newEngine(s), newDoctor(s))
+	root.AddCommand(newVerify(s), newDown(s), newKubeconfig(s), newCheck(s), newInit(s), newGenerate(s), newImages(s), newSecrets(s), newSchema(s), newEngine(s), newDoctor(s))
 	return root
 }

@@ -39,8 +39,8 @@ func newDown(s Streams) *cobra.Command {
 				return nil
 			}
 			for _, name := range names {
-				if !slices.Contains(all, name) {
-					return &console.Hinted{Err: fmt.Errorf("there is no rehearsal cluster %q", name), Hint: "seatrial down lists them"}
+				if err := known(all, name); err != nil {
+					return err
 				}
 			}
 			for _, name := range names {
@@ -53,6 +53,40 @@ func newDown(s Streams) *cobra.Command {
 				}
 			}
 			return nil
+		},
+	}
+	cmd.Flags().StringVar(&d.Host, "docker", "", "Docker endpoint (default: $DOCKER_HOST, or docker's own)")
+	return cmd
+}
+
+// known refuses the name of a cluster that is not there.
+func known(clusters []string, name string) error {
+	if slices.Contains(clusters, name) {
+		return nil
+	}
+	return &console.Hinted{Err: fmt.Errorf("there is no rehearsal cluster %q", name), Hint: "seatrial down lists them"}
+}
+
+func newKubeconfig(s Streams) *cobra.Command {
+	var d docker.Client
+	cmd := &cobra.Command{
+		Use:   "kubeconfig NAME",
+		Short: "Print the kubeconfig of a kind cluster that verify --keep left",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			all, err := kind.Clusters(cmd.Context(), d)
+			if err != nil {
+				return err
+			}
+			if err := known(all, names[0]); err != nil {
+				return err
+			}
+			text, err := kind.Kubeconfig(d, names[0])
+			if err != nil {
+				return err
+			}
+			_, err = s.Out.Write(text)
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&d.Host, "docker", "", "Docker endpoint (default: $DOCKER_HOST, or docker's own)")

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/cluster/embedded"
@@ -40,6 +42,8 @@ type tierFlags struct {
 	load            []string
 	kubeconfig      string
 	kubeContext     string
+	server          string
+	run             string
 	images          existing.Images
 }
 
@@ -53,6 +57,8 @@ func (t *tierFlags) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&t.load, "load-image", nil, "kind: image of the Docker engine that the nodes get; may be repeated")
 	f.StringVar(&t.kubeconfig, "kubeconfig", "", "existing: file that leads to the cluster (default: none, so that no cluster is met by mistake)")
 	f.StringVar(&t.kubeContext, "context", "", "existing: context of the kubeconfig (default: its current one)")
+	f.StringVar(&t.server, "server", "", "existing: address of the API server, if it is not reached by the kubeconfig's")
+	f.StringVar(&t.run, "run", "", "kind, existing: name of this rehearsal, which is part of its cluster's name (default: a random one)")
 	f.StringVar(&t.images.Prefix, "registry-prefix", "", "kind, existing: registry that proxies all others, as harbor.example.com/proxy")
 	f.StringVar(&t.images.Gitea, "gitea-image", t.images.Gitea, "kind, existing: image of the Gitea that holds the rehearsed tree")
 	f.StringVar(&t.images.Flux, "flux-image", t.images.Flux, "kind, existing: image of the flux command; its version is the version of Flux")
@@ -87,9 +93,14 @@ func (t *tierFlags) validate(tier, sources string) error {
 			return fmt.Errorf("%s is not a file", file)
 		}
 	}
+	if !runName.MatchString(t.run) {
+		return fmt.Errorf("--run %q: want up to 20 lower-case letters, digits and dashes", t.run)
+	}
 	_, err := t.mirrorMap()
 	return err
 }
+
+var runName = regexp.MustCompile(`^([a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?)?$`)
 
 func (t *tierFlags) mirrorMap() (map[string]string, error) {
 	out := map[string]string{}
@@ -117,12 +128,15 @@ func (v *verify) provider(box *sandbox.Sandbox, cache *engine.Cache) (cluster.Pr
 		}
 		return embedded.New(embedded.Options{Engine: built, Sandbox: box, PackagingGlobalNamespace: t.globalNamespace}), versions, nil
 	}
-	run := make([]byte, 4)
-	if _, err := rand.Read(run); err != nil {
-		return nil, nil, err
+	if t.run == "" {
+		b := make([]byte, 4)
+		if _, err := rand.Read(b); err != nil {
+			return nil, nil, err
+		}
+		t.run = hex.EncodeToString(b)
 	}
 	o := existing.Options{
-		Images: t.images, PackagingGlobalNamespace: t.globalNamespace, Run: hex.EncodeToString(run),
+		Images: t.images, PackagingGlobalNamespace: t.globalNamespace, Run: t.run,
 		StandIns: v.sources == sourcesStandIn, Note: v.console.Note,
 	}
 	versions := map[string]string{"flux": t.images.FluxVersion(), "kapp-controller": t.images.KappControllerVersion(), "gitea": t.images.GiteaVersion()}
@@ -148,7 +162,8 @@ func (v *verify) provider(box *sandbox.Sandbox, cache *engine.Cache) (cluster.Pr
 		return nil, nil, err
 	}
 	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: t.kubeconfig}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: t.kubeContext}).ClientConfig()
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: t.kubeContext, ClusterInfo: clientcmdapi.Cluster{Server: t.server}}
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
 	if err != nil {
 		return nil, nil, fmt.Errorf("--kubeconfig %s: %w", t.kubeconfig, err)
 	}

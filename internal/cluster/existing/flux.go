@@ -88,13 +88,13 @@ func podPolicy(image string) bootstrap.Policy {
 	script := `(object.spec.restartPolicy == "Never" ? "exit 0" : "trap 'exit 0' TERM; while true; do sleep 1 & wait; done")`
 	return bootstrap.Policy{
 		Group: "", Resource: "pods", Operations: []any{"CREATE"},
-		When:  `has(object.metadata.labels) && "stand-in" in object.metadata.labels`,
+		When:  `has(object.metadata.labels) && "seatrial.dev/stand-in" in object.metadata.labels`,
 		Patch: `[` + replace("containers", script) + `, has(object.spec.initContainers) ? ` + replace("initContainers", `"exit 0"`) + ` : []].map(l, l.map(p, p))`,
 		InForce: func(ctx context.Context, client *kube.Client) (bool, error) {
 			probe := kube.Object("v1", "Pod", Namespace, "seatrial-probe", map[string]any{"spec": map[string]any{
 				"containers": []any{map[string]any{"name": "main", "image": "probe"}},
 			}})
-			probe.SetLabels(map[string]string{"stand-in": "probe"})
+			probe.SetLabels(map[string]string{"seatrial.dev/stand-in": "probe"})
 			return tried(ctx, client, probe, func(got *unstructured.Unstructured) bool {
 				containers, _, _ := unstructured.NestedSlice(got.Object, "spec", "containers")
 				return len(containers) == 1 && strings.Contains(fmt.Sprint(containers[0]), image)

@@ -61,7 +61,29 @@ type Cluster struct {
 
 // New prepares a cluster; nothing runs yet.
 func New(o Options) *Cluster {
-	return &Cluster{o: o, kind: kindcluster.NewProvider(kindcluster.ProviderWithLogger(log.NoopLogger{}), kindcluster.ProviderWithDocker())}
+	return &Cluster{o: o, kind: newKind()}
+}
+
+func newKind() *kindcluster.Provider {
+	return kindcluster.NewProvider(kindcluster.ProviderWithLogger(log.NoopLogger{}), kindcluster.ProviderWithDocker())
+}
+
+// Kubeconfig leads to a cluster by name, from the machine that Docker runs on.
+func Kubeconfig(d docker.Client, name string) ([]byte, error) {
+	if err := export("DOCKER_HOST", d.Host); err != nil {
+		return nil, err
+	}
+	text, err := newKind().KubeConfig(name, false)
+	return []byte(text), err
+}
+
+// export sets a variable for kind, which takes its settings from the
+// environment and hands that to docker; an empty value leaves it as it is.
+func export(key, value string) error {
+	if value == "" {
+		return nil
+	}
+	return os.Setenv(key, value)
 }
 
 // name of the cluster, of its network, and of its lease.
@@ -135,12 +157,8 @@ func (c *Cluster) create(ctx context.Context, info docker.Info) error {
 	if err != nil {
 		return err
 	}
-	// kind reads these, and hands its environment to docker.
 	for key, value := range map[string]string{"DOCKER_HOST": c.o.Docker.Host, "KIND_EXPERIMENTAL_DOCKER_NETWORK": c.name(), "KUBECONFIG": c.kubeconfigFile()} {
-		if value == "" {
-			continue
-		}
-		if err := os.Setenv(key, value); err != nil {
+		if err := export(key, value); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,71 @@
+package pipelines
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"seatrial.dev/seatrial/internal/dagger"
+)
+
+// reports are the formats that a rehearsal is written in.
+var reports = []string{"report.json", "junit.xml", "summary.md", "report.txt"}
+
+// Report is what the module reads of the command's report.
+type Report struct {
+	Verdict string  `json:"verdict"`
+	Layers  []Layer `json:"layers"`
+}
+
+// Layer is one of the report's layers.
+type Layer struct {
+	Name      string  `json:"name"`
+	Namespace string  `json:"namespace"`
+	Status    string  `json:"status"`
+	Message   string  `json:"message"`
+	Objects   int     `json:"objects"`
+	Seconds   float64 `json:"seconds"`
+}
+
+// Output is one of the reports of a rehearsal.
+func Output(rehearsal *dagger.Container, file string) *dagger.File {
+	return rehearsal.File(outDir + "/" + file)
+}
+
+// Logs is the folder of a rehearsal's logs.
+func Logs(rehearsal *dagger.Container) *dagger.Directory {
+	return rehearsal.Directory(outDir + "/logs")
+}
+
+// Outputs is all that a rehearsal wrote.
+func Outputs(rehearsal *dagger.Container) *dagger.Directory { return rehearsal.Directory(outDir) }
+
+// Read reads a rehearsal's report. A rehearsal that could not be run has none:
+// the error says what it said.
+func Read(ctx context.Context, rehearsal *dagger.Container) (*Report, error) {
+	text, err := Output(rehearsal, "report.json").Contents(ctx)
+	if err != nil {
+		said, stderr := rehearsal.Stderr(ctx)
+		if stderr != nil {
+			return nil, stderr
+		}
+		return nil, fmt.Errorf("the rehearsal could not be run:\n%s", strings.TrimSpace(said))
+	}
+	var r Report
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return nil, fmt.Errorf("the rehearsal's report: %w", err)
+	}
+	return &r, nil
+}
+
+// Assert fails as the rehearsal did: with its exit code, and its report on screen.
+func Assert(ctx context.Context, rehearsal *dagger.Container) error {
+	code, err := rehearsal.ExitCode(ctx)
+	if err != nil || code == 0 {
+		return err
+	}
+	script := fmt.Sprintf("cat %s/report.txt >&2; exit %d", outDir, code)
+	_, err = rehearsal.WithExec([]string{"sh", "-c", script}).Sync(ctx)
+	return err
+}

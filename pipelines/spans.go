@@ -1,0 +1,46 @@
+package pipelines
+
+import (
+	"context"
+	"time"
+
+	"github.com/dagger/otel-go"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"seatrial.dev/seatrial/internal/dagger"
+)
+
+// show runs the rehearsal and tells Dagger of each layer as of a test case, as
+// OpenTelemetry's conventions name them. What could not be run has no layers:
+// that is told when something is asked of it.
+func (p *Pipeline) show(ctx context.Context, rehearsal *dagger.Container) error {
+	if _, err := rehearsal.Sync(ctx); err != nil {
+		return err
+	}
+	end := time.Now()
+	report, err := Read(ctx, rehearsal)
+	if err != nil {
+		return nil
+	}
+	longest := 0.0
+	for _, l := range report.Layers {
+		longest = max(longest, l.Seconds)
+	}
+	start := end.Add(-seconds(longest))
+	for _, l := range report.Layers {
+		_, span := otel.Tracer(ctx, "seatrial").Start(ctx, "layer "+l.Name, trace.WithTimestamp(start), trace.WithAttributes(
+			attribute.String("test.suite.name", "layers"), attribute.String("test.case.name", l.Name)))
+		result := "pass"
+		if l.Status != "reconciled" {
+			result = "fail"
+			span.SetStatus(codes.Error, l.Status+": "+l.Message)
+		}
+		span.SetAttributes(attribute.String("test.case.result.status", result))
+		span.End(trace.WithTimestamp(start.Add(seconds(l.Seconds))))
+	}
+	return nil
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

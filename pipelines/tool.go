@@ -1,0 +1,87 @@
+package pipelines
+
+import (
+	"seatrial.dev/seatrial/internal/dagger"
+)
+
+// Pipeline is what all verbs share.
+type Pipeline struct {
+	Dag    *dagger.Client
+	Source *dagger.Directory // the user's repo
+	Images Images
+	Engine *dagger.Directory // what the engine's cache starts from; may be nil
+	Docker Docker
+}
+
+// Docker is the endpoint for kind clusters: a socket or a service.
+type Docker struct {
+	Socket  *dagger.Socket
+	Service *dagger.Service
+}
+
+// Where things are in containers.
+const (
+	binary     = "/usr/local/bin/seatrial"
+	sourceDir  = "/src"
+	outDir     = "/out"
+	ageKeyFile = "/run/secrets/age.agekey"
+	cacheDir   = "/root/.cache/seatrial"
+)
+
+// product is what of the module's source the command is built from. An edit of
+// anything else does not build it again.
+var product = []string{"go.mod", "go.sum", "cmd", "internal", "engine", "repo-template"}
+
+// golang is a container that can compile, with caches for modules and packages.
+func (p *Pipeline) golang() *dagger.Container {
+	return p.Dag.Container().From(p.Images.at(p.Images.Go)).
+		WithEnvVariable("CGO_ENABLED", "0").
+		WithMountedCache("/go/pkg/mod", p.Dag.CacheVolume("seatrial-go-mod")).
+		WithMountedCache("/root/.cache/go-build", p.Dag.CacheVolume("seatrial-go-build"))
+}
+
+// command is the seatrial command, built from the module's own source.
+func (p *Pipeline) command() *dagger.File {
+	source := p.Dag.Directory().WithDirectory("/", p.Dag.CurrentModule().Source(), dagger.DirectoryWithDirectoryOpts{Include: product})
+	return p.golang().
+		WithDirectory("/seatrial", source).
+		WithWorkdir("/seatrial").
+		WithExec([]string{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./cmd/seatrial"}).
+		File(binary)
+}
+
+// tool is a container with the command and the user's repo. It has Go, as the
+// engine of the embedded tier is compiled on first use; the engine's cache keeps
+// each of its parts under a name that tells what it was built from.
+func (p *Pipeline) tool() *dagger.Container {
+	return p.golang().
+		WithFile(binary, p.command()).
+		WithMountedCache(cacheDir, p.Dag.CacheVolume("seatrial-engine"), dagger.ContainerWithMountedCacheOpts{Source: p.engine()}).
+		WithMountedDirectory(sourceDir, p.Source).
+		WithWorkdir(sourceDir)
+}
+
+// engine is what the engine's cache starts from.
+func (p *Pipeline) engine() *dagger.Directory {
+	if p.Engine == nil {
+		return nil
+	}
+	return p.Dag.Directory().WithDirectory("engine", p.Engine)
+}
+
+// withAgeKey mounts a key, in memory, and returns the flag that names it.
+func withAgeKey(c *dagger.Container, key *dagger.Secret) (*dagger.Container, []string) {
+	if key == nil {
+		return c, nil
+	}
+	return c.WithMountedSecret(ageKeyFile, key), []string{"--age-key=" + ageKeyFile}
+}
+
+// withDocker gives a container the docker command and the endpoint.
+func (p *Pipeline) withDocker(c *dagger.Container) *dagger.Container {
+	c = c.WithFile("/usr/local/bin/docker", p.Dag.Container().From(p.Images.at(p.Images.Docker)).File("/usr/local/bin/docker"))
+	if p.Docker.Service != nil {
+		return c.WithServiceBinding("docker", p.Docker.Service).WithEnvVariable("DOCKER_HOST", "tcp://docker:2375")
+	}
+	return c.WithUnixSocket("/var/run/docker.sock", p.Docker.Socket).WithEnvVariable("DOCKER_HOST", "unix:///var/run/docker.sock")
+}

@@ -1,0 +1,39 @@
+package pipelines
+
+import (
+	"context"
+	"path"
+
+	"seatrial.dev/seatrial/internal/dagger"
+)
+
+// Generate returns what generating changes in the source folder.
+func (p *Pipeline) Generate(blueprint *dagger.File, ageKey *dagger.Secret, out string) *dagger.Changeset {
+	c, args := p.withBlueprint("generate", blueprint)
+	c, key := withAgeKey(c, ageKey)
+	args = append(append(args, key...), "--out="+path.Join(sourceDir, out))
+	return c.WithExec(args).Directory(sourceDir).Changes(p.Source)
+}
+
+// ListImages lists the images of a blueprint's services.
+func (p *Pipeline) ListImages(ctx context.Context, blueprint *dagger.File) (string, error) {
+	c, args := p.withBlueprint("images", blueprint)
+	return c.WithExec(args).Stdout(ctx)
+}
+
+// withBlueprint is the container and the beginning of a command that reads one.
+func (p *Pipeline) withBlueprint(verb string, blueprint *dagger.File) (*dagger.Container, []string) {
+	c, args := p.tool(), []string{"seatrial", verb}
+	if blueprint == nil {
+		return c, args
+	}
+	return c.WithMountedFile("/run/blueprint.yaml", blueprint), append(args, "--blueprint=/run/blueprint.yaml")
+}
+
+// Check fails on what the static rules find.
+func (p *Pipeline) Check(ctx context.Context, dir string, ageKey *dagger.Secret) error {
+	c, key := withAgeKey(p.tool(), ageKey)
+	args := appendFlag(append([]string{"seatrial", "check"}, key...), "--path", dir)
+	_, err := c.WithExec(args).Sync(ctx)
+	return err
+}
