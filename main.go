@@ -70,7 +70,7 @@ func New(
 	//
 	// +optional
 	fluxImage string,
-	// Image of kapp-controller, for kind and existing clusters that have none.
+	// Image for the built-in kapp-controller manifest, for kind and existing clusters that have none (default: upstream's release).
 	//
 	// +optional
 	kappControllerImage string,

@@ -28,9 +28,9 @@ type Images struct {
 // defaults are pinned.
 var defaults = Images{
 	// renovate: datasource=docker depName=golang
-	Go: "docker.io/library/golang:1.26-bookworm",
+	Go: "docker.io/library/golang:1.26.8-bookworm",
 	// renovate: datasource=docker depName=docker
-	Docker: "docker.io/library/docker:29.1.3-cli",
+	Docker: "docker.io/library/docker:29.9.0-cli",
 	// renovate: datasource=docker depName=gitea/gitea
 	Gitea: "docker.io/gitea/gitea:1.26.4",
 }

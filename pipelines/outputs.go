@@ -65,7 +65,14 @@ func Assert(ctx context.Context, rehearsal *dagger.Container) error {
 	if err != nil || code == 0 {
 		return err
 	}
-	script := fmt.Sprintf("cat %s/report.txt >&2; exit %d", outDir, code)
-	_, err = rehearsal.WithExec([]string{"sh", "-c", script}).Sync(ctx)
+	if _, err := Read(ctx, rehearsal); err != nil {
+		return err
+	}
+	_, err = Failing(rehearsal, code).Sync(ctx)
 	return err
+}
+
+// Failing is a container that shows the rehearsal's report and ends with a code.
+func Failing(rehearsal *dagger.Container, code int) *dagger.Container {
+	return rehearsal.WithExec([]string{"sh", "-c", fmt.Sprintf("cat %s/report.txt >&2; exit %d", outDir, code)})
 }

@@ -62,7 +62,7 @@ func (t *tierFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&t.images.Prefix, "registry-prefix", "", "kind, existing: registry that proxies all others, as harbor.example.com/proxy")
 	f.StringVar(&t.images.Gitea, "gitea-image", t.images.Gitea, "kind, existing: image of the Gitea that holds the rehearsed tree")
 	f.StringVar(&t.images.Flux, "flux-image", t.images.Flux, "kind, existing: image of the flux command; its version is the version of Flux")
-	f.StringVar(&t.images.KappController, "kapp-controller-image", t.images.KappController, "kind, existing: image of kapp-controller, where there is none")
+	f.StringVar(&t.images.KappController, "kapp-controller-image", t.images.KappController, "kind, existing: image for the built-in kapp-controller manifest, where there is no kapp-controller (default: upstream's release)")
 	f.StringVar(&t.images.Pod, "pod-image", t.images.Pod, "kind, existing: image that the pods of stand-ins run; needs sh")
 }
 

@@ -162,6 +162,7 @@ func (c *Cluster) furnish(ctx context.Context, found inventory) (err error) {
 	})
 	group.Go(func() error { return c.addFlux(ctx) })
 	group.Go(func() error { return c.addKappController(ctx, found) })
+	group.Go(func() error { return c.addSecretgen(ctx, found) })
 	return group.Wait()
 }
 

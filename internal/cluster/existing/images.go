@@ -8,7 +8,8 @@ type Images struct {
 	Gitea string
 	// Flux is the flux command; the controllers are those of its version.
 	Flux string
-	// KappController runs where the cluster has none.
+	// KappController runs, with the built-in manifest, where the cluster has none;
+	// empty: upstream's release with its own image.
 	KappController string
 	// Pod runs in place of what a stand-in's pods would run.
 	Pod string
@@ -24,10 +25,8 @@ func Default() Images {
 		Gitea: "docker.io/gitea/gitea:1.26.4",
 		// renovate: datasource=docker depName=ghcr.io/fluxcd/flux-cli
 		Flux: "ghcr.io/fluxcd/flux-cli:v2.9.5",
-		// renovate: datasource=docker depName=ghcr.io/carvel-dev/kapp-controller
-		KappController: "ghcr.io/carvel-dev/kapp-controller:v0.50.0",
 		// renovate: datasource=docker depName=busybox
-		Pod: "docker.io/library/busybox:1.36",
+		Pod: "docker.io/library/busybox:1.37.0",
 	}
 }
 
@@ -42,6 +41,9 @@ var controllers = []string{
 func (i Images) All() []string {
 	var out []string
 	for _, image := range append([]string{i.Gitea, i.Flux, i.KappController, i.Pod}, controllers...) {
+		if image == "" {
+			continue
+		}
 		out = append(out, i.At(image))
 	}
 	return out
@@ -62,7 +64,12 @@ func (i Images) FluxRegistry() string { return i.At("ghcr.io/fluxcd") }
 func (i Images) FluxVersion() string { return tagOf(i.Flux) }
 
 // KappControllerVersion is kapp-controller's.
-func (i Images) KappControllerVersion() string { return tagOf(i.KappController) }
+func (i Images) KappControllerVersion() string {
+	if i.KappController == "" {
+		return kappRelease.version
+	}
+	return tagOf(i.KappController)
+}
 
 // GiteaVersion is Gitea's.
 func (i Images) GiteaVersion() string { return tagOf(i.Gitea) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"fmt"
 	"time"
 
 	"seatrial.dev/seatrial/internal/cluster"
@@ -21,32 +22,63 @@ func KappControllerManifest() []byte { return kappController }
 
 const kappNamespace = "kapp-controller"
 
+// podTime is how long a pod may take to be ready, with the pull of its image.
+const podTime = 5 * time.Minute
+
+// addSecretgen installs secretgen-controller where the cluster has none, or its
+// kinds where its release can't be had.
+func (c *Cluster) addSecretgen(ctx context.Context, found inventory) error {
+	if found.secretgen {
+		return nil
+	}
+	manifest, err := secretgenRelease.fetch(ctx)
+	if err != nil {
+		c.blindSpot("secretgen-controller does not run here (%v): SecretExports and SecretImports stay as they are", err)
+		return c.applyManifest(ctx, cluster.SecretgenKinds)
+	}
+	c.added.kapp = true
+	if err := c.applyManifest(ctx, c.Images.at(manifest)); err != nil {
+		return err
+	}
+	return c.awaitPod(ctx, "secretgen-controller", "", "app=secretgen-controller", podTime)
+}
+
 // addKappController installs kapp-controller where the cluster has none; a TKG
 // cluster has.
 func (c *Cluster) addKappController(ctx context.Context, found inventory) error {
-	if !found.secretgen {
-		if err := c.applyManifest(ctx, cluster.SecretgenKinds); err != nil {
-			return err
-		}
-		c.blindSpot("secretgen-controller does not run here: SecretExports and SecretImports stay as they are")
-	}
 	if found.kapp {
 		return nil
 	}
 	c.added.kapp = true
-	global := c.PackagingGlobalNamespace
-	manifest := bytes.ReplaceAll(kappController, []byte("GLOBAL_NAMESPACE"), []byte(global))
-	manifest = bytes.ReplaceAll(manifest, []byte("image: kapp-controller\n"), []byte("image: "+c.Images.At(c.Images.KappController)+"\n"))
-	if err := c.client.Apply(ctx, c.labelled(kube.Object("v1", "Namespace", "", global, nil))...); err != nil {
+	manifest, err := c.kappManifest(ctx)
+	if err != nil {
+		return err
+	}
+	global := kube.Object("v1", "Namespace", "", c.PackagingGlobalNamespace, nil)
+	if err := c.client.Apply(ctx, c.labelled(global)...); err != nil {
 		return err
 	}
 	if err := c.applyManifest(ctx, manifest); err != nil {
 		return err
 	}
-	if err := c.awaitPod(ctx, kappNamespace, "", "app=kapp-controller", 5*time.Minute); err != nil {
+	if err := c.awaitPod(ctx, kappNamespace, "", "app=kapp-controller", podTime); err != nil {
 		return err
 	}
 	return c.client.AwaitAvailable(ctx, "v1alpha1.data.packaging.carvel.dev")
+}
+
+// kappManifest is upstream's release, or the built-in one with an image of the user's.
+func (c *Cluster) kappManifest(ctx context.Context) ([]byte, error) {
+	global := []byte(c.PackagingGlobalNamespace)
+	if image := c.Images.KappController; image != "" {
+		manifest := bytes.ReplaceAll(kappController, []byte("GLOBAL_NAMESPACE"), global)
+		return bytes.ReplaceAll(manifest, []byte("image: kapp-controller\n"), []byte("image: "+c.Images.At(image)+"\n")), nil
+	}
+	manifest, err := kappRelease.fetch(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get kapp-controller's release: %w (--kapp-controller-image installs the built-in one)", err)
+	}
+	return c.Images.at(bytes.ReplaceAll(manifest, []byte("kapp-controller-packaging-global"), global)), nil
 }
 
 func (c *Cluster) applyManifest(ctx context.Context, manifest []byte) error {

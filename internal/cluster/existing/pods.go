@@ -54,7 +54,7 @@ func (c *Cluster) startPod(ctx context.Context, name string, spec map[string]any
 	if err := c.client.Apply(ctx, c.labelled(pod)...); err != nil {
 		return err
 	}
-	return c.awaitPod(ctx, Namespace, fields.OneTermEqualSelector("metadata.name", name).String(), "", 5*time.Minute)
+	return c.awaitPod(ctx, Namespace, fields.OneTermEqualSelector("metadata.name", name).String(), "", podTime)
 }
 
 // awaitPod returns when a pod is ready, or says what keeps it from that.

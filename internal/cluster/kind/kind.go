@@ -46,7 +46,7 @@ type Options struct {
 // NodeImage is the default node image.
 //
 // renovate: datasource=docker depName=kindest/node
-const NodeImage = "docker.io/kindest/node:v1.36.3"
+const NodeImage = "docker.io/kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed"
 
 // Cluster implements cluster.Provider.
 type Cluster struct {

@@ -1,0 +1,154 @@
+package pipelines_test
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	"seatrial.dev/seatrial/internal/dagger"
+	"seatrial.dev/seatrial/pipelines"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+var dag = dagger.Connect()
+
+// pipeline is one with everything that a caller may give.
+func pipeline(change ...func(*pipelines.Pipeline)) *pipelines.Pipeline {
+	p := &pipelines.Pipeline{Dag: dag, Source: dag.Directory().WithNewFile("the-users-repo", ""), Images: pipelines.Images{}.WithDefaults()}
+	for _, f := range change {
+		f(p)
+	}
+	return p
+}
+
+func withSocket(p *pipelines.Pipeline) {
+	p.Docker.Socket = dag.Address("unix:///var/run/docker.sock").Socket()
+}
+func withService(p *pipelines.Pipeline) {
+	p.Docker.Service = dag.Address("tcp://docker:2375").Service()
+}
+func withPrefix(p *pipelines.Pipeline) { p.Images.Prefix = "harbor.example.com/proxy" }
+func withEngine(p *pipelines.Pipeline) { p.Engine = dag.Directory().WithNewFile("an-engine", "") }
+
+func secret() *dagger.Secret { return dag.Secret("env:KEY") }
+
+// idOf is the text of the query that makes an object.
+func idOf[ID ~string](t *testing.T, id func(context.Context) (ID, error)) string {
+	t.Helper()
+	text, err := id(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text) + "\n"
+}
+
+func verify(t *testing.T, p *pipelines.Pipeline, v pipelines.Verify) string {
+	t.Helper()
+	v.Run = "a-run"
+	c, err := p.Verify(t.Context(), v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return idOf(t, c.ID)
+}
+
+// The golden files are the containers as the engine is asked for them: an image,
+// mount, secret or privilege that changes shows as a difference.
+func TestContainers(t *testing.T) {
+	file := dag.Directory().WithNewFile("a-file", "").File("a-file")
+	for name, got := range map[string]string{
+		"verify-embedded": verify(t, pipeline(withEngine), pipelines.Verify{Cluster: pipelines.Embedded, AgeKey: secret(), Path: "clusters/a", Timeout: "5m"}),
+		"verify-kind": verify(t, pipeline(withSocket), pipelines.Verify{
+			Cluster: pipelines.Kind, NodeImage: "node:1", KindConfig: file, RegistryMirrors: []string{"docker.io=http://mirror"}}),
+		"verify-kind-service": verify(t, pipeline(withService, withPrefix), pipelines.Verify{Cluster: pipelines.Kind, Keep: true}),
+		"verify-existing": verify(t, pipeline(), pipelines.Verify{
+			Cluster: pipelines.Existing, Kubeconfig: secret(), Kube: dag.Address("tcp://127.0.0.1:6443").Service(), Sources: "upstream"}),
+		"generate": idOf(t, pipeline().Generate(file, secret(), "services").ID),
+		"gitea":    idOf(t, pipeline(withPrefix).Gitea(secret()).ID),
+	} {
+		t.Run(name, func(t *testing.T) {
+			golden := filepath.Join("testdata", name+".golden")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("%s", diff.Diff(golden, want, "now", []byte(got)))
+			}
+		})
+	}
+}
+
+func TestNothingIsPrivileged(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.golden")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err, "no golden files")
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, privilege := range []string{"insecureRootCapabilities", "experimentalPrivilegedNesting"} {
+			if strings.Contains(string(b), privilege) {
+				t.Errorf("%s: %s", file, privilege)
+			}
+		}
+		if docker := strings.Contains(string(b), "docker.sock"); docker && strings.Contains(file, "embedded") {
+			t.Errorf("%s has a Docker socket", file)
+		}
+	}
+}
+
+func TestARehearsalOfAnotherNameIsAnother(t *testing.T) {
+	var ids []string
+	for range 2 {
+		c, err := pipeline().Verify(t.Context(), pipelines.Verify{Cluster: pipelines.Embedded})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, idOf(t, c.ID))
+	}
+	if ids[0] == ids[1] {
+		t.Error("two calls share a container: the second rehearsal would be the first one's cached result")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for want, v := range map[string]pipelines.Verify{
+		"--docker":     {Cluster: pipelines.Kind},
+		"--kubeconfig": {Cluster: pipelines.Existing},
+		"unknown":      {Cluster: "k3d"},
+	} {
+		if _, err := pipeline().Verify(t.Context(), v); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: got %v, want an error about %s", v, err, want)
+		}
+	}
+}
+
+// A rehearsal that failed makes a container that fails, too, and can be read.
+func TestAssertFailsWithTheCommandsCode(t *testing.T) {
+	c, err := pipeline().Verify(t.Context(), pipelines.Verify{Cluster: pipelines.Embedded, Run: "a-run"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := pipelines.Read(t.Context(), c)
+	if err != nil || r.Verdict != "fail" || len(r.Layers) != 1 || r.Layers[0].Status != "failed" {
+		t.Errorf("read %+v, %v", r, err)
+	}
+	asserting := pipelines.Failing(c, 2)
+	if text := idOf(t, asserting.ID); !strings.HasSuffix(text, "cat /out/report.txt >&2; exit 2]\n") {
+		t.Errorf("asserts with\n%s", text)
+	}
+}
