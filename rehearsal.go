@@ -67,5 +67,11 @@ func (r *Rehearsal) Outputs() *dagger.Directory { return pipelines.Outputs(r.Con
 // Assert fails with the findings, and the command's exit code, unless every layer reconciled.
 func (r *Rehearsal) Assert(ctx context.Context) error { return pipelines.Assert(ctx, r.Container) }
 
-// Sync is what a call ends with that asks for nothing else: it asserts.
-func (r *Rehearsal) Sync(ctx context.Context) (*Rehearsal, error) { return r, r.Assert(ctx) }
+// Sync is what a call ends with that asks for nothing else: it asserts, and returns the report's id.
+func (r *Rehearsal) Sync(ctx context.Context) (string, error) {
+	if err := r.Assert(ctx); err != nil {
+		return "", err
+	}
+	id, err := r.Report().ID(ctx)
+	return string(id), err
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/dagger/otel-go"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
@@ -30,7 +29,7 @@ func (p *Pipeline) show(ctx context.Context, rehearsal *dagger.Container) error 
 	}
 	start := end.Add(-seconds(longest))
 	for _, l := range report.Layers {
-		_, span := otel.Tracer(ctx, "seatrial").Start(ctx, "layer "+l.Name, trace.WithTimestamp(start), trace.WithAttributes(
+		_, span := dagger.Tracer().Start(ctx, "layer "+l.Name, trace.WithTimestamp(start), trace.WithAttributes(
 			attribute.String("test.suite.name", "layers"), attribute.String("test.case.name", l.Name)))
 		result := "pass"
 		if l.Status != "reconciled" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -25,11 +26,24 @@ func newCheck(s Streams) *cobra.Command {
 		Long: `Read the Flux repo in DIR (the working folder by default) as it is on disk and
 find cycles, names that lead nowhere, objects that share a layer with what
 installs their kind, removed APIs, files for the wrong recipients and plaintext
-Secrets. It takes less than a second; verify finds the rest.`,
+Secrets. It takes less than a second; verify finds the rest. Without a repo, the
+sample blueprint's is checked.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := validOutput(output); err != nil {
 				return err
+			}
+			if found, err := holdsRepo("."); len(args) == 0 && path == "" && err == nil && !found {
+				dir, err := os.MkdirTemp("", "seatrial-")
+				if err != nil {
+					return err
+				}
+				defer os.RemoveAll(dir)
+				console.New(s.Err).Note("no Flux repo here: checking the sample blueprint's")
+				args = []string{filepath.Join(dir, "sample")}
+				if _, err := writeSample(args[0]); err != nil {
+					return err
+				}
 			}
 			repo, _, o, err := openRepo(s, args, path, ageKey)
 			if err != nil {

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"seatrial.dev/seatrial/internal/cluster/kind"
+	"seatrial.dev/seatrial/internal/docker"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -114,7 +116,21 @@ func examine(ctx context.Context) []fact {
 			out[len(out)-1] = fact{"embedded", poor, "verify --cluster embedded can't run: see above"}
 		}
 	}
-	return out
+	return append(out, kindFact(ctx))
+}
+
+// kindFact tells of the Docker engine that the environment names. A machine
+// without one is fit all the same.
+func kindFact(ctx context.Context) fact {
+	info, err := kind.Preflight(ctx, docker.Client{})
+	if err != nil {
+		return fact{"kind", fair, fmt.Sprintf("verify --cluster kind can't run: %v", err)}
+	}
+	text := fmt.Sprintf("verify --cluster kind: Docker %s, %d CPUs, %d MiB of memory", info.ServerVersion, info.CPUs, info.MemTotal>>20)
+	if info.CgroupVersion == "1" {
+		return fact{"kind", fair, text + "; cgroup v1, which kubelets are about to drop: nodes are told to start with it"}
+	}
+	return fact{"kind", good, text}
 }
 
 // freeMiB is the space below a folder or, if it is not there yet, its nearest parent.

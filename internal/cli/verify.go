@@ -10,11 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/engine"
-	"seatrial.dev/seatrial/internal/generate"
-	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/rehearse"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/sandbox"
@@ -224,25 +221,13 @@ func (v *verify) findRepo(box *sandbox.Sandbox, key *secrets.Key) (string, *secr
 	if v.path != "" {
 		return wd, key, nil
 	}
-	roots, err := gitops.Roots(os.DirFS(wd))
-	if err != nil {
-		return "", nil, err
-	}
-	if len(roots) > 0 {
-		return wd, key, nil
+	if found, err := holdsRepo(wd); err != nil || found {
+		return wd, key, err
 	}
 	v.console.Note("no Flux repo here: rehearsing the sample blueprint's")
-	if key, err = secrets.NewKey(); err != nil {
-		return "", nil, err
-	}
-	b := blueprint.Default()
-	b.Recipients = key.Recipients()
-	files, err := generate.Render(b, generate.NewCredentials(), nil)
-	if err != nil {
-		return "", nil, err
-	}
 	dir := filepath.Join(box.Dir, "sample")
-	return dir, key, generate.Write(dir, files, b.Recipients)
+	key, err = writeSample(dir)
+	return dir, key, err
 }
 
 // publish writes the report where it was asked for.
