@@ -1,0 +1,70 @@
+package existing
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestRefuse(t *testing.T) {
+	if err := (inventory{shared: []string{"harbor"}}).refuse(); err != nil {
+		t.Errorf("a cluster with a namespace of the same name: %v", err)
+	}
+	for want, i := range map[string]inventory{
+		"GitRepository flux-system/flux-system of https://git.example.com/fleet": {flux: []string{"GitRepository flux-system/flux-system of https://git.example.com/fleet"}},
+		"Secret harbor/admin": {taken: []string{"Secret harbor/admin"}},
+		"and 2 more":          {taken: make([]string, 10)},
+	} {
+		err := i.refuse()
+		var refusal *Refusal
+		if !errors.As(err, &refusal) || !strings.Contains(err.Error(), want) || refusal.Hint == "" {
+			t.Errorf("got %v, want a refusal that names %s", err, want)
+		}
+	}
+}
+
+func TestPlanNamesWhatIsTouched(t *testing.T) {
+	plan := inventory{server: "https://scratch:6443", shared: []string{"harbor"}, global: "tkg-system"}.plan()
+	for _, want := range []string{"https://scratch:6443", "flux-system", "Gitea", "kapp-controller", "harbor"} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("%q does not name %s", plan, want)
+		}
+	}
+	if strings.Contains(inventory{kapp: true}.plan(), "kapp-controller") {
+		t.Error("kapp-controller is there already and not added")
+	}
+}
+
+func TestReleaseIsVerified(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("kind: Deployment\n")) }))
+	defer server.Close()
+	sum := sha256.Sum256([]byte("kind: Deployment\n"))
+	r := release{url: server.URL, sha256: hex.EncodeToString(sum[:])}
+	if b, err := r.fetch(t.Context()); err != nil || string(b) != "kind: Deployment\n" {
+		t.Errorf("got %q, %v", b, err)
+	}
+	r.sha256 = strings.Repeat("0", 64)
+	if _, err := r.fetch(t.Context()); err == nil || !strings.Contains(err.Error(), "which is not the pinned") {
+		t.Errorf("another content: %v", err)
+	}
+}
+
+func TestImagesComeThroughThePrefix(t *testing.T) {
+	i := Default()
+	if got := i.At("ghcr.io/fluxcd/flux-cli:v1"); got != "ghcr.io/fluxcd/flux-cli:v1" {
+		t.Error(got)
+	}
+	i.Prefix = "harbor.example.com/proxy/"
+	for _, image := range i.All() {
+		if !strings.HasPrefix(image, "harbor.example.com/proxy/") || strings.Contains(image, "//") {
+			t.Error(image)
+		}
+	}
+	if got := string(i.at([]byte("image: ghcr.io/carvel-dev/kapp-controller@sha256:1\n"))); got != "image: harbor.example.com/proxy/ghcr.io/carvel-dev/kapp-controller@sha256:1\n" {
+		t.Error(got)
+	}
+}

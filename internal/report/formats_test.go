@@ -1,0 +1,64 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"strings"
+	"testing"
+
+	"github.com/jstemmer/go-junit-report/v2/junit"
+
+	"seatrial.dev/seatrial/internal/finding"
+)
+
+func sample(verdict string) *Report {
+	f := finding.Finding{
+		Code: finding.PackageFailed, Severity: finding.Error, Layer: "kapp", Object: "PackageInstall/a/b", File: "kapp.yaml", Line: 3,
+		Message: "it | <failed>", Fix: "mend `it`", Evidence: "said ```\nno",
+	}
+	r := &Report{Verdict: verdict, Tier: "embedded", Path: "clusters/a", Revision: "0123456789abcdef", Layers: []Layer{
+		{Name: "namespaces", Status: "reconciled", Seconds: 1.5, Objects: 2},
+		{Name: "kapp", Status: "failed", Message: "broke\nbadly", Findings: []finding.Finding{f}},
+		{Name: "kapp-post", Status: "blocked", Message: "waits for kapp"},
+	}, Findings: []finding.Finding{f}, BlindSpots: []string{"pods"}, Timings: Timings{Reconcile: 2}}
+	if verdict == Pass {
+		r.Layers, r.Findings = r.Layers[:1], nil
+	}
+	return r
+}
+
+func TestJUnit(t *testing.T) {
+	for verdict, want := range map[string]struct{ tests, failures, errors int }{
+		Pass: {2, 0, 0}, Fail: {4, 3, 0}, Inconclusive: {4, 2, 1},
+	} {
+		var b bytes.Buffer
+		if err := sample(verdict).WriteJUnit(&b); err != nil {
+			t.Fatal(err)
+		}
+		var got junit.Testsuites
+		if err := xml.Unmarshal(b.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Tests != want.tests || got.Failures != want.failures || got.Errors != want.errors {
+			t.Errorf("%s: %d tests, %d failures, %d errors, want %+v\n%s", verdict, got.Tests, got.Failures, got.Errors, want, b.String())
+		}
+		if verdict == Fail && !strings.Contains(b.String(), "kapp.yaml:3") {
+			t.Errorf("the failure does not say where\n%s", b.String())
+		}
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	var b bytes.Buffer
+	if err := sample(Fail).WriteMarkdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"## ❌ Seatrial: fail", "1 of 3 layers", "| ❌ | kapp | failed: broke | 0 | 0.0 |", "### error: `package-install-failed`",
+		"- **at**: kapp.yaml:3", `it \| &lt;failed>`, "mend 'it'", "````\nsaid ```\nno\n````", "<details>",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
