@@ -78,18 +78,21 @@ func dependencyPolicy(deployments ...string) bootstrap.Policy {
 // podPolicy has a stand-in's pods run an image that is small and does nothing:
 // containers of Jobs and init containers end at once, others stay.
 func podPolicy(image string) bootstrap.Policy {
-	replace := func(field, script string) string {
-		return fmt.Sprintf(`object.spec.%s.map(i, c, i).map(i, [
-			JSONPatch{op: "replace", path: "/spec/%s/" + string(i) + "/image", value: %s},
-			JSONPatch{op: "add", path: "/spec/%s/" + string(i) + "/command", value: ["sh", "-c", %s]},
-			JSONPatch{op: "add", path: "/spec/%s/" + string(i) + "/imagePullPolicy", value: "IfNotPresent"}])`,
-			field, field, bootstrap.Quote(image), field, script, field)
+	replaced := func(field, script string) string {
+		var lists []string
+		for _, change := range [][3]string{
+			{"replace", "image", bootstrap.Quote(image)}, {"add", "imagePullPolicy", `"IfNotPresent"`}, {"add", "command", `["sh", "-c", ` + script + `]`},
+		} {
+			lists = append(lists, fmt.Sprintf(`object.spec.%s.transformList(i, c, JSONPatch{op: %q, path: "/spec/%s/" + string(i) + "/%s", value: %s})`,
+				field, change[0], field, change[1], change[2]))
+		}
+		return strings.Join(lists, " + ")
 	}
-	script := `(object.spec.restartPolicy == "Never" ? "exit 0" : "trap 'exit 0' TERM; while true; do sleep 1 & wait; done")`
+	script := `object.spec.restartPolicy == "Never" ? "exit 0" : "trap 'exit 0' TERM; while true; do sleep 1 & wait; done"`
 	return bootstrap.Policy{
 		Group: "", Resource: "pods", Operations: []any{"CREATE"},
 		When:  `has(object.metadata.labels) && "seatrial.dev/stand-in" in object.metadata.labels`,
-		Patch: `[` + replace("containers", script) + `, has(object.spec.initContainers) ? ` + replace("initContainers", `"exit 0"`) + ` : []].map(l, l.map(p, p))`,
+		Patch: fmt.Sprintf(`%s + (has(object.spec.initContainers) ? %s : [])`, replaced("containers", script), replaced("initContainers", `"exit 0"`)),
 		InForce: func(ctx context.Context, client *kube.Client) (bool, error) {
 			probe := kube.Object("v1", "Pod", Namespace, "seatrial-probe", map[string]any{"spec": map[string]any{
 				"containers": []any{map[string]any{"name": "main", "image": "probe"}},
