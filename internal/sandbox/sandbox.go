@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // envVar carries Mode to the inner process; its presence says that this is one.
@@ -184,7 +185,8 @@ func (c *inner) wait(ctx context.Context) (int, error) {
 		}
 	}()
 	done := ctx.Done()
-	for asked := 0; ; {
+	var asked time.Time
+	for {
 		select {
 		case err := <-ended:
 			return exitCode(err)
@@ -194,11 +196,15 @@ func (c *inner) wait(ctx context.Context) (int, error) {
 			done = nil
 			_ = c.cmd.Process.Signal(syscall.SIGTERM)
 		case <-signals:
-			// The second signal does not wait for a tidy end; the sandbox is gone with its first process.
-			if asked++; asked > 1 {
-				_ = c.cmd.Process.Kill()
-			} else {
+			// A second signal does not wait for a tidy end; the sandbox is gone with its first
+			// process. What comes in the same second is the same signal, sent to the process
+			// and to its group.
+			switch {
+			case asked.IsZero():
+				asked = time.Now()
 				_ = c.cmd.Process.Signal(syscall.SIGTERM)
+			case time.Since(asked) > time.Second:
+				_ = c.cmd.Process.Kill()
 			}
 		}
 	}

@@ -55,6 +55,7 @@ type Cluster struct {
 	kind  *kindcluster.Provider
 	lease io.Closer
 	ends  context.CancelFunc
+	watch *watch
 	made  bool
 	kept  bool
 }
@@ -129,6 +130,9 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 		return err
 	}
 	if err := c.create(ctx, info); err != nil {
+		return err
+	}
+	if c.watch, err = watchNode(ctx, c.o.Docker, c.name()+"-control-plane"); err != nil {
 		return err
 	}
 	var alive context.Context
@@ -270,7 +274,8 @@ func (c *Cluster) Keep(ctx context.Context) error {
 		return err
 	}
 	c.kept = true
-	return nil
+	_, err := c.o.Docker.Output(ctx, "update", "--restart", "on-failure:1", c.name()+"-control-plane")
+	return errors.Join(err, c.watch.stay(), c.lease.Close())
 }
 
 // Name is what Remove takes.
@@ -289,6 +294,9 @@ func (c *Cluster) Down() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	err := Remove(ctx, c.o.Docker, c.name())
+	if c.watch != nil {
+		c.watch.end()
+	}
 	return errors.Join(err, c.lease.Close())
 }
 

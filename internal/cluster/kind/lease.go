@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -57,6 +58,42 @@ func takeLease(ctx context.Context, d docker.Client, run, image string) (io.Clos
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// watch has a node end when this process is gone: what is left then uses disk
+// only, until the next rehearsal removes it.
+type watch struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+}
+
+func watchNode(ctx context.Context, d docker.Client, node string) (*watch, error) {
+	script := `read -r word; [ "$word" = stay ] || { systemctl stop kubelet; systemctl poweroff --force; }`
+	// kind has Docker start a node again that ends with an error, as this one would.
+	if _, err := d.Output(ctx, "update", "--restart", "no", node); err != nil {
+		return nil, err
+	}
+	w := &watch{cmd: d.Command(context.Background(), "exec", "--interactive", node, "bash", "-c", script)}
+	var err error
+	if w.in, err = w.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	return w, w.cmd.Start()
+}
+
+// stay lets the node outlive this process.
+func (w *watch) stay() error {
+	if _, err := io.WriteString(w.in, "stay\n"); err != nil {
+		return err
+	}
+	return errors.Join(w.in.Close(), w.cmd.Wait())
+}
+
+// end ends the watch of a node that is gone.
+func (w *watch) end() {
+	_ = w.in.Close()
+	_ = w.cmd.Process.Kill() // it may have ended with its node
+	_ = w.cmd.Wait()
 }
 
 // Close implements io.Closer.
