@@ -4,7 +4,9 @@
 package ci_test
 
 import (
+	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -243,5 +245,56 @@ echo "## $ANSWER" >seatrial/summary.md
 		if got := read(t, filepath.Join(dir, "verdict"), nil); got != verdict {
 			t.Errorf("result %q, want %q", got, verdict)
 		}
+	}
+}
+
+// Renovate finds every pin that says so: a pattern that does not match would let
+// a version grow old in silence.
+func TestRenovateFindsThePins(t *testing.T) {
+	var config struct {
+		CustomManagers []struct {
+			ManagerFilePatterns []string `json:"managerFilePatterns"`
+			MatchStrings        []string `json:"matchStrings"`
+		} `json:"customManagers"`
+	}
+	b, err := os.ReadFile("../renovate.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &config); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	comments := map[string]int{}
+	err = fs.WalkDir(os.DirFS(".."), ".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(file, ".git/") {
+			return err
+		}
+		for _, m := range config.CustomManagers {
+			if !slices.ContainsFunc(m.ManagerFilePatterns, func(p string) bool { return regexp.MustCompile(strings.Trim(p, "/")).MatchString(file) }) {
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join("..", file))
+			if err != nil {
+				return err
+			}
+			comments[file] = strings.Count(string(text), "renovate: datasource=") - strings.Count(string(text), "depName=[[") // those are the template's
+			for _, match := range m.MatchStrings {
+				found[file] += len(regexp.MustCompile(match).FindAllString(string(text), -1))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, n := range comments {
+		if strings.HasSuffix(file, "_test.go") || n == found[file] {
+			continue
+		}
+		t.Errorf("%s: %d pins, Renovate finds %d", file, n, found[file])
+	}
+	if len(found) < 10 {
+		t.Errorf("only %d files with pins: %v", len(found), found)
 	}
 }

@@ -159,12 +159,13 @@ func unobserved(l *verdict.Layer) []string {
 
 // proven turns static findings that the rehearsal refuted into warnings: what
 // has reconciled can be built and ordered. Findings about keys and plain text
-// stand, as a rehearsal doesn't prove them wrong.
+// stand, as a rehearsal doesn't prove them wrong: a Secret that nothing decrypts
+// is applied with its ciphertext for values.
 func proven(static []finding.Finding, layers []*verdict.Layer) []finding.Finding {
 	out := slices.Clone(static)
 	for i, f := range out {
 		switch f.Code {
-		case finding.SOPSRecipient, finding.PlaintextSecret, finding.DecryptFailed:
+		case finding.SOPSRecipient, finding.SOPSNoDecryption, finding.PlaintextSecret, finding.DecryptFailed:
 			continue
 		}
 		if slices.ContainsFunc(layers, func(l *verdict.Layer) bool { return l.Name == f.Layer && l.Status == verdict.Reconciled }) {

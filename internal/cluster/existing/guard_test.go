@@ -40,16 +40,29 @@ func TestPlanNamesWhatIsTouched(t *testing.T) {
 }
 
 func TestReleaseIsVerified(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("kind: Deployment\n")) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/some-controller/releases/download/v1.2.3/release.yml" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write([]byte("kind: Deployment\n"))
+	}))
 	defer server.Close()
+	upstream := releases
+	releases = server.URL
+	defer func() { releases = upstream }()
 	sum := sha256.Sum256([]byte("kind: Deployment\n"))
-	r := release{url: server.URL, sha256: hex.EncodeToString(sum[:])}
+	r := release{name: "some-controller", version: "v1.2.3", sha256: hex.EncodeToString(sum[:])}
 	if b, err := r.fetch(t.Context()); err != nil || string(b) != "kind: Deployment\n" {
 		t.Errorf("got %q, %v", b, err)
 	}
 	r.sha256 = strings.Repeat("0", 64)
 	if _, err := r.fetch(t.Context()); err == nil || !strings.Contains(err.Error(), "which is not the pinned") {
 		t.Errorf("another content: %v", err)
+	}
+	r.version = "v9"
+	if _, err := r.fetch(t.Context()); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("no such release: %v", err)
 	}
 }
 

@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# containers.sh [TEST...]: the Dagger module and the kind tier, end to end, on a
+# machine with Docker and dagger. On one that reaches no registry, SEATRIAL_RIG names
+# a folder of scripts that provide both (../shared/rig is found by itself); what has to
+# be different then is configuration, and all of it is in this file.
+# Without Docker and without such scripts there is nothing to do.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+rig=${SEATRIAL_RIG:-$root/../shared/rig}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+kind_flags=()   # of the command
+module_flags=() # of the module's constructor
+kind_options=() # of the module's verify
+engine=$HOME/.cache/seatrial/engine
+
+say() { printf '\n== %s\n' "$*" >&2; }
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+
+# with_rig: images under their real names, or under the tags that it has.
+with_rig() {
+  eval "$("$rig/docker-up")"
+  "$rig/images"
+  eval "$("$rig/dagger-up")"
+  local go_version docker_cli
+  go_version=$(go env GOVERSION)
+  docker tag golang:1.26-bookworm "golang:${go_version#go}-bookworm"
+  docker_cli=$(sed -n 's/.*"docker.io\/library\/\(docker:.*-cli\)".*/\1/p' pipelines/images.go)
+  cp -L "$(command -v docker)" "$work/docker"
+  printf 'FROM debian:bookworm-slim\nCOPY docker /usr/local/bin/docker\n' >"$work/Dockerfile"
+  docker build -q -t "$docker_cli" "$work" >/dev/null
+  "$rig/dagger-push" "golang:${go_version#go}-bookworm" "$docker_cli" gitea/gitea:1.26.4
+  kind_flags=(--node-image=kindest/node:v1.36.3 --pod-image=busybox:1.36 --kapp-controller-image=ghcr.io/carvel-dev/kapp-controller:v0.50.0)
+  module_flags=("--go-image=golang:${go_version#go}-bookworm" --pod-image=busybox:1.36 --kapp-controller-image=ghcr.io/carvel-dev/kapp-controller:v0.50.0)
+  kind_options=(--node-image=kindest/node:v1.36.3)
+}
+
+set_up() {
+  if [ -x "$rig/docker-up" ]; then
+    with_rig
+  elif ! docker info >/dev/null 2>&1 || ! command -v dagger >/dev/null; then
+    say "no Docker or no dagger here: the container tests are left out"
+    exit 0
+  fi
+  go build -o "$work/seatrial" ./cmd/seatrial
+  "$work/seatrial" engine build
+  mkdir "$work/empty"
+}
+
+# call ARGUMENT...: dagger call; it would hang for ever if its engine died.
+call() { timeout --kill-after=10 1500 dagger --progress=plain call "${module_flags[@]}" --engine="$engine" "$@"; }
+
+seatrial() { (cd "$work/empty" && "$work/seatrial" "$@"); }
+
+# codes REPORT: what was found, in an order of its own.
+codes() { sed -n 's/^ *"\(code\|layer\|object\)": "\(.*\)",\{0,1\}$/\2/p' "$1" | paste -sd' ' | sed 's/ \([a-z-]*-[a-z-]* \)/\n\1/g' | sort; }
+
+# leftovers: what a kind rehearsal could leave.
+leftovers() {
+  docker ps -a --format '{{.Names}}' | grep '^seatrial-' || true
+  docker network ls --format '{{.Name}}' | grep '^seatrial-' || true
+  docker volume ls -q
+  find /tmp /var/tmp /dev/shm -maxdepth 1 -name 'seatrial-[0-9]*' 2>/dev/null || true
+}
+
+test_functions() {
+  (cd "$root" && timeout 300 dagger functions) >"$work/out" 2>"$work/log" || fail "dagger functions: $(tail -5 "$work/log")"
+  local name
+  for name in check generate gitea images kubeconfig rehearse up verify; do
+    grep -q "^[^ ]*$name " "$work/out" || fail "dagger functions does not list $name"
+  done
+}
+
+test_module() { timeout 1500 dagger --progress=plain call -m tests --engine="$engine" all 2>"$work/log" || fail "$(tail -40 "$work/log")"; }
+
+test_checks() {
+  cp -r fixtures/repos/dependency-cycle "$work/faulty"
+  call check 2>"$work/log" || fail "check: $(tail -20 "$work/log")"
+  local code=0
+  call --source="$work/faulty" check >"$work/out" 2>"$work/log" || code=$?
+  [ "$code" = 1 ] || fail "check of a faulty repo: exit $code"
+  grep -q 'dependency-cycle in layer' "$work/log" || fail "the finding is not on screen"
+}
+
+test_verify() {
+  local code=0 file
+  call verify outputs export --path="$work/outputs" 2>"$work/log" >/dev/null || fail "$(tail -20 "$work/log")"
+  for file in report.json junit.xml summary.md logs; do [ -s "$work/outputs/$file" ] || fail "no $file"; done
+  grep -q '"verdict": "pass"' "$work/outputs/report.json" || fail "the sample does not pass"
+  call --source=fixtures/repos/package-lacks-rbac verify >"$work/out" 2>"$work/log" || code=$?
+  [ "$code" = 1 ] || fail "verify of a faulty repo: exit $code"
+  grep -q 'error: package-lacks-rbac in layer kapp' "$work/log" || fail "the finding is not on screen"
+}
+
+test_kind() {
+  local before code=0
+  before=$(leftovers)
+  seatrial verify --cluster kind "${kind_flags[@]}" --report "$work/kind.json" --logs "$work/kind-logs" >"$work/out" 2>"$work/log" ||
+    fail "the sample on kind: $(tail -40 "$work/log" "$work/out")"
+  tail -1 "$work/out" >&2
+  [ "$(leftovers)" = "$before" ] || fail "left: $(diff <(echo "$before") <(leftovers))"
+  # The same faults, with the same codes, as on the embedded tier.
+  "$work/seatrial" verify fixtures/repos/many-faults --report "$work/embedded-faults.json" >/dev/null 2>&1 || code=$?
+  [ "$code" = 1 ] || fail "many-faults on the embedded tier: exit $code"
+  code=0
+  "$work/seatrial" verify fixtures/repos/many-faults --cluster kind "${kind_flags[@]}" --report "$work/kind-faults.json" --logs "$work/fault-logs" >"$work/out" 2>"$work/log" || code=$?
+  [ "$code" = 1 ] || fail "many-faults on kind: exit $code: $(tail -40 "$work/log")"
+  diff <(codes "$work/embedded-faults.json") <(codes "$work/kind-faults.json") >&2 || fail "the tiers differ"
+  ls "$work/fault-logs" >&2
+  ls "$work"/fault-logs/describe-packageinstall-* "$work/fault-logs/events.txt" "$work/fault-logs/flux-get-all.txt" >/dev/null || fail "logs are missing"
+  [ "$(leftovers)" = "$before" ] || fail "left: $(diff <(echo "$before") <(leftovers))"
+}
+
+test_kind_killed() {
+  local before pid
+  before=$(leftovers)
+  seatrial verify --cluster kind "${kind_flags[@]}" >/dev/null 2>&1 &
+  pid=$!
+  sleep $((30 + RANDOM % 60))
+  pkill -9 -f "^$work/seatrial verify" || fail "it had ended"
+  wait "$pid" 2>/dev/null || true
+  seatrial verify --cluster kind "${kind_flags[@]}" >"$work/out" 2>"$work/log" || fail "after a kill: $(tail -40 "$work/log")"
+  [ "$(leftovers)" = "$before" ] || fail "left after a kill and another run: $(diff <(echo "$before") <(leftovers))"
+}
+
+test_module_kind() {
+  local before
+  before=$(leftovers)
+  call --docker="${DOCKER_HOST#unix://}" verify --cluster=kind "${kind_options[@]}" 2>"$work/log" || fail "$(tail -60 "$work/log")"
+  [ "$(leftovers)" = "$before" ] || fail "left: $(diff <(echo "$before") <(leftovers))"
+}
+
+main() {
+  local all=(functions checks verify module kind kind_killed module_kind) name began
+  [ $# -gt 0 ] || set -- "${all[@]}"
+  set_up
+  for name; do
+    began=$SECONDS
+    "test_$name"
+    say "$name: passed in $((SECONDS - began)) s"
+  done
+}
+
+main "$@"
