@@ -30,6 +30,8 @@ export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=http.extraHeader
 GIT_CONFIG_VALUE_0="Authorization: token $token" git push -q http://127.0.0.1:3000/seatrial/fleet.git main
 cd /
 rm -rf "$work"
-curl -fsS -o /dev/null -X DELETE --config <(printf 'header = "Authorization: token %s"\n' "$token") http://127.0.0.1:3000/api/v1/users/seatrial/tokens/gitea-admin || true
+# The token was for this script. Gitea has tokens deleted with the password only.
+curl -fsS -o /dev/null -X DELETE --config <(printf 'user = "seatrial:%s"\n' "$escaped") \
+  http://127.0.0.1:3000/api/v1/users/seatrial/tokens/gitea-admin
 s6-svscanctl -t /etc/s6
 wait

@@ -69,7 +69,7 @@ func applyKeys(ctx context.Context, c *kube.Client, o Options) error {
 		}
 		done[ref] = true
 		if ref.Namespace != gitops.FluxNamespace {
-			if err := c.Apply(ctx, o.labelled(kube.Object("v1", "Namespace", "", ref.Namespace, nil))...); err != nil {
+			if err := c.MakeNamespace(ctx, ref.Namespace, nil, o.Labels); err != nil {
 				return err
 			}
 		}

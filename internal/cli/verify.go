@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -92,7 +93,10 @@ func (v *verify) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	inUse := append([]string{v.dir, v.ageKey, os.Getenv(secrets.KeyFileEnv), v.logs, cache.Dir}, v.reports...)
+	inUse := append([]string{v.dir, v.ageKey, os.Getenv(secrets.KeyFileEnv), v.logs, cache.Dir, os.Getenv("DOCKER_CERT_PATH")}, v.reports...)
+	if command, err := exec.LookPath("docker"); err == nil {
+		inUse = append(inUse, command)
+	}
 	ctx, box, err := sandbox.Inside(ctx, append(inUse, v.tiers.files()...)...)
 	if err != nil {
 		return err
@@ -183,15 +187,17 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, cache *engine
 		return v.explained(errors.Join(err, cluster.Down()))
 	}
 	r.Timings.Engine = v.engineSeconds
+	var left error
 	if !v.keep {
 		start := time.Now()
-		if err := cluster.Down(); err != nil {
-			return err
-		}
+		left = cluster.Down()
 		r.Timings.Teardown = time.Since(start).Seconds()
 	}
 	if err := v.publish(r); err != nil {
-		return errors.Join(err, cluster.Down())
+		return errors.Join(err, left, cluster.Down())
+	}
+	if left != nil {
+		return left // after the report: the verdict stands
 	}
 	code := map[string]int{report.Pass: exitPass, report.Fail: exitFail, report.Inconclusive: exitUsage}[r.Verdict]
 	if v.keep {

@@ -78,3 +78,18 @@ type Sync struct {
 type Object struct {
 	Group, Version, Kind, Namespace, Name string
 }
+
+// APIVersion is group/version, or the version alone.
+func (o Object) APIVersion() string {
+	if o.Group == "" {
+		return o.Version
+	}
+	return o.Group + "/" + o.Version
+}
+
+func (o Object) String() string {
+	if o.Namespace == "" {
+		return o.Kind + " " + o.Name
+	}
+	return o.Kind + " " + o.Namespace + "/" + o.Name
+}

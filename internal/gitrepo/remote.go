@@ -62,7 +62,7 @@ func (s *Snapshot) Advance(ctx context.Context, from Access) (*Snapshot, []Chang
 	if next.Tree, err = output(ctx, s.env(), "rev-parse", "refs/heads/advanced^{tree}"); err != nil {
 		return nil, nil, err
 	}
-	list, err := output(ctx, s.env(), "diff-tree", "-r", "--no-commit-id", s.Commit, next.Commit)
+	list, err := output(ctx, append(s.env(), setting("core.quotePath", "false")...), "diff-tree", "-r", "--no-commit-id", s.Commit, next.Commit)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -55,7 +55,7 @@ func TestPushAndAdvance(t *testing.T) {
 			// What flux bootstrap does: a commit on top.
 			clone := filepath.Join(t.TempDir(), "clone")
 			must(t, full, "clone", "-q", "-b", Branch, server, clone)
-			if err := os.WriteFile(filepath.Join(clone, "gotk-sync.yaml"), []byte("sync"), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(clone, "gotk-sync-ü.yaml"), []byte("sync"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			must(t, clone, "add", "-A")
@@ -65,7 +65,7 @@ func TestPushAndAdvance(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := []Change{{File: "gotk-sync.yaml", After: must(t, clone, "rev-parse", "HEAD:gotk-sync.yaml")}}
+			want := []Change{{File: "gotk-sync-ü.yaml", After: must(t, clone, "rev-parse", "HEAD:gotk-sync-ü.yaml")}}
 			if next.Commit != must(t, clone, "rev-parse", "HEAD") || !reflect.DeepEqual(changes, want) {
 				t.Errorf("advanced to %s with %+v, want %+v", next.Commit, changes, want)
 			}

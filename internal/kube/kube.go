@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 	"time"
 
@@ -138,6 +139,26 @@ func (c *Client) applyOnce(ctx context.Context, o *unstructured.Unstructured) er
 		return err
 	}
 	_, err = r.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+	return err
+}
+
+// MakeNamespace makes a namespace, unless it exists: then it is left as it is.
+// The labels of more are added to those of labels.
+func (c *Client) MakeNamespace(ctx context.Context, name string, labels, more map[string]string) error {
+	ns := Object("v1", "Namespace", "", name, nil)
+	all := maps.Clone(labels)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, more)
+	ns.SetLabels(all)
+	r, err := c.Resource(ns)
+	if err != nil {
+		return err
+	}
+	if _, err = r.Create(ctx, ns, metav1.CreateOptions{FieldManager: FieldManager}); apierrors.IsAlreadyExists(err) {
+		return nil
+	}
 	return err
 }
 

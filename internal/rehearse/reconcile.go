@@ -98,7 +98,7 @@ func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.A
 	for _, l := range a.Layers {
 		entry := report.Layer{
 			Name: l.Name, Namespace: l.Namespace, Path: l.Path, DependsOn: []string{}, Status: string(l.Status),
-			Seconds: round(l.Seconds), Objects: l.Objects, Findings: []finding.Finding{},
+			Seconds: round(l.Seconds), Objects: l.Objects, Findings: []finding.Finding{}, Suspended: r.repo.Asleep(l.Layer),
 		}
 		if l.Status != verdict.Reconciled {
 			entry.Message = l.Message
@@ -118,7 +118,7 @@ func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.A
 		for _, ref := range l.Failing() {
 			r.failing = append(r.failing, cluster.Object{Group: ref.Group, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name})
 		}
-		r.report.BlindSpots = append(r.report.BlindSpots, unobserved(l)...)
+		r.report.BlindSpots = append(r.report.BlindSpots, unobserved(l, r.cluster.Patience().Settle > 0)...)
 	}
 	if late != nil {
 		all = finding.Merge(all, []finding.Finding{{Code: finding.NotReconciled, Severity: finding.Error, Message: late.Error(), Fix: "give it more time with --timeout"}})
@@ -144,15 +144,20 @@ func (r *rehearsal) conclude(judge *verdict.Judge, view *watch.View, a verdict.A
 	}
 }
 
-// unobserved tells of a layer's objects that nothing in this tier controls, a line for each kind.
-func unobserved(l *verdict.Layer) []string {
+// unobserved tells of a layer's objects that nothing in this tier controls, a line
+// for each kind; where controllers of real pods run, some may yet speak.
+func unobserved(l *verdict.Layer, real bool) []string {
+	why := "no controller of the kind runs in this tier"
+	if real {
+		why = "no controller has said anything of it"
+	}
 	names := map[string][]string{}
 	for _, ref := range l.Unobserved {
 		names[ref.Kind] = append(names[ref.Kind], strings.TrimPrefix(ref.Identity(), ref.Kind+"/"))
 	}
 	var out []string
 	for _, kind := range slices.Sorted(maps.Keys(names)) {
-		out = append(out, fmt.Sprintf("%s in layer %s: applied, but no controller of the kind runs in this tier: %s", kind, l.Name, strings.Join(names[kind], ", ")))
+		out = append(out, fmt.Sprintf("%s in layer %s: applied, but %s: %s", kind, l.Name, why, strings.Join(names[kind], ", ")))
 	}
 	return out
 }

@@ -102,7 +102,7 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 
 // diagnose collects what the cluster can tell, if that is wanted.
 func (r *rehearsal) diagnose(ctx context.Context) {
-	if r.Logs == "" || !r.booted {
+	if r.Logs == "" || !r.booted || ctx.Err() != nil { // who interrupts does not want to wait
 		return
 	}
 	done := r.console.Step("collect logs")
@@ -174,6 +174,11 @@ func (r *rehearsal) up(ctx context.Context) error {
 		for _, o := range l.Objects {
 			gvk := o.GroupVersionKind()
 			planned = append(planned, cluster.Object{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()})
+		}
+	}
+	for _, l := range r.repo.Layers {
+		if ref := l.DecryptionSecret; ref.Name != "" && r.Key != nil {
+			planned = append(planned, cluster.Object{Version: "v1", Kind: "Secret", Namespace: ref.Namespace, Name: ref.Name})
 		}
 	}
 	if err := r.cluster.Up(ctx, planned); err != nil {

@@ -19,7 +19,11 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 	layers.AddProperty("tree", r.Tree)
 	for _, l := range r.Layers {
 		c := junit.Testcase{Name: l.Name, Classname: r.Path, Time: seconds(l.Seconds)}
-		if !l.Reconciled() {
+		switch {
+		case l.Reconciled():
+		case l.Suspended:
+			c.Skipped = &junit.Result{Message: l.Status + ": " + brief(l.Message)}
+		default:
 			c.Failure = &junit.Result{Message: l.Status + ": " + brief(l.Message), Type: l.Status, Data: text(l.Message, l.Findings)}
 		}
 		layers.AddTestcase(c)

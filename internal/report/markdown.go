@@ -17,7 +17,11 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	p.f("| | layer | status | objects | seconds |\n|---|---|---|---:|---:|\n")
 	for _, l := range r.Layers {
 		mark := "✅"
-		if !l.Reconciled() {
+		switch {
+		case l.Reconciled():
+		case l.Suspended:
+			mark = "⏸"
+		default:
 			mark = "❌"
 		}
 		status := l.Status

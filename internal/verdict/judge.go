@@ -97,6 +97,9 @@ type badObject struct {
 type Patience struct {
 	Retry time.Duration // nothing moves but what fails
 	Stall time.Duration // something claims to make progress
+	// Settle is how long objects that no controller has spoken of are waited for,
+	// where controllers run that may.
+	Settle time.Duration
 }
 
 // DefaultPatience suits a cluster whose pods are simulated.
@@ -197,7 +200,9 @@ func (j *Judge) Assess(c Cluster, now time.Time) Assessment {
 	moving, failing := j.settle(c, a.Layers)
 	rest := now.Sub(j.changed)
 	open := slices.ContainsFunc(a.Layers, func(l *Layer) bool { return l.Status == Pending })
+	silent := slices.ContainsFunc(a.Layers, func(l *Layer) bool { return len(l.Unobserved) > 0 })
 	switch {
+	case !open && silent && rest < j.patience.Settle:
 	case !open:
 		a.Final = true
 	case rest < j.patience.Retry || moving && rest < j.patience.Stall:

@@ -104,7 +104,11 @@ func (c *Cluster) forward(ctx context.Context, pod string, port int) (string, er
 		return "", fmt.Errorf("forward to pod %s: no answer in 30s", pod)
 	}
 	go func() {
-		if err := <-ended; ctx.Err() == nil {
+		err := <-ended
+		c.mu.Lock()
+		needed := ctx.Err() == nil && !c.synced
+		c.mu.Unlock()
+		if needed {
 			c.broke(fmt.Errorf("the connection to pod %s ended: %w", pod, errors.Join(err, errors.New(trouble.String()))))
 		}
 	}()

@@ -54,9 +54,9 @@ type Cluster struct {
 	bootstrap *bootstrapRun
 	failed    chan error
 	ends      context.CancelFunc
-	// added is what this rehearsal brought and has to take away.
-	added     struct{ flux, kapp, any bool }
-	protected []string // namespaces that were there before
+	planned   []cluster.Object // what the repo declares
+	furnished bool             // there is something to take away
+	synced    bool             // Flux syncs, and Gitea is not spoken with any more
 
 	mu    sync.Mutex
 	spots []string
@@ -80,14 +80,16 @@ func (c *Cluster) Client() *kube.Client { return c.client }
 // Failed implements cluster.Provider.
 func (c *Cluster) Failed() <-chan error { return c.failed }
 
-// Patience implements cluster.Provider: pods need time for images and probes,
-// and Flux looks at dependencies every two seconds, or every thirty where it
-// can't be told to.
+// Patience implements cluster.Provider. Flux looks at dependencies every two
+// seconds, or every thirty where it can't be told to. Pods need time for images
+// and probes, during which nothing of Flux's changes: its own time limit for a
+// release (5 minutes) comes first. Operators need a moment to speak of what they control.
 func (c *Cluster) Patience() verdict.Patience {
-	if c.policy {
-		return verdict.Patience{Retry: 8 * time.Second, Stall: 2 * time.Minute}
+	p := verdict.Patience{Retry: 8 * time.Second, Stall: 6 * time.Minute, Settle: 8 * time.Second}
+	if !c.policy {
+		p.Retry = 40 * time.Second
 	}
-	return verdict.Patience{Retry: 40 * time.Second, Stall: 2 * time.Minute}
+	return p
 }
 
 // Kubeconfig implements cluster.Provider.
@@ -113,42 +115,46 @@ func (c *Cluster) blindSpot(format string, args ...any) {
 }
 
 // Up implements cluster.Provider.
-func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) (err error) {
-	if err := c.claim(ctx); err != nil {
-		return err
-	}
+func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) error {
+	c.planned = planned
 	found, err := c.look(ctx, planned)
 	if err != nil {
 		return err
+	}
+	if found.left != "" {
+		if err := c.clear(ctx, found.left); err != nil {
+			return err
+		}
+		if found, err = c.look(ctx, planned); err != nil {
+			return err
+		}
 	}
 	if err := found.refuse(); err != nil {
 		return err
 	}
 	c.Note(found.plan())
-	return c.furnish(ctx, found)
+	if err := c.furnish(ctx, found); err != nil {
+		return errors.Join(err, c.Down())
+	}
+	return nil
 }
 
-// Furnish puts everything that a rehearsal needs into a cluster that is all its own.
-func (c *Cluster) Furnish(ctx context.Context) error {
-	return c.furnish(ctx, inventory{})
-}
+// Furnish puts everything that a rehearsal needs into a cluster that is all its
+// own, and is removed as a whole.
+func (c *Cluster) Furnish(ctx context.Context) error { return c.furnish(ctx, inventory{}) }
 
-func (c *Cluster) furnish(ctx context.Context, found inventory) (err error) {
-	if err := c.addNamespace(ctx); err != nil {
+func (c *Cluster) furnish(ctx context.Context, found inventory) error {
+	if err := c.makeNamespace(ctx, Namespace, map[string]string{"pod-security.kubernetes.io/enforce": "baseline"}); err != nil {
 		return err
 	}
 	alive, ends := context.WithCancel(context.WithoutCancel(ctx))
+	c.ends = ends
 	if err := c.hold(ctx, alive); err != nil {
 		ends()
-		return err // nothing here is ours
+		return err // nothing here is ours, or an empty namespace that the next run removes
 	}
-	c.ends, c.added.any = ends, true
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, c.Down())
-		}
-	}()
-	if err := c.protect(ctx, found.shared); err != nil {
+	c.furnished = true
+	if err := c.addAccount(ctx); err != nil {
 		return err
 	}
 	if err := c.tune(ctx); err != nil {
@@ -166,15 +172,16 @@ func (c *Cluster) furnish(ctx context.Context, found inventory) (err error) {
 	return group.Wait()
 }
 
-// Down implements cluster.Provider.
+// Down implements cluster.Provider. The lease is renewed until all is gone.
 func (c *Cluster) Down() error {
-	if !c.added.any {
+	if !c.furnished {
 		return nil
 	}
-	c.added.any = false
-	c.ends()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	c.furnished = false
+	c.synced = true
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
+	defer c.ends()
 	return c.remove(ctx)
 }
 

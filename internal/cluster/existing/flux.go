@@ -36,7 +36,7 @@ func (c *Cluster) tune(ctx context.Context) error {
 		c.blindSpot("this API server has no MutatingAdmissionPolicy: a GitRepository of the repo that leads to production's URL is not redirected")
 		return nil
 	}
-	if err := c.client.Apply(ctx, c.labelled(kube.Object("v1", "Namespace", "", fluxNamespace, nil))...); err != nil {
+	if err := c.makeNamespace(ctx, fluxNamespace, nil); err != nil {
 		return err
 	}
 	policies := []bootstrap.Policy{dependencyPolicy("kustomize-controller", "helm-controller")}
@@ -136,7 +136,6 @@ func (c *Cluster) addFlux(ctx context.Context) error {
 	if _, err := c.flux(ctx, "check", "--pre"); err != nil {
 		return err
 	}
-	c.added.flux = true
 	_, err = c.flux(ctx, "install", "--timeout=4m", "--registry="+c.Images.FluxRegistry())
 	return err
 }
@@ -198,6 +197,14 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 	if err != nil {
 		return nil, nil, err
 	}
+	c.mu.Lock()
+	c.synced = true
+	c.mu.Unlock()
+	if s.DecryptionSecret != "" {
+		if err := c.decryptRoot(ctx, s.DecryptionSecret); err != nil {
+			return nil, nil, err
+		}
+	}
 	own := path.Join(s.Path, fluxNamespace) + "/"
 	for _, change := range changes {
 		if !strings.HasPrefix(change.File, own) {
@@ -207,6 +214,14 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 	return next, changes, nil
 }
 
+// decryptRoot gives the first layer the decryption that the repo gives it: flux
+// bootstrap writes its Kustomization anew, without.
+func (c *Cluster) decryptRoot(ctx context.Context, secret string) error {
+	c.blindSpot("flux bootstrap drops the decryption of Kustomization %s, which the repo has: it was put back", gitops.RootLayer)
+	root := kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", gitops.RootLayer.Namespace, gitops.RootLayer.Name, nil)
+	return c.patch(ctx, root, fmt.Sprintf(`{"spec":{"decryption":{"provider":"sops","secretRef":{"name":%q}}}}`, secret))
+}
+
 // awaitSync returns when the root Kustomization is in the cluster.
 func (c *Cluster) awaitSync(ctx context.Context, run *bootstrapRun, s cluster.Sync) error {
 	kustomization := kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", gitops.RootLayer.Namespace, gitops.RootLayer.Name, nil)
@@ -214,6 +229,9 @@ func (c *Cluster) awaitSync(ctx context.Context, run *bootstrapRun, s cluster.Sy
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Minute, errors.New("flux bootstrap did not come to syncing in 5 minutes"))
+	defer cancel()
+	over := false
 	for {
 		got, err := r.Get(ctx, kustomization.GetName(), metav1.GetOptions{})
 		if err == nil {
@@ -228,8 +246,12 @@ func (c *Cluster) awaitSync(ctx context.Context, run *bootstrapRun, s cluster.Sy
 			if run.err != nil {
 				return fmt.Errorf("flux bootstrap: %w\n%s", run.err, strings.TrimSpace(run.text()))
 			}
+			if over { // it was looked for once more since
+				return fmt.Errorf("flux bootstrap ended, but Kustomization %s does not sync %s\n%s", gitops.RootLayer, s.Path, strings.TrimSpace(run.text()))
+			}
+			over = true
 		case <-ctx.Done():
-			return ctx.Err()
+			return fmt.Errorf("%w\n%s", context.Cause(ctx), strings.TrimSpace(run.text()))
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/kube"
@@ -22,9 +23,10 @@ type inventory struct {
 	kapp      bool     // kapp-controller's kinds
 	secretgen bool     // secretgen-controller's kinds
 	flux      []string // Flux's objects and controllers, for a person
-	taken     []string // objects that the repo declares and that exist
-	shared    []string // namespaces that the repo declares and that exist
+	taken     []string // what the repo declares or a rehearsal makes, and exists
 	global    string
+	// left is the run that left its things here; empty if none did.
+	left string
 }
 
 // look finds out what the cluster holds. It changes nothing.
@@ -33,39 +35,103 @@ func (c *Cluster) look(ctx context.Context, planned []cluster.Object) (inventory
 	if _, err := c.client.Typed.Discovery().ServerVersion(); err != nil {
 		return found, fmt.Errorf("the cluster does not answer: %w", err)
 	}
-	found.kapp = c.serves("packaging.carvel.dev", "PackageInstall")
-	found.secretgen = c.serves("secretgen.carvel.dev", "SecretExport")
-	for _, gk := range []schema.GroupKind{
-		{Group: "source.toolkit.fluxcd.io", Kind: "GitRepository"},
-		{Group: "source.toolkit.fluxcd.io", Kind: "OCIRepository"},
-		{Group: "source.toolkit.fluxcd.io", Kind: "Bucket"},
-		{Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"},
-	} {
-		list, err := c.list(ctx, gk, "")
-		if err != nil {
-			return found, err
-		}
-		for _, o := range list {
-			what := fmt.Sprintf("%s %s/%s", o.GetKind(), o.GetNamespace(), o.GetName())
-			if url, ok, _ := unstructured.NestedString(o.Object, "spec", "url"); ok {
-				what += " of " + url
-			}
-			found.flux = append(found.flux, what)
-		}
-	}
-	controllers, err := c.list(ctx, schema.GroupKind{Group: "apps", Kind: "Deployment"}, "app.kubernetes.io/part-of=flux")
-	if err != nil {
+	var err error
+	if found.kapp, err = c.serves("packaging.carvel.dev", "PackageInstall"); err != nil {
 		return found, err
 	}
-	for _, o := range controllers {
-		found.flux = append(found.flux, fmt.Sprintf("Deployment %s/%s", o.GetNamespace(), o.GetName()))
+	if found.secretgen, err = c.serves("secretgen.carvel.dev", "SecretExport"); err != nil {
+		return found, err
+	}
+	if found.left, err = c.leftBy(ctx); err != nil || found.left != "" {
+		return found, err
+	}
+	if found.flux, err = c.fluxObjects(ctx); err != nil {
+		return found, err
+	}
+	for _, name := range []string{Namespace, fluxNamespace} {
+		planned = append(planned, cluster.Object{Version: "v1", Kind: "Namespace", Name: name})
 	}
 	return found, c.lookFor(ctx, planned, &found)
 }
 
-func (c *Cluster) serves(group, kind string) bool {
+// serves says whether the API server knows a kind. When it can't tell, that is
+// an error: what is not seen would be installed over.
+func (c *Cluster) serves(group, kind string) (bool, error) {
 	_, err := c.client.Mapping(schema.GroupKind{Group: group, Kind: kind}, "")
-	return err == nil
+	if meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// leftBy is the run whose things are here: its namespace bears its name, and
+// Flux, if it is there, syncs from its Gitea and from nowhere else.
+func (c *Cluster) leftBy(ctx context.Context) (string, error) {
+	ns, err := c.client.Typed.CoreV1().Namespaces().Get(ctx, Namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	run := ns.Labels[RunLabel]
+	if run == "" {
+		return "", nil // somebody's own namespace of that name
+	}
+	sources, err := c.list(ctx, schema.GroupKind{Group: "source.toolkit.fluxcd.io", Kind: "GitRepository"}, "")
+	if err != nil {
+		return "", err
+	}
+	for _, o := range sources {
+		root := o.GetNamespace() == fluxNamespace && o.GetName() == fluxNamespace
+		if url, _, _ := unstructured.NestedString(o.Object, "spec", "url"); root && url != repoURL() {
+			return "", &Refusal{
+				fmt.Sprintf("a rehearsal left namespace %s here, and Flux has since been bootstrapped from %s", Namespace, url),
+				"delete namespace " + Namespace + " if you no longer need it, and rehearse in a scratch cluster",
+			}
+		}
+	}
+	return run, nil
+}
+
+// fluxObjects names what of Flux is here.
+func (c *Cluster) fluxObjects(ctx context.Context) ([]string, error) {
+	var out []string
+	kinds, err := c.client.Typed.Discovery().ServerPreferredResources()
+	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
+		return nil, err
+	}
+	for _, group := range kinds {
+		gv, err := schema.ParseGroupVersion(group.GroupVersion)
+		if err != nil || !strings.HasSuffix(gv.Group, ".toolkit.fluxcd.io") {
+			continue
+		}
+		out = append(out, "the kinds of "+group.GroupVersion)
+		for _, r := range group.APIResources {
+			if strings.Contains(r.Name, "/") {
+				continue
+			}
+			list, err := c.list(ctx, schema.GroupKind{Group: gv.Group, Kind: r.Kind}, "")
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range list {
+				what := fmt.Sprintf("%s %s/%s", o.GetKind(), o.GetNamespace(), o.GetName())
+				if url, ok, _ := unstructured.NestedString(o.Object, "spec", "url"); ok {
+					what += " of " + url
+				}
+				out = append(out, what)
+			}
+		}
+	}
+	controllers, err := c.list(ctx, schema.GroupKind{Group: "apps", Kind: "Deployment"}, "app.kubernetes.io/part-of=flux")
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range controllers {
+		out = append(out, fmt.Sprintf("Deployment %s/%s", o.GetNamespace(), o.GetName()))
+	}
+	return out, nil
 }
 
 // list lists a kind in all namespaces; a kind that nothing serves has no objects.
@@ -84,10 +150,21 @@ func (c *Cluster) list(ctx context.Context, gk schema.GroupKind, selector string
 	return l.Items, nil
 }
 
-// lookFor finds the objects that the repo declares and the cluster has.
+// lookFor finds the objects that the repo declares and the cluster has. A
+// release or package that is there under another owner counts, too: Helm and
+// kapp would take it over, and the end of the rehearsal remove it.
 func (c *Cluster) lookFor(ctx context.Context, planned []cluster.Object, found *inventory) error {
+	releases, err := c.list(ctx, schema.GroupKind{Kind: "Secret"}, "owner=helm")
+	if err != nil {
+		return err
+	}
 	for _, o := range planned {
-		r, err := c.client.Resource(kube.Object(o.Group+"/"+o.Version, o.Kind, o.Namespace, o.Name, nil))
+		for _, r := range releases {
+			if o.Kind == "HelmRelease" && (r.GetLabels()["name"] == o.Name || r.GetLabels()["name"] == o.Namespace+"-"+o.Name) {
+				found.taken = append(found.taken, fmt.Sprintf("Helm release %s/%s", r.GetNamespace(), r.GetLabels()["name"]))
+			}
+		}
+		r, err := c.client.Resource(kube.Object(o.APIVersion(), o.Kind, o.Namespace, o.Name, nil))
 		if meta.IsNoMatchError(err) {
 			continue // nothing serves its kind yet, so there is none
 		}
@@ -100,11 +177,7 @@ func (c *Cluster) lookFor(ctx context.Context, planned []cluster.Object, found *
 		if err != nil {
 			return err
 		}
-		if o.Kind == "Namespace" {
-			found.shared = append(found.shared, o.Name)
-		} else {
-			found.taken = append(found.taken, strings.TrimPrefix(fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name), "/"))
-		}
+		found.taken = append(found.taken, o.String())
 	}
 	return nil
 }
@@ -120,10 +193,10 @@ func (r *Refusal) Error() string { return r.Reason }
 func (i inventory) refuse() error {
 	const fresh = "rehearse in a scratch cluster: a vcluster, k3d, or a spare workload cluster"
 	if len(i.flux) > 0 {
-		return &Refusal{fmt.Sprintf("the cluster at %s already runs Flux for something else: %s", i.server, some(i.flux)), fresh + "; or remove it with flux uninstall"}
+		return &Refusal{fmt.Sprintf("the cluster at %s already has Flux, for something else: %s", i.server, some(i.flux)), fresh + "; or remove it with flux uninstall"}
 	}
 	if len(i.taken) > 0 {
-		return &Refusal{fmt.Sprintf("the cluster at %s already has what the repo declares, and the rehearsal would change and then delete it: %s", i.server, some(i.taken)), fresh}
+		return &Refusal{fmt.Sprintf("the cluster at %s already has what the repo declares or a rehearsal needs, and it would be changed and then deleted: %s", i.server, some(i.taken)), fresh}
 	}
 	return nil
 }
@@ -134,11 +207,7 @@ func (i inventory) plan() string {
 	if !i.kapp {
 		add = append(add, "kapp-controller (packages in "+i.global+" are global)")
 	}
-	text := fmt.Sprintf("rehearsing in the cluster at %s: adds, and removes at the end, %s", i.server, strings.Join(add, ", "))
-	if len(i.shared) > 0 {
-		text += "; existing namespaces stay: " + some(i.shared)
-	}
-	return text
+	return fmt.Sprintf("rehearsing in the cluster at %s: adds, and removes at the end, %s", i.server, strings.Join(add, ", "))
 }
 
 // some lists the first few of many.
@@ -148,17 +217,6 @@ func some(all []string) string {
 		return strings.Join(all[:most], ", ") + fmt.Sprintf(" and %d more", len(all)-most)
 	}
 	return strings.Join(all, ", ")
-}
-
-// protect keeps namespaces that were there before from being pruned.
-func (c *Cluster) protect(ctx context.Context, namespaces []string) error {
-	for _, name := range namespaces {
-		if err := c.annotate(ctx, name, `"disabled"`); err != nil {
-			return err
-		}
-		c.protected = append(c.protected, name)
-	}
-	return nil
 }
 
 // errOccupied says that another rehearsal uses the cluster.

@@ -11,8 +11,8 @@ import (
 )
 
 func TestRefuse(t *testing.T) {
-	if err := (inventory{shared: []string{"harbor"}}).refuse(); err != nil {
-		t.Errorf("a cluster with a namespace of the same name: %v", err)
+	if err := (inventory{kapp: true}).refuse(); err != nil {
+		t.Errorf("a cluster with kapp-controller: %v", err)
 	}
 	for want, i := range map[string]inventory{
 		"GitRepository flux-system/flux-system of https://git.example.com/fleet": {flux: []string{"GitRepository flux-system/flux-system of https://git.example.com/fleet"}},
@@ -28,8 +28,8 @@ func TestRefuse(t *testing.T) {
 }
 
 func TestPlanNamesWhatIsTouched(t *testing.T) {
-	plan := inventory{server: "https://scratch:6443", shared: []string{"harbor"}, global: "tkg-system"}.plan()
-	for _, want := range []string{"https://scratch:6443", "flux-system", "Gitea", "kapp-controller", "harbor"} {
+	plan := inventory{server: "https://scratch:6443", global: "tkg-system"}.plan()
+	for _, want := range []string{"https://scratch:6443", "flux-system", "Gitea", "kapp-controller", "tkg-system"} {
 		if !strings.Contains(plan, want) {
 			t.Errorf("%q does not name %s", plan, want)
 		}

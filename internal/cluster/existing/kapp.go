@@ -36,7 +36,6 @@ func (c *Cluster) addSecretgen(ctx context.Context, found inventory) error {
 		c.blindSpot("secretgen-controller does not run here (%v): SecretExports and SecretImports stay as they are", err)
 		return c.applyManifest(ctx, cluster.SecretgenKinds)
 	}
-	c.added.kapp = true
 	if err := c.applyManifest(ctx, c.Images.at(manifest)); err != nil {
 		return err
 	}
@@ -49,13 +48,11 @@ func (c *Cluster) addKappController(ctx context.Context, found inventory) error 
 	if found.kapp {
 		return nil
 	}
-	c.added.kapp = true
 	manifest, err := c.kappManifest(ctx)
 	if err != nil {
 		return err
 	}
-	global := kube.Object("v1", "Namespace", "", c.PackagingGlobalNamespace, nil)
-	if err := c.client.Apply(ctx, c.labelled(global)...); err != nil {
+	if err := c.makeNamespace(ctx, c.PackagingGlobalNamespace, nil); err != nil {
 		return err
 	}
 	if err := c.applyManifest(ctx, manifest); err != nil {

@@ -2,6 +2,8 @@ package existing
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -12,47 +14,61 @@ import (
 const (
 	leaseName  = "rehearsal"
 	leaseRenew = 5 * time.Second
+	// leaseStale is how long a lease that does not change is watched before its
+	// run counts as gone: by this machine's clock alone.
 	leaseStale = 30 * time.Second
+	clearTime  = 5 * time.Minute
 )
 
-// claim takes the cluster for this run. What a run that was killed left behind
-// is removed first; a run that is alive is left alone.
-func (c *Cluster) claim(ctx context.Context) error {
-	leases := c.client.Typed.CoordinationV1().Leases(Namespace)
-	old, err := leases.Get(ctx, leaseName, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
-		left, err := c.leftovers(ctx)
-		if err != nil {
-			return err
-		}
-		if left {
-			return c.clear(ctx)
-		}
-		return nil
-	case err != nil:
+// clear removes what the run left that was killed, once it is certain that it was.
+func (c *Cluster) clear(ctx context.Context, run string) error {
+	if err := c.awaitStale(ctx); err != nil {
 		return err
-	case old.Spec.RenewTime != nil && time.Since(old.Spec.RenewTime.Time) < leaseStale:
-		return &Refusal{errOccupied.Error(), "wait for it to end; one that was killed is noticed after " + leaseStale.String()}
-	default:
-		return c.clear(ctx)
+	}
+	c.Note("removing what the rehearsal " + run + " left here, which was killed")
+	ctx, cancel := context.WithTimeout(ctx, clearTime)
+	defer cancel()
+	former := &Cluster{Options: c.Options, config: c.config, client: c.client, failed: c.failed}
+	former.Run = run
+	return former.remove(ctx)
+}
+
+// awaitStale refuses while a lease is renewed.
+func (c *Cluster) awaitStale(ctx context.Context) error {
+	leases := c.client.Typed.CoordinationV1().Leases(Namespace)
+	version, since := "", time.Now()
+	for {
+		l, err := leases.Get(ctx, leaseName, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			// Its run was killed before it took the lease, or is about to take it.
+		case err != nil:
+			return err
+		case version != "" && l.ResourceVersion != version:
+			return &Refusal{errOccupied.Error(), "wait for it to end"}
+		default:
+			version = l.ResourceVersion
+		}
+		if time.Since(since) > leaseStale {
+			return nil
+		}
+		if time.Since(since) < time.Second {
+			c.Note(fmt.Sprintf("a rehearsal has been here: looking for %s whether it is alive", leaseStale))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(2 * time.Second):
+		}
 	}
 }
 
-// clear removes what a run left that was killed.
-func (c *Cluster) clear(ctx context.Context) error {
-	c.Note("removing what a rehearsal left here that was killed")
-	c.added.flux, c.added.kapp = true, true
-	err := c.remove(ctx)
-	c.added.flux, c.added.kapp = false, false
-	return err
-}
-
-// hold makes the lease and renews it as long as alive.
+// hold makes the lease and renews it as long as alive. A run that loses its
+// lease ends.
 func (c *Cluster) hold(ctx, alive context.Context) error {
 	leases := c.client.Typed.CoordinationV1().Leases(Namespace)
 	now, seconds := metav1.NowMicro(), int32(leaseStale.Seconds())
-	lease, err := leases.Create(ctx, &coordinationv1.Lease{
+	_, err := leases.Create(ctx, &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Name: leaseName},
 		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &c.Run, RenewTime: &now, LeaseDurationSeconds: &seconds},
 	}, metav1.CreateOptions{})
@@ -71,12 +87,17 @@ func (c *Cluster) hold(ctx, alive context.Context) error {
 				return
 			case <-tick.C:
 			}
+			lease, err := leases.Get(alive, leaseName, metav1.GetOptions{})
+			if apierrors.IsNotFound(err) || err == nil && *lease.Spec.HolderIdentity != c.Run {
+				c.broke(errors.New("another rehearsal took the cluster"))
+				return
+			}
+			if err != nil {
+				continue // the next time will do: others are patient
+			}
 			now := metav1.NowMicro()
 			lease.Spec.RenewTime = &now
-			// A renewal that fails is tried again; the next rehearsal is patient.
-			if next, err := leases.Update(alive, lease, metav1.UpdateOptions{}); err == nil {
-				lease = next
-			}
+			_, _ = leases.Update(alive, lease, metav1.UpdateOptions{}) // likewise
 		}
 	}()
 	return nil

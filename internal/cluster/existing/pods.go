@@ -32,13 +32,15 @@ func (c *Cluster) labelled(objects ...*unstructured.Unstructured) []*unstructure
 	return objects
 }
 
-// addNamespace makes the namespace, and the account of the flux command.
-func (c *Cluster) addNamespace(ctx context.Context) error {
-	namespace := kube.Object("v1", "Namespace", "", Namespace, nil)
-	// Gitea's image starts as root before it becomes another user.
-	namespace.SetLabels(map[string]string{"pod-security.kubernetes.io/enforce": "baseline"})
+// makeNamespace makes a namespace unless it is there: one that was there before
+// is nobody's to label, or to remove.
+func (c *Cluster) makeNamespace(ctx context.Context, name string, labels map[string]string) error {
+	return c.client.MakeNamespace(ctx, name, labels, c.Labels())
+}
+
+// addAccount makes the account of the flux command.
+func (c *Cluster) addAccount(ctx context.Context) error {
 	return c.client.Apply(ctx, c.labelled(
-		namespace,
 		kube.Object("v1", "ServiceAccount", Namespace, fluxPod, nil),
 		kube.Object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", Namespace+"-"+fluxPod, map[string]any{
 			"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},

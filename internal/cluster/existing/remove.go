@@ -17,95 +17,152 @@ import (
 	"seatrial.dev/seatrial/internal/kube"
 )
 
-// pruneTime is how long Flux may take to remove what it applied.
-const pruneTime = 3 * time.Minute
+// pruneTime is how long a layer may take to be removed.
+const pruneTime = 90 * time.Second
+
+// owner label of everything that a Kustomization applied.
+const layerLabel = "kustomize.toolkit.fluxcd.io/name"
 
 var (
 	kustomizations = schema.GroupKind{Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"}
-	// finalized are kinds whose controllers are about to go: what Flux did not
-	// get rid of in time would otherwise stay for ever.
+	// finalized are kinds that take time to go: their controllers remove what they made.
 	finalized = []schema.GroupKind{
-		kustomizations,
 		{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease"}, {Group: "packaging.carvel.dev", Kind: "PackageInstall"},
 		{Group: "kappctrl.k14s.io", Kind: "App"}, {Group: "packaging.carvel.dev", Kind: "PackageRepository"},
 	}
+	// labelledKinds are those that a rehearsal makes by itself, in the order of their removal.
+	labelledKinds = []schema.GroupKind{
+		{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicyBinding"},
+		{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicy"},
+		{Group: "apiregistration.k8s.io", Kind: "APIService"},
+		{Kind: "Secret"},
+		{Group: "apps", Kind: "Deployment"},
+		{Kind: "Namespace"},
+		{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"},
+		{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"},
+		{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"},
+		{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"},
+	}
 )
 
-// leftovers says whether a rehearsal has left anything here.
-func (c *Cluster) leftovers(ctx context.Context) (bool, error) {
-	for _, gk := range labelledKinds {
-		list, err := c.list(ctx, gk, RunLabel)
-		if err != nil || len(list) > 0 {
-			return len(list) > 0, err
-		}
-	}
-	return false, nil
-}
-
-// labelledKinds are those that a rehearsal makes outside its own namespace, in
-// the order of their removal.
-var labelledKinds = []schema.GroupKind{
-	{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicyBinding"},
-	{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicy"},
-	{Group: "apiregistration.k8s.io", Kind: "APIService"},
-	{Kind: "Namespace"},
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"},
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"},
-	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"},
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"},
-}
-
 // remove takes away what the repo's layers made, and then what the rehearsal
-// did. It goes on where something fails, and says all of it.
+// did: only what bears this run's name, or that of a layer of its Flux. It goes
+// on where something fails, and says all of it.
 func (c *Cluster) remove(ctx context.Context) error {
-	var problems []error
-	if c.added.flux {
-		problems = append(problems, c.prune(ctx))
-		problems = append(problems, c.uninstallFlux(ctx))
-	}
-	for _, name := range c.protected {
-		problems = append(problems, c.annotate(ctx, name, "null"))
-	}
+	problems := []error{c.removeLayers(ctx), c.uninstallFlux(ctx)}
+	own := RunLabel + "=" + c.Run
 	for _, gk := range labelledKinds {
-		list, err := c.list(ctx, gk, RunLabel)
+		list, err := c.list(ctx, gk, own)
 		problems = append(problems, err)
 		for i := range list {
 			problems = append(problems, c.remove1(ctx, &list[i]))
 		}
 	}
-	problems = append(problems, c.awaitGone(ctx, schema.GroupKind{Kind: "Namespace"}, RunLabel))
+	problems = append(problems, c.awaitGone(ctx, schema.GroupKind{Kind: "Namespace"}, own))
+	for _, o := range c.planned {
+		r, err := c.client.Resource(kube.Object(o.APIVersion(), o.Kind, o.Namespace, o.Name, nil))
+		if err != nil {
+			continue // its kind is gone, and so is it
+		}
+		if got, err := r.Get(ctx, o.Name, metav1.GetOptions{}); err == nil && got.GetDeletionTimestamp() == nil {
+			c.Note(o.String() + " stays in the cluster: the repo has it kept when its layer is removed")
+		}
+	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("remove the rehearsal from the cluster: %w", err)
 	}
 	return nil
 }
 
-// prune has Flux remove what it applied: deleting the first layer deletes them all.
-func (c *Cluster) prune(ctx context.Context) error {
-	root := kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", gitops.RootLayer.Namespace, gitops.RootLayer.Name, nil)
-	if !c.serves(kustomizations.Group, kustomizations.Kind) {
-		return nil
+// removeLayers has Flux remove its layers one by one, those first on which no
+// other depends: each needs what earlier ones made (kinds, rights, controllers)
+// to be removed itself. The first layer, which holds Flux, is not pruned.
+func (c *Cluster) removeLayers(ctx context.Context) error {
+	if served, err := c.serves(kustomizations.Group, kustomizations.Kind); err != nil || !served {
+		return err
 	}
-	if err := c.remove1(ctx, root); err != nil {
+	root := kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", gitops.RootLayer.Namespace, gitops.RootLayer.Name, nil)
+	if err := c.patch(ctx, root, `{"spec":{"suspend":true}}`); err != nil {
+		return err
+	}
+	for {
+		layers, err := c.list(ctx, kustomizations, "")
+		if err != nil {
+			return err
+		}
+		layers = slices.DeleteFunc(layers, func(o unstructured.Unstructured) bool {
+			return o.GetNamespace() == root.GetNamespace() && o.GetName() == root.GetName()
+		})
+		if len(layers) == 0 {
+			return c.remove1(ctx, root)
+		}
+		if err := c.removeLayer(ctx, lastOf(layers)); err != nil {
+			return err
+		}
+	}
+}
+
+// lastOf picks a layer on which no other depends, or any where all do.
+func lastOf(layers []unstructured.Unstructured) *unstructured.Unstructured {
+	needed := map[string]bool{}
+	for _, l := range layers {
+		deps, _, _ := unstructured.NestedSlice(l.Object, "spec", "dependsOn")
+		for _, d := range deps {
+			m, _ := d.(map[string]any)
+			ns, ok := m["namespace"].(string)
+			if !ok || ns == "" {
+				ns = l.GetNamespace()
+			}
+			needed[fmt.Sprintf("%s/%v", ns, m["name"])] = true
+		}
+	}
+	for i := range layers {
+		if !needed[layers[i].GetNamespace()+"/"+layers[i].GetName()] {
+			return &layers[i]
+		}
+	}
+	return &layers[0]
+}
+
+// removeLayer returns when a layer and what it applied are gone. What does not
+// go in time is let go of.
+func (c *Cluster) removeLayer(ctx context.Context, layer *unstructured.Unstructured) error {
+	if err := c.remove1(ctx, layer); err != nil {
 		return err
 	}
 	limit, cancel := context.WithTimeout(ctx, pruneTime)
 	defer cancel()
-	if err := c.awaitGone(limit, kustomizations, ""); err == nil {
+	own := layerLabel + "=" + layer.GetName()
+	late := c.awaitGoneOne(limit, layer)
+	for _, gk := range finalized {
+		if late == nil {
+			late = c.awaitGone(limit, gk, own)
+		}
+	}
+	if late == nil {
 		return nil
 	}
-	var problems []error
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c.Note(fmt.Sprintf("layer %s did not go by itself: what its releases and packages made may stay", layer.GetName()))
+	problems := []error{c.letGo(ctx, layer)}
 	for _, gk := range finalized {
-		list, err := c.list(ctx, gk, "")
+		list, err := c.list(ctx, gk, own)
 		problems = append(problems, err)
 		for i := range list {
-			c.Note(fmt.Sprintf("%s %s/%s did not go by itself: what it made may stay", list[i].GetKind(), list[i].GetNamespace(), list[i].GetName()))
-			problems = append(problems, c.remove1(ctx, &list[i]), c.patch(ctx, &list[i], `{"metadata":{"finalizers":null}}`))
+			problems = append(problems, c.letGo(ctx, &list[i]))
 		}
 	}
 	return errors.Join(problems...)
 }
 
+// letGo removes an object without its controller's consent.
+func (c *Cluster) letGo(ctx context.Context, o *unstructured.Unstructured) error {
+	return errors.Join(c.remove1(ctx, o), c.patch(ctx, o, `{"metadata":{"finalizers":null}}`))
+}
+
+// uninstallFlux removes Flux, of which there was nothing before.
 func (c *Cluster) uninstallFlux(ctx context.Context) error {
 	if c.host != nil {
 		if _, err := c.flux(ctx, "uninstall", "--silent", "--timeout=2m"); err == nil {
@@ -125,9 +182,6 @@ func (c *Cluster) uninstallFlux(ctx context.Context) error {
 }
 
 func (c *Cluster) remove1(ctx context.Context, o *unstructured.Unstructured) error {
-	if o.GetKind() == "Namespace" && slices.Contains(c.protected, o.GetName()) {
-		return nil
-	}
 	r, err := c.client.Resource(o)
 	if err != nil {
 		return err
@@ -151,25 +205,38 @@ func (c *Cluster) patch(ctx context.Context, o *unstructured.Unstructured, patch
 	return err
 }
 
-// annotate sets Flux's prune annotation of a namespace to a JSON value.
-func (c *Cluster) annotate(ctx context.Context, namespace, value string) error {
-	return c.patch(ctx, kube.Object("v1", "Namespace", "", namespace, nil), `{"metadata":{"annotations":{"kustomize.toolkit.fluxcd.io/prune":`+value+`}}}`)
-}
-
 // awaitGone returns when no object of a kind is left.
 func (c *Cluster) awaitGone(ctx context.Context, gk schema.GroupKind, selector string) error {
-	for {
+	return poll(ctx, func() (bool, error) {
 		list, err := c.list(ctx, gk, selector)
-		if err != nil {
-			return err
+		return len(list) == 0, err
+	})
+}
+
+// awaitGoneOne returns when an object is gone.
+func (c *Cluster) awaitGoneOne(ctx context.Context, o *unstructured.Unstructured) error {
+	r, err := c.client.Resource(o)
+	if err != nil {
+		return err
+	}
+	return poll(ctx, func() (bool, error) {
+		_, err := r.Get(ctx, o.GetName(), metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, nil
 		}
-		if len(list) == 0 {
-			return nil
+		return false, err
+	})
+}
+
+func poll(ctx context.Context, done func() (bool, error)) error {
+	for {
+		if yes, err := done(); err != nil || yes {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s %s is still there: %w", gk.Kind, list[0].GetName(), ctx.Err())
-		case <-time.After(500 * time.Millisecond):
+			return ctx.Err()
+		case <-time.After(300 * time.Millisecond):
 		}
 	}
 }

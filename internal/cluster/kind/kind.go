@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 	"sigs.k8s.io/kind/pkg/log"
 
@@ -117,7 +118,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 		}
 	}()
 	if err := Sweep(ctx, c.o.Docker, c.o.Note); err != nil {
-		return err
+		c.o.Note("could not remove what killed rehearsals left: " + err.Error()) // another run may be at it, too
 	}
 	if err := c.pull(ctx, c.o.NodeImage); err != nil {
 		return err
@@ -227,28 +228,33 @@ func (c *Cluster) load(ctx context.Context) error {
 	if len(images) == 0 {
 		return nil
 	}
-	nodes, err := c.kind.ListInternalNodes(c.name())
+	all, err := c.kind.ListInternalNodes(c.name())
 	if err != nil {
 		return err
 	}
-	for _, node := range nodes {
-		save := c.o.Docker.Command(ctx, append([]string{"save"}, images...)...)
-		archive, err := save.StdoutPipe()
-		if err != nil {
-			return err
-		}
-		if err := save.Start(); err != nil {
-			return err
-		}
-		err = nodeutils.LoadImageArchive(node, archive)
-		if saved := save.Wait(); err == nil && saved != nil {
-			err = fmt.Errorf("docker save: %w", saved)
-		}
-		if err != nil {
-			return fmt.Errorf("load images into %s: %w", node, err)
+	for _, node := range all {
+		if err := c.loadInto(ctx, node, images); err != nil {
+			c.o.Note(fmt.Sprintf("the images of this machine could not be loaded, so %s pulls them: %v", node, err))
 		}
 	}
 	return nil
+}
+
+func (c *Cluster) loadInto(ctx context.Context, node nodes.Node, images []string) error {
+	save := c.o.Docker.Command(ctx, append([]string{"save"}, images...)...)
+	archive, err := save.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := save.Start(); err != nil {
+		return err
+	}
+	err = nodeutils.LoadImageArchive(node, archive)
+	_ = archive.Close() // or docker would wait for ever for what it writes to be read
+	if saved := save.Wait(); err == nil && saved != nil {
+		err = fmt.Errorf("docker save: %w", saved)
+	}
+	return err
 }
 
 // pull fetches an image unless the engine has it.

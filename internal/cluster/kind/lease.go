@@ -111,19 +111,10 @@ func leases(ctx context.Context, d docker.Client) ([]string, error) {
 	return d.Lines(ctx, "ps", "--filter", "label="+leaseLabel, "--filter", "status=running", "--format", `{{.Label "`+leaseLabel+`"}}`)
 }
 
-// Clusters lists the rehearsal clusters of a Docker engine, by name.
+// Clusters lists the rehearsal clusters of a Docker engine, by name: those that
+// have a network with our label, which is made before and removed after all else.
 func Clusters(ctx context.Context, d docker.Client) ([]string, error) {
-	nodes, err := d.Lines(ctx, "ps", "--all", "--filter", "label="+kindLabel, "--format", `{{.Label "`+kindLabel+`"}}`)
-	if err != nil {
-		return nil, err
-	}
-	networks, err := d.Lines(ctx, "network", "ls", "--filter", "label="+runLabel, "--format", "{{.Name}}")
-	if err != nil {
-		return nil, err
-	}
-	all := slices.DeleteFunc(append(nodes, networks...), func(name string) bool { return !strings.HasPrefix(name, namePrefix) })
-	slices.Sort(all)
-	return slices.Compact(all), nil
+	return d.Lines(ctx, "network", "ls", "--filter", "label="+runLabel, "--filter", "name=^"+namePrefix, "--format", "{{.Name}}")
 }
 
 // Sweep removes the clusters whose runs are gone.
