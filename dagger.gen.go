@@ -329,7 +329,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 			if err != nil {
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
-			return (*Rehearsal).Outputs(&parent), nil
+			return (*Rehearsal).Outputs(&parent, ctx)
 		case "Report":
 			var parent Rehearsal
 			err = json.Unmarshal(parentJSON, &parent)
@@ -384,6 +384,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return nil, (*Seatrial).Check(&parent, ctx, path, ageKey)
+		case "Clusters":
+			var parent Seatrial
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Seatrial).Clusters(&parent, ctx)
 		case "Down":
 			var parent Seatrial
 			err = json.Unmarshal(parentJSON, &parent)
@@ -425,7 +432,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg out", err))
 				}
 			}
-			return (*Seatrial).Generate(&parent, blueprint, ageKey, out), nil
+			return (*Seatrial).Generate(&parent, blueprint, ageKey, out)
 		case "Gitea":
 			var parent Seatrial
 			err = json.Unmarshal(parentJSON, &parent)

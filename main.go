@@ -110,6 +110,8 @@ func (m *Seatrial) pipeline() *pipelines.Pipeline {
 }
 
 // Generate writes the repo that a blueprint describes, or brings it up to date: nine layers, secrets encrypted with SOPS. It returns what changes in the source folder.
+//
+// +cache="session"
 func (m *Seatrial) Generate(
 	// Blueprint (default: seatrial.yaml of the source folder, else the sample).
 	//
@@ -124,7 +126,7 @@ func (m *Seatrial) Generate(
 	// +optional
 	// +default="."
 	out string,
-) *dagger.Changeset {
+) (*dagger.Changeset, error) {
 	return m.pipeline().Generate(blueprint, ageKey, out)
 }
 

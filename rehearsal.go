@@ -62,7 +62,9 @@ func (r *Rehearsal) Summary() *dagger.File { return pipelines.Output(r.Container
 func (r *Rehearsal) Logs() *dagger.Directory { return pipelines.Logs(r.Container) }
 
 // Outputs are the reports in every format, and the logs, in one folder.
-func (r *Rehearsal) Outputs() *dagger.Directory { return pipelines.Outputs(r.Container) }
+func (r *Rehearsal) Outputs(ctx context.Context) (*dagger.Directory, error) {
+	return pipelines.Outputs(ctx, r.Container)
+}
 
 // Assert fails with the findings, and the command's exit code, unless every layer reconciled.
 func (r *Rehearsal) Assert(ctx context.Context) error { return pipelines.Assert(ctx, r.Container) }

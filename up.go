@@ -7,7 +7,7 @@ import (
 	"seatrial.dev/seatrial/pipelines"
 )
 
-// Up rehearses on kind and leaves the cluster, with its Gitea, on the Docker engine. It returns the cluster's name.
+// Up rehearses on kind and leaves the cluster, with its Gitea, on the Docker engine, whatever the verdict. It returns the cluster's name.
 //
 // +cache="never"
 func (m *Seatrial) Up(
@@ -52,4 +52,11 @@ func (m *Seatrial) Down(
 	name string,
 ) error {
 	return m.pipeline().Down(ctx, name)
+}
+
+// Clusters names the clusters that up left, one on a line.
+//
+// +cache="never"
+func (m *Seatrial) Clusters(ctx context.Context) (string, error) {
+	return m.pipeline().List(ctx)
 }

@@ -26,6 +26,7 @@ type Layer struct {
 	Message   string  `json:"message"`
 	Objects   int     `json:"objects"`
 	Seconds   float64 `json:"seconds"`
+	Suspended bool    `json:"suspended"`
 }
 
 // Output is one of the reports of a rehearsal.
@@ -38,8 +39,12 @@ func Logs(rehearsal *dagger.Container) *dagger.Directory {
 	return rehearsal.Directory(outDir + "/logs")
 }
 
-// Outputs is all that a rehearsal wrote.
-func Outputs(rehearsal *dagger.Container) *dagger.Directory { return rehearsal.Directory(outDir) }
+// Outputs is all that a rehearsal wrote. One that could not be run wrote no
+// report: that is an error, so that no older report passes for it.
+func Outputs(ctx context.Context, rehearsal *dagger.Container) (*dagger.Directory, error) {
+	_, err := Read(ctx, rehearsal)
+	return rehearsal.Directory(outDir), err
+}
 
 // Read reads a rehearsal's report. A rehearsal that could not be run has none:
 // the error says what it said.

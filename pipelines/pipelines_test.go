@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -58,6 +59,27 @@ func verify(t *testing.T, p *pipelines.Pipeline, v pipelines.Verify) string {
 	return idOf(t, c.ID)
 }
 
+func generated(t *testing.T, blueprint *dagger.File) string {
+	t.Helper()
+	c, err := pipeline().Generate(blueprint, secret(), "services")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return random.ReplaceAllString(idOf(t, c.ID), "$1 a-name")
+}
+
+// random is what is drawn anew for each call.
+var random = regexp.MustCompile(`(name: SEATRIAL_CALL\n\s*value:) [0-9a-f]{8}`)
+
+// asked is the last query that a call sends.
+func asked(t *testing.T, call func() error) string {
+	t.Helper()
+	if err := call(); err != nil {
+		t.Fatal(err)
+	}
+	return random.ReplaceAllString(last.Load().(string), "$1 a-name") + "\n"
+}
+
 // The golden files are the containers as the engine is asked for them: an image,
 // mount, secret or privilege that changes shows as a difference.
 func TestContainers(t *testing.T) {
@@ -69,8 +91,11 @@ func TestContainers(t *testing.T) {
 		"verify-kind-service": verify(t, pipeline(withService, withPrefix), pipelines.Verify{Cluster: pipelines.Kind, Keep: true}),
 		"verify-existing": verify(t, pipeline(), pipelines.Verify{
 			Cluster: pipelines.Existing, Kubeconfig: secret(), Kube: dag.Address("tcp://127.0.0.1:6443").Service(), Sources: "upstream"}),
-		"generate": idOf(t, pipeline().Generate(file, secret(), "services").ID),
-		"gitea":    idOf(t, pipeline(withPrefix).Gitea(secret()).ID),
+		"kubeconfig": asked(t, func() error { _, err := pipeline(withSocket).Kubeconfig(t.Context(), "seatrial-run"); return err }),
+		"down":       asked(t, func() error { return pipeline(withSocket).Down(t.Context(), "seatrial-run") }),
+		"check":      asked(t, func() error { return pipeline().Check(t.Context(), "clusters/a", secret()) }),
+		"generate":   generated(t, file),
+		"gitea":      idOf(t, pipeline(withPrefix).Gitea(secret()).ID),
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden := filepath.Join("testdata", name+".golden")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -22,8 +23,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// last is the last query for a value, as text.
+var last atomic.Value
+
 // scalars are what the pretended engine knows, by field.
-var scalars = map[string]any{"exitCode": 1, "contents": `{"verdict": "fail", "layers": [{"name": "apps", "status": "failed"}]}`, "stdout": "text", "stderr": "text"}
+var scalars = map[string]any{"exitCode": 1, "contents": `{"verdict": "fail", "layers": [{"name": "apps", "status": "failed"}]}`, "stdout": "text", "stderr": "text", "endpoint": "host:1234"}
 
 func answer(w http.ResponseWriter, r *http.Request) {
 	var request struct{ Query string }
@@ -50,10 +54,14 @@ func result(set ast.SelectionSet, so []string) map[string]any {
 		switch value, known := scalars[f.Name]; {
 		case f.Name == "id" || f.Name == "sync":
 			out[f.Alias] = strings.Join(so, "\n")
+			if f.Name == "sync" {
+				last.Store(strings.Join(so, "\n"))
+			}
 		case len(f.SelectionSet) > 0:
 			out[f.Alias] = result(f.SelectionSet, append(so, step(f)))
 		case known:
 			out[f.Alias] = value
+			last.Store(strings.Join(append(so, step(f)), "\n"))
 		default:
 			out[f.Alias] = strings.Join(append(so, step(f)), "\n")
 		}

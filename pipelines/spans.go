@@ -32,7 +32,11 @@ func (p *Pipeline) show(ctx context.Context, rehearsal *dagger.Container) error 
 		_, span := dagger.Tracer().Start(ctx, "layer "+l.Name, trace.WithTimestamp(start), trace.WithAttributes(
 			attribute.String("test.suite.name", "layers"), attribute.String("test.case.name", l.Name)))
 		result := "pass"
-		if l.Status != "reconciled" {
+		switch {
+		case l.Status == "reconciled":
+		case l.Suspended:
+			result = "skipped"
+		default:
 			result = "fail"
 			span.SetStatus(codes.Error, l.Status+": "+l.Message)
 		}

@@ -1,6 +1,9 @@
 package pipelines
 
 import (
+	"context"
+	"errors"
+
 	"seatrial.dev/seatrial/internal/dagger"
 )
 
@@ -78,10 +81,18 @@ func withAgeKey(c *dagger.Container, key *dagger.Secret) (*dagger.Container, []s
 }
 
 // withDocker gives a container the docker command and the endpoint.
-func (p *Pipeline) withDocker(c *dagger.Container) *dagger.Container {
+func (p *Pipeline) withDocker(ctx context.Context, c *dagger.Container) (*dagger.Container, error) {
 	c = c.WithFile("/usr/local/bin/docker", p.Dag.Container().From(p.Images.at(p.Images.Docker)).File("/usr/local/bin/docker"))
-	if p.Docker.Service != nil {
-		return c.WithServiceBinding("docker", p.Docker.Service).WithEnvVariable("DOCKER_HOST", "tcp://docker:2375")
+	switch {
+	case p.Docker.Service != nil:
+		port, err := portOf(ctx, p.Docker.Service)
+		if err != nil {
+			return nil, err
+		}
+		return c.WithServiceBinding("docker", p.Docker.Service).WithEnvVariable("DOCKER_HOST", "tcp://docker:"+port), nil
+	case p.Docker.Socket != nil:
+		return c.WithUnixSocket("/var/run/docker.sock", p.Docker.Socket).WithEnvVariable("DOCKER_HOST", "unix:///var/run/docker.sock"), nil
+	default:
+		return nil, errors.New("a kind cluster needs a Docker engine: dagger call --docker=/var/run/docker.sock …")
 	}
-	return c.WithUnixSocket("/var/run/docker.sock", p.Docker.Socket).WithEnvVariable("DOCKER_HOST", "unix:///var/run/docker.sock")
 }

@@ -7,12 +7,17 @@ import (
 	"seatrial.dev/seatrial/internal/dagger"
 )
 
-// Generate returns what generating changes in the source folder.
-func (p *Pipeline) Generate(blueprint *dagger.File, ageKey *dagger.Secret, out string) *dagger.Changeset {
+// Generate returns what generating changes in the source folder. Credentials are
+// drawn at random, so nothing of it may come from a cache.
+func (p *Pipeline) Generate(blueprint *dagger.File, ageKey *dagger.Secret, out string) (*dagger.Changeset, error) {
 	c, args := p.withBlueprint("generate", blueprint)
+	c, err := anew(c)
+	if err != nil {
+		return nil, err
+	}
 	c, key := withAgeKey(c, ageKey)
 	args = append(append(args, key...), "--out="+path.Join(sourceDir, out))
-	return c.WithExec(args).Directory(sourceDir).Changes(p.Source)
+	return c.WithExec(args).Directory(sourceDir).Changes(p.Source), nil
 }
 
 // ListImages lists the images of a blueprint's services.

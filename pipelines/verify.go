@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
+	"net"
 
 	"seatrial.dev/seatrial/internal/dagger"
 )
@@ -30,6 +30,7 @@ type Verify struct {
 	KindConfig               *dagger.File
 	RegistryMirrors          []string
 	Kubeconfig               *dagger.Secret
+	Context                  string
 	Kube                     *dagger.Service
 	// Run names the rehearsal. A rehearsal of another name is another one: nothing of it is cached.
 	Run string
@@ -38,16 +39,15 @@ type Verify struct {
 }
 
 // Verify rehearses and returns the container in which that happened; see Output
-// and Assert. The rehearsal begins when either is asked for.
+// and Assert.
 func (p *Pipeline) Verify(ctx context.Context, v Verify) (*dagger.Container, error) {
 	if v.Run == "" {
-		run := make([]byte, 4)
-		if _, err := rand.Read(run); err != nil {
+		var err error
+		if v.Run, err = name(); err != nil {
 			return nil, err
 		}
-		v.Run = hex.EncodeToString(run)
 	}
-	c, args, err := p.rehearsal(v)
+	c, args, err := p.rehearsal(ctx, v)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +55,15 @@ func (p *Pipeline) Verify(ctx context.Context, v Verify) (*dagger.Container, err
 	return c, p.show(ctx, c)
 }
 
+// name is one that nothing else has: what is done under it is done anew.
+func name() (string, error) {
+	b := make([]byte, 4)
+	_, err := rand.Read(b)
+	return hex.EncodeToString(b), err
+}
+
 // rehearsal is the container for a rehearsal, and the command.
-func (p *Pipeline) rehearsal(v Verify) (*dagger.Container, []string, error) {
+func (p *Pipeline) rehearsal(ctx context.Context, v Verify) (*dagger.Container, []string, error) {
 	args := []string{"seatrial", "verify", "--cluster=" + v.Cluster, "--run=" + v.Run, "--logs=" + outDir + "/logs"}
 	for _, file := range reports {
 		args = append(args, "--report="+outDir+"/"+file)
@@ -70,14 +77,14 @@ func (p *Pipeline) rehearsal(v Verify) (*dagger.Container, []string, error) {
 	} {
 		args = appendFlag(args, f[0], f[1])
 	}
+	var err error
 	switch v.Cluster {
 	case Embedded:
 		return c, args, nil
 	case Kind:
-		if p.Docker.Socket == nil && p.Docker.Service == nil {
-			return nil, nil, errors.New("--cluster=kind needs a Docker engine: dagger call --docker=/var/run/docker.sock verify --cluster=kind")
+		if c, err = p.withDocker(ctx, c); err != nil {
+			return nil, nil, err
 		}
-		c = p.withDocker(c)
 		args = appendFlag(args, "--node-image", v.NodeImage)
 		for _, m := range v.RegistryMirrors {
 			args = append(args, "--registry-mirror="+m)
@@ -95,9 +102,14 @@ func (p *Pipeline) rehearsal(v Verify) (*dagger.Container, []string, error) {
 		}
 		c = c.WithMountedSecret("/run/secrets/kubeconfig", v.Kubeconfig)
 		args = append(args, "--kubeconfig=/run/secrets/kubeconfig")
+		args = appendFlag(args, "--context", v.Context)
 		if v.Kube != nil {
+			port, err := portOf(ctx, v.Kube)
+			if err != nil {
+				return nil, nil, err
+			}
 			c = c.WithServiceBinding("kubernetes", v.Kube)
-			args = append(args, "--server=https://kubernetes:6443")
+			args = append(args, "--server=https://kubernetes:"+port)
 		}
 	default:
 		return nil, nil, fmt.Errorf("unknown cluster %q: use embedded, kind or existing", v.Cluster)
@@ -105,43 +117,83 @@ func (p *Pipeline) rehearsal(v Verify) (*dagger.Container, []string, error) {
 	return c, append(args, p.Images.flags()...), nil
 }
 
-// Up rehearses on kind and leaves the cluster up. It returns the cluster's name.
+// portOf is the port that a service listens on.
+func portOf(ctx context.Context, s *dagger.Service) (string, error) {
+	endpoint, err := s.Endpoint(ctx)
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(endpoint)
+	return port, err
+}
+
+// Up rehearses on kind and leaves the cluster up, whatever the verdict. It
+// returns the cluster's name; an error tells it, too, once there is a cluster.
 func (p *Pipeline) Up(ctx context.Context, v Verify) (string, error) {
 	v.Cluster, v.Keep = Kind, true
+	var err error
+	if v.Run, err = name(); err != nil {
+		return "", err
+	}
+	cluster := "seatrial-" + v.Run
 	c, err := p.Verify(ctx, v)
 	if err != nil {
 		return "", err
 	}
-	if err := Assert(ctx, c); err != nil {
-		return "", err
+	if _, err := Read(ctx, c); err != nil {
+		return "", err // it could not be run, and nothing stays
 	}
-	run, err := c.File(outDir + "/run").Contents(ctx)
-	return "seatrial-" + strings.TrimSpace(run), err
+	if err := Assert(ctx, c); err != nil {
+		return "", fmt.Errorf("cluster %s stays up, but not every layer reconciled: %w", cluster, err)
+	}
+	return cluster, nil
 }
 
 // Kubeconfig leads to a cluster that Up left.
-func (p *Pipeline) Kubeconfig(ctx context.Context, name string) (*dagger.Secret, error) {
-	text, err := p.once(ctx, "seatrial", "kubeconfig", name)
+func (p *Pipeline) Kubeconfig(ctx context.Context, cluster string) (*dagger.Secret, error) {
+	c, err := p.once(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return p.Dag.SetSecret("kubeconfig-"+name, text), nil
+	// Into a file: what is printed shows in Dagger's logs.
+	const file = "/run/kubeconfig"
+	text, err := c.WithExec([]string{"seatrial", "kubeconfig", cluster}, dagger.ContainerWithExecOpts{RedirectStdout: file}).File(file).Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.Dag.SetSecret("kubeconfig-"+cluster, text), nil
 }
 
 // Down removes a cluster that Up left.
-func (p *Pipeline) Down(ctx context.Context, name string) error {
-	_, err := p.once(ctx, "seatrial", "down", name)
+func (p *Pipeline) Down(ctx context.Context, cluster string) error {
+	c, err := p.once(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = c.WithExec([]string{"seatrial", "down", cluster}).Sync(ctx)
 	return err
 }
 
-// once runs a command with Docker, whatever ran before, and returns what it prints.
-func (p *Pipeline) once(ctx context.Context, args ...string) (string, error) {
-	if p.Docker.Socket == nil && p.Docker.Service == nil {
-		return "", errors.New("this needs the Docker engine that the cluster is on: dagger call --docker=/var/run/docker.sock …")
-	}
-	now := make([]byte, 4)
-	if _, err := rand.Read(now); err != nil {
+// List names the clusters that Up left, one on a line.
+func (p *Pipeline) List(ctx context.Context) (string, error) {
+	c, err := p.once(ctx)
+	if err != nil {
 		return "", err
 	}
-	return p.withDocker(p.tool()).WithEnvVariable("SEATRIAL_CALL", hex.EncodeToString(now)).WithExec(args).Stdout(ctx)
+	return c.WithExec([]string{"seatrial", "down"}).Stdout(ctx)
+}
+
+// once is a container with Docker in which everything is done anew.
+func (p *Pipeline) once(ctx context.Context) (*dagger.Container, error) {
+	c, err := p.withDocker(ctx, p.tool())
+	if err != nil {
+		return nil, err
+	}
+	return anew(c)
+}
+
+// anew has what follows done again, whatever was cached of it.
+func anew(c *dagger.Container) (*dagger.Container, error) {
+	n, err := name()
+	return c.WithEnvVariable("SEATRIAL_CALL", n), err
 }
