@@ -124,6 +124,33 @@ test_kind_killed() {
   [ "$(leftovers)" = "$before" ] || fail "left after a kill and another run: $(diff <(echo "$before") <(leftovers))"
 }
 
+# things KUBECONFIG: what of a cluster a rehearsal could leave behind.
+things() { kubectl --kubeconfig "$1" get namespaces,crds,clusterroles,clusterrolebindings,apiservices,mutatingadmissionpolicies,mutatingadmissionpolicybindings -o name | sort; }
+
+test_existing() {
+  local config=$work/scratch.kubeconfig before code=0 image
+  kind create cluster --quiet --name scratch --image "${kind_flags[0]#*=}" --kubeconfig "$config" --wait 120s
+  for image in gitea/gitea:1.26.4 busybox:1.36 ghcr.io/fluxcd/flux-cli:v2.9.5 ghcr.io/fluxcd/{source-controller:v1.9.5,kustomize-controller:v1.9.5,helm-controller:v1.6.4,notification-controller:v1.9.4} ghcr.io/carvel-dev/kapp-controller:v0.50.0; do
+    ! docker image inspect "$image" >/dev/null 2>&1 || kind load docker-image --quiet --name scratch "$image"
+  done
+  before=$(things "$config")
+  seatrial verify "$root/fixtures/repos/healthy" --cluster existing --kubeconfig "$config" "${kind_flags[@]:1}" --report "$work/existing.json" >"$work/out" 2>"$work/log" ||
+    fail "in an existing cluster: $(tail -40 "$work/log" "$work/out")"
+  [ "$(things "$config")" = "$before" ] || fail "left in the cluster: $(diff <(echo "$before") <(things "$config"))"
+  # What is there already is not touched.
+  kubectl --kubeconfig "$config" create namespace web >/dev/null
+  seatrial verify "$root/fixtures/repos/healthy" --cluster existing --kubeconfig "$config" "${kind_flags[@]:1}" >"$work/out" 2>"$work/log" || code=$?
+  [ "$code" = 2 ] && grep -q 'Namespace web' "$work/log" || fail "a namespace of the user's: exit $code, $(cat "$work/log")"
+  kubectl --kubeconfig "$config" get namespace web >/dev/null || fail "the user's namespace is gone"
+  kubectl --kubeconfig "$config" delete namespace web >/dev/null
+  kubectl --kubeconfig "$config" apply -f fixtures/repos/bootstrapped/clusters/services/flux-system/gotk-components.yaml >/dev/null 2>&1 || true
+  code=0
+  seatrial verify "$root/fixtures/repos/healthy" --cluster existing --kubeconfig "$config" "${kind_flags[@]:1}" >"$work/out" 2>"$work/log" || code=$?
+  [ "$code" = 2 ] && grep -q 'already has Flux' "$work/log" || fail "a cluster with Flux: exit $code, $(cat "$work/log")"
+  docker exec scratch-control-plane systemctl stop kubelet
+  kind delete cluster --quiet --name scratch
+}
+
 test_module_kind() {
   local before
   before=$(leftovers)
@@ -132,7 +159,7 @@ test_module_kind() {
 }
 
 main() {
-  local all=(functions checks verify module kind kind_killed module_kind) name began
+  local all=(functions checks verify module kind kind_killed existing module_kind) name began
   [ $# -gt 0 ] || set -- "${all[@]}"
   set_up
   for name; do

@@ -138,6 +138,7 @@ func (v *verify) provider(box *sandbox.Sandbox, cache *engine.Cache) (cluster.Pr
 	o := existing.Options{
 		Images: t.images, PackagingGlobalNamespace: t.globalNamespace, Run: t.run,
 		StandIns: v.sources == sourcesStandIn, Note: v.console.Note,
+		Progress: &cluster.Phases{Step: v.console.Step},
 	}
 	versions := map[string]string{"flux": t.images.FluxVersion(), "kapp-controller": t.images.KappControllerVersion(), "gitea": t.images.GiteaVersion()}
 	if v.cluster == tierKind {

@@ -27,6 +27,8 @@ type Provider interface {
 	// the repo declares: a cluster that is not the rehearsal's own looks whether
 	// it has any of them.
 	Up(ctx context.Context, planned []Object) error
+	// Phases are the seconds that the parts of Up took, by name; may be nil.
+	Phases() map[string]float64
 	// Client is the administrator's connection; nil before Up.
 	Client() *kube.Client
 	// Kubeconfig is an administrator's kubeconfig for use outside, or an error

@@ -189,6 +189,10 @@ func (r *rehearsal) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.report.Timings.BootParts = r.cluster.Phases()
+	for name, s := range r.report.Timings.BootParts {
+		r.report.Timings.BootParts[name] = round(s)
+	}
 	r.report.Versions["kubernetes"] = version.GitVersion
 	return nil
 }

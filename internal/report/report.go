@@ -58,6 +58,8 @@ type Timings struct {
 	Bootstrap float64 `json:"bootstrap"`
 	Reconcile float64 `json:"reconcile"`
 	Teardown  float64 `json:"teardown"`
+	// BootParts are parts of Boot, some of them side by side, where it has any.
+	BootParts map[string]float64 `json:"bootParts,omitempty"`
 }
 
 // Total is the time from the first phase to the last.

@@ -48,6 +48,9 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 		kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", root.Namespace, root.Name, map[string]any{"spec": spec}))
 }
 
+// Phases implements cluster.Provider: Up is short.
+func (c *Cluster) Phases() map[string]float64 { return nil }
+
 // Labels implements cluster.Provider: nothing has to be found again.
 func (c *Cluster) Labels() map[string]string { return nil }
 

@@ -41,6 +41,8 @@ type Options struct {
 	Kubeconfig []byte
 	// Note tells a person something once.
 	Note func(string)
+	// Progress tells of the parts of Up.
+	Progress *cluster.Phases
 }
 
 // Cluster implements cluster.Provider.
@@ -94,6 +96,9 @@ func (c *Cluster) Patience() verdict.Patience {
 
 // Kubeconfig implements cluster.Provider.
 func (c *Cluster) Kubeconfig() ([]byte, error) { return c.Options.Kubeconfig, nil }
+
+// Phases implements cluster.Provider.
+func (c *Cluster) Phases() map[string]float64 { return c.Progress.Seconds() }
 
 // Labels implements cluster.Provider.
 func (c *Cluster) Labels() map[string]string { return map[string]string{RunLabel: c.Run} }
@@ -161,14 +166,18 @@ func (c *Cluster) furnish(ctx context.Context, found inventory) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		var err error
-		c.host, err = c.startHost(ctx, alive)
-		return err
-	})
-	group.Go(func() error { return c.addFlux(ctx) })
-	group.Go(func() error { return c.addKappController(ctx, found) })
-	group.Go(func() error { return c.addSecretgen(ctx, found) })
+	for name, part := range map[string]func() error{
+		"start Gitea": func() error {
+			var err error
+			c.host, err = c.startHost(ctx, alive)
+			return err
+		},
+		"install Flux":                 func() error { return c.addFlux(ctx) },
+		"install kapp-controller":      func() error { return c.addKappController(ctx, found) },
+		"install secretgen-controller": func() error { return c.addSecretgen(ctx, found) },
+	} {
+		group.Go(func() error { return c.Progress.Run(name, part) })
+	}
 	return group.Wait()
 }
 

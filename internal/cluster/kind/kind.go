@@ -130,7 +130,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	if _, err := c.o.Docker.Output(ctx, "network", "create", "--label", runLabel+"="+c.o.Run, c.name()); err != nil {
 		return err
 	}
-	if err := c.create(ctx, info); err != nil {
+	if err := c.o.Progress.Run("create the kind cluster", func() error { return c.create(ctx, info) }); err != nil {
 		return err
 	}
 	if c.watch, err = watchNode(ctx, c.o.Docker, c.name()+"-control-plane"); err != nil {
@@ -148,7 +148,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	if err := c.configureMirrors(ctx); err != nil {
 		return err
 	}
-	if err := c.load(ctx); err != nil {
+	if err := c.o.Progress.Run("load images into the nodes", func() error { return c.load(ctx) }); err != nil {
 		return err
 	}
 	go c.Cluster.AddressServices(alive)

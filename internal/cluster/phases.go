@@ -1,0 +1,37 @@
+package cluster
+
+import (
+	"maps"
+	"sync"
+	"time"
+)
+
+// Phases tells a person of the parts of something long, and notes their times.
+type Phases struct {
+	// Step says what begins; the returned function says that it is over.
+	Step func(title string) func(error)
+
+	mu      sync.Mutex
+	seconds map[string]float64
+}
+
+// Run runs one part.
+func (p *Phases) Run(name string, part func() error) error {
+	done, start := p.Step(name), time.Now()
+	err := part()
+	done(err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seconds == nil {
+		p.seconds = map[string]float64{}
+	}
+	p.seconds[name] = time.Since(start).Seconds()
+	return err
+}
+
+// Seconds are the times so far.
+func (p *Phases) Seconds() map[string]float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.seconds)
+}
