@@ -59,17 +59,37 @@ func (c *Cluster) remove(ctx context.Context) error {
 		}
 	}
 	problems = append(problems, c.awaitGone(ctx, schema.GroupKind{Kind: "Namespace"}, own))
+	problems = append(problems, c.awaitPlannedGone(ctx))
+	if err := errors.Join(problems...); err != nil {
+		return fmt.Errorf("remove the rehearsal from the cluster: %w", err)
+	}
+	return nil
+}
+
+// awaitPlannedGone returns when what the repo declares is gone, but for what it
+// has kept.
+func (c *Cluster) awaitPlannedGone(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
 	for _, o := range c.planned {
 		r, err := c.client.Resource(kube.Object(o.APIVersion(), o.Kind, o.Namespace, o.Name, nil))
 		if err != nil {
 			continue // its kind is gone, and so is it
 		}
-		if got, err := r.Get(ctx, o.Name, metav1.GetOptions{}); err == nil && got.GetDeletionTimestamp() == nil {
-			c.Note(o.String() + " stays in the cluster: the repo has it kept when its layer is removed")
+		err = poll(ctx, func() (bool, error) {
+			got, err := r.Get(ctx, o.Name, metav1.GetOptions{})
+			if apierrors.IsNotFound(err) {
+				return true, nil
+			}
+			if err == nil && got.GetDeletionTimestamp() == nil {
+				c.Note(o.String() + " stays in the cluster: the repo has it kept when its layer is removed")
+				return true, nil
+			}
+			return false, err
+		})
+		if err != nil {
+			return fmt.Errorf("%s is not gone: %w", o, err)
 		}
-	}
-	if err := errors.Join(problems...); err != nil {
-		return fmt.Errorf("remove the rehearsal from the cluster: %w", err)
 	}
 	return nil
 }
