@@ -586,6 +586,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg registryMirror", err))
 				}
 			}
+			var load bool
+			if inputArgs["load"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["load"]), &load)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg load", err))
+				}
+			}
 			var kubeconfig *dagger.Secret
 			if inputArgs["kubeconfig"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["kubeconfig"]), &kubeconfig)
@@ -600,7 +607,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kube", err))
 				}
 			}
-			return (*Seatrial).Verify(&parent, ctx, cluster, path, ageKey, sources, timeout, packagingGlobalNamespace, nodeImage, kindConfig, registryMirror, kubeconfig, kube)
+			return (*Seatrial).Verify(&parent, ctx, cluster, path, ageKey, sources, timeout, packagingGlobalNamespace, nodeImage, kindConfig, registryMirror, load, kubeconfig, kube)
 		case "":
 			var parent Seatrial
 			err = json.Unmarshal(parentJSON, &parent)

@@ -191,6 +191,10 @@ func (m *Seatrial) Verify(
 	//
 	// +optional
 	registryMirror []string,
+	// kind: give the nodes what the Docker engine has of the images, instead of having them pulled; slow.
+	//
+	// +optional
+	load bool,
 	// existing: kubeconfig of a scratch cluster, as file://scratch.kubeconfig
 	//
 	// +optional
@@ -203,7 +207,7 @@ func (m *Seatrial) Verify(
 	r, err := m.pipeline().Verify(ctx, pipelines.Verify{
 		Cluster: cluster, Path: path, AgeKey: ageKey, Sources: sources, Timeout: timeout,
 		PackagingGlobalNamespace: packagingGlobalNamespace, NodeImage: nodeImage, KindConfig: kindConfig,
-		RegistryMirrors: registryMirror, Kubeconfig: kubeconfig, Kube: kube,
+		RegistryMirrors: registryMirror, Load: load, Kubeconfig: kubeconfig, Kube: kube,
 	})
 	return &Rehearsal{Container: r}, err
 }

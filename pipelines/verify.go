@@ -29,6 +29,7 @@ type Verify struct {
 	NodeImage                string
 	KindConfig               *dagger.File
 	RegistryMirrors          []string
+	Load                     bool
 	Kubeconfig               *dagger.Secret
 	Context                  string
 	Kube                     *dagger.Service
@@ -85,6 +86,8 @@ func (p *Pipeline) rehearsal(ctx context.Context, v Verify) (*dagger.Container, 
 		if c, err = p.withDocker(ctx, c); err != nil {
 			return nil, nil, err
 		}
+		// From here, images would go through Dagger and back: nodes are faster to pull.
+		args = append(args, fmt.Sprintf("--load=%t", v.Load))
 		args = appendFlag(args, "--node-image", v.NodeImage)
 		for _, m := range v.RegistryMirrors {
 			args = append(args, "--registry-mirror="+m)

@@ -12,10 +12,13 @@ work=$(mktemp -d)
 scratch='' # the kind cluster of test_existing
 clean_up() {
   rm -rf "$work"
-  [ -z "$scratch" ] || {
-    docker exec "$scratch-control-plane" systemctl stop kubelet
-    kind delete cluster --quiet --name "$scratch"
-  }
+  remove_scratch
+}
+remove_scratch() {
+  [ -n "$scratch" ] || return 0
+  docker exec "$scratch-control-plane" systemctl stop kubelet
+  kind delete cluster --quiet --name "$scratch"
+  scratch=''
 }
 trap clean_up EXIT
 kind_flags=()   # of the command
@@ -36,7 +39,8 @@ with_rig() {
     exit 0
   }
   eval "$("$rig/dagger-up")"
-  local go_version docker_cli
+  local go_version docker_cli mirror
+  mirror=http://$(docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}'):5080
   go_version=$(go env GOVERSION)
   docker tag golang:1.26-bookworm "golang:${go_version#go}-bookworm"
   docker_cli=$(sed -n 's/.*"docker.io\/library\/\(docker:.*-cli\)".*/\1/p' pipelines/images.go)
@@ -46,7 +50,9 @@ with_rig() {
   "$rig/dagger-push" "golang:${go_version#go}-bookworm" "$docker_cli" gitea/gitea:1.26.4
   kind_flags=(--node-image=kindest/node:v1.36.3 --pod-image=busybox:1.36 --kapp-controller-image=ghcr.io/carvel-dev/kapp-controller:v0.50.0)
   module_flags=("--go-image=golang:${go_version#go}-bookworm" --pod-image=busybox:1.36 --kapp-controller-image=ghcr.io/carvel-dev/kapp-controller:v0.50.0)
-  kind_options=(--node-image=kindest/node:v1.36.3)
+  # The nodes pull from the registry that the module's images come from, too.
+  kind_options=(--node-image=kindest/node:v1.36.3 --registry-mirror="docker.io=$mirror" --registry-mirror="ghcr.io=$mirror")
+  "$rig/dagger-push" busybox:1.36 ghcr.io/fluxcd/{flux-cli:v2.9.5,source-controller:v1.9.5,kustomize-controller:v1.9.5,helm-controller:v1.6.4,notification-controller:v1.9.4} ghcr.io/carvel-dev/kapp-controller:v0.50.0
 }
 
 set_up() {
@@ -163,6 +169,7 @@ test_existing() {
   code=0
   seatrial verify "$root/fixtures/repos/healthy" --cluster existing --kubeconfig "$config" "${kind_flags[@]:1}" >"$work/out" 2>"$work/log" || code=$?
   [ "$code" = 2 ] && grep -q 'already has Flux' "$work/log" || fail "a cluster with Flux: exit $code, $(cat "$work/log")"
+  remove_scratch
 }
 
 test_module_kind() {

@@ -39,7 +39,8 @@ type tierFlags struct {
 	nodeImage       string
 	kindConfig      string
 	mirrors         []string
-	load            []string
+	load            bool
+	loadMore        []string
 	kubeconfig      string
 	kubeContext     string
 	server          string
@@ -54,7 +55,8 @@ func (t *tierFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&t.nodeImage, "node-image", kind.NodeImage, "kind: node image")
 	f.StringVar(&t.kindConfig, "kind-config", "", "kind: file with a kind configuration to build on")
 	f.StringArrayVar(&t.mirrors, "registry-mirror", nil, "kind: where nodes look for a registry's images first, as docker.io=https://mirror.example.com; may be repeated")
-	f.StringArrayVar(&t.load, "load-image", nil, "kind: image of the Docker engine that the nodes get; may be repeated")
+	f.BoolVar(&t.load, "load", true, "kind: give the nodes what the Docker engine has of the rehearsal's images, instead of having them pulled")
+	f.StringArrayVar(&t.loadMore, "load-image", nil, "kind: another image of the Docker engine that the nodes get, of the repo's own; may be repeated")
 	f.StringVar(&t.kubeconfig, "kubeconfig", "", "existing: file that leads to the cluster (default: none, so that no cluster is met by mistake)")
 	f.StringVar(&t.kubeContext, "context", "", "existing: context of the kubeconfig (default: its current one)")
 	f.StringVar(&t.server, "server", "", "existing: address of the API server, if it is not reached by the kubeconfig's")
@@ -152,10 +154,14 @@ func (v *verify) provider(box *sandbox.Sandbox, cache *engine.Cache) (cluster.Pr
 				return nil, nil, err
 			}
 		}
+		images := t.loadMore
+		if t.load {
+			images = append(t.images.All(), images...)
+		}
 		versions["node"] = t.nodeImage
 		return kind.New(kind.Options{
 			Options: o, Docker: docker.Client{Host: t.docker}, NodeImage: t.nodeImage, Config: config,
-			Mirrors: mirrors, Load: t.load, State: box.Dir,
+			Mirrors: mirrors, Load: images, State: box.Dir,
 		}), versions, nil
 	}
 	var err error

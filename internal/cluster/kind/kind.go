@@ -38,7 +38,7 @@ type Options struct {
 	Config []byte
 	// Mirrors are URLs of registries to ask first, by the registry they stand for.
 	Mirrors map[string]string
-	// Load are further images that the Docker engine has and the nodes get.
+	// Load are images that the nodes get, if the Docker engine has them.
 	Load []string
 	// State is a private folder.
 	State string
@@ -220,7 +220,7 @@ func (c *Cluster) connect(alive context.Context) (*rest.Config, error) {
 // load gives the nodes the images that the Docker engine has; they pull the rest.
 func (c *Cluster) load(ctx context.Context) error {
 	var images []string
-	for _, image := range append(c.o.Images.All(), c.o.Load...) {
+	for _, image := range c.o.Load {
 		if c.o.Docker.HasImage(ctx, image) {
 			images = append(images, image)
 		}
