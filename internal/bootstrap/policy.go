@@ -45,6 +45,14 @@ type Policy struct {
 
 // Rewrites says whether probe, when it is created, gets the value want at a path of fields.
 func Rewrites(probe *unstructured.Unstructured, want string, fields ...string) func(context.Context, *kube.Client) (bool, error) {
+	return Tried(probe, func(got *unstructured.Unstructured) bool {
+		s, _, _ := unstructured.NestedString(got.Object, fields...)
+		return s == want
+	})
+}
+
+// Tried creates probe without a lasting effect and looks at what would become of it.
+func Tried(probe *unstructured.Unstructured, is func(*unstructured.Unstructured) bool) func(context.Context, *kube.Client) (bool, error) {
 	return func(ctx context.Context, c *kube.Client) (bool, error) {
 		r, err := c.Resource(probe)
 		if err != nil {
@@ -54,8 +62,7 @@ func Rewrites(probe *unstructured.Unstructured, want string, fields ...string) f
 		if err != nil {
 			return false, err
 		}
-		s, _, _ := unstructured.NestedString(got.Object, fields...)
-		return s == want, nil
+		return is(got), nil
 	}
 }
 

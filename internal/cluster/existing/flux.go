@@ -54,24 +54,22 @@ func dependencyPolicy(deployments ...string) bootstrap.Policy {
 		names = append(names, bootstrap.Quote(d))
 	}
 	const arg = "--requeue-dependency=2s"
+	probe := kube.Object("apps/v1", "Deployment", fluxNamespace, deployments[0], map[string]any{"spec": map[string]any{
+		"selector": map[string]any{"matchLabels": map[string]any{"app": "probe"}},
+		"template": map[string]any{
+			"metadata": map[string]any{"labels": map[string]any{"app": "probe"}},
+			"spec":     map[string]any{"containers": []any{map[string]any{"name": "manager", "image": "probe", "args": []any{"--probe"}}}},
+		},
+	}})
 	return bootstrap.Policy{
 		Group: "apps", Resource: "deployments",
 		When: fmt.Sprintf(`object.metadata.namespace == %s && object.metadata.name in [%s] && has(object.spec.template.spec.containers[0].args) && !(%s in object.spec.template.spec.containers[0].args)`,
 			bootstrap.Quote(fluxNamespace), strings.Join(names, ", "), bootstrap.Quote(arg)),
 		Patch: fmt.Sprintf(`[JSONPatch{op: "add", path: "/spec/template/spec/containers/0/args/-", value: %s}]`, bootstrap.Quote(arg)),
-		InForce: func(ctx context.Context, client *kube.Client) (bool, error) {
-			probe := kube.Object("apps/v1", "Deployment", fluxNamespace, deployments[0], map[string]any{"spec": map[string]any{
-				"selector": map[string]any{"matchLabels": map[string]any{"app": "probe"}},
-				"template": map[string]any{
-					"metadata": map[string]any{"labels": map[string]any{"app": "probe"}},
-					"spec":     map[string]any{"containers": []any{map[string]any{"name": "manager", "image": "probe", "args": []any{"--probe"}}}},
-				},
-			}})
-			return tried(ctx, client, probe, func(got *unstructured.Unstructured) bool {
-				containers, _, _ := unstructured.NestedSlice(got.Object, "spec", "template", "spec", "containers")
-				return len(containers) == 1 && strings.Contains(fmt.Sprint(containers[0]), arg)
-			})
-		},
+		InForce: bootstrap.Tried(probe, func(got *unstructured.Unstructured) bool {
+			containers, _, _ := unstructured.NestedSlice(got.Object, "spec", "template", "spec", "containers")
+			return len(containers) == 1 && strings.Contains(fmt.Sprint(containers[0]), arg)
+		}),
 	}
 }
 
@@ -88,35 +86,20 @@ func podPolicy(image string) bootstrap.Policy {
 		}
 		return strings.Join(lists, " + ")
 	}
+	probe := kube.Object("v1", "Pod", Namespace, "seatrial-probe", map[string]any{"spec": map[string]any{
+		"containers": []any{map[string]any{"name": "main", "image": "probe"}},
+	}})
+	probe.SetLabels(map[string]string{"seatrial.dev/stand-in": "probe"})
 	script := `object.spec.restartPolicy == "Never" ? "exit 0" : "trap 'exit 0' TERM; while true; do sleep 1 & wait; done"`
 	return bootstrap.Policy{
 		Group: "", Resource: "pods", Operations: []any{"CREATE"},
 		When:  `has(object.metadata.labels) && "seatrial.dev/stand-in" in object.metadata.labels`,
 		Patch: fmt.Sprintf(`%s + (has(object.spec.initContainers) ? %s : [])`, replaced("containers", script), replaced("initContainers", `"exit 0"`)),
-		InForce: func(ctx context.Context, client *kube.Client) (bool, error) {
-			probe := kube.Object("v1", "Pod", Namespace, "seatrial-probe", map[string]any{"spec": map[string]any{
-				"containers": []any{map[string]any{"name": "main", "image": "probe"}},
-			}})
-			probe.SetLabels(map[string]string{"seatrial.dev/stand-in": "probe"})
-			return tried(ctx, client, probe, func(got *unstructured.Unstructured) bool {
-				containers, _, _ := unstructured.NestedSlice(got.Object, "spec", "containers")
-				return len(containers) == 1 && strings.Contains(fmt.Sprint(containers[0]), image)
-			})
-		},
+		InForce: bootstrap.Tried(probe, func(got *unstructured.Unstructured) bool {
+			containers, _, _ := unstructured.NestedSlice(got.Object, "spec", "containers")
+			return len(containers) == 1 && strings.Contains(fmt.Sprint(containers[0]), image)
+		}),
 	}
-}
-
-// tried creates an object without a lasting effect and looks at what would become of it.
-func tried(ctx context.Context, c *kube.Client, probe *unstructured.Unstructured, is func(*unstructured.Unstructured) bool) (bool, error) {
-	r, err := c.Resource(probe)
-	if err != nil {
-		return false, err
-	}
-	got, err := r.Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	if err != nil {
-		return false, err
-	}
-	return is(got), nil
 }
 
 // addFlux starts the flux command's pod and installs Flux's controllers, as
