@@ -40,7 +40,7 @@ with_rig() {
   }
   eval "$("$rig/dagger-up")"
   local go_version docker_cli mirror
-  mirror=http://$(docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}'):5080
+  mirror=http://$(ip -4 -o addr show docker0 | awk '{ sub("/.*", "", $4); print $4 }'):5080
   go_version=$(go env GOVERSION)
   docker tag golang:1.26-bookworm "golang:${go_version#go}-bookworm"
   docker_cli=$(sed -n 's/.*"docker.io\/library\/\(docker:.*-cli\)".*/\1/p' pipelines/images.go)

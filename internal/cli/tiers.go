@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -107,11 +108,12 @@ var runName = regexp.MustCompile(`^([a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?)?$`)
 func (t *tierFlags) mirrorMap() (map[string]string, error) {
 	out := map[string]string{}
 	for _, m := range t.mirrors {
-		registry, url, ok := strings.Cut(m, "=")
-		if !ok || registry == "" || strings.ContainsAny(registry, "/ ") || !strings.Contains(url, "://") {
+		registry, address, ok := strings.Cut(m, "=")
+		u, err := url.Parse(address)
+		if !ok || registry == "" || strings.ContainsAny(registry, "/ ") || err != nil || u.Scheme == "" || u.Hostname() == "" {
 			return nil, &console.Hinted{Err: fmt.Errorf("--registry-mirror %q: want REGISTRY=URL", m), Hint: "for example docker.io=https://mirror.example.com"}
 		}
-		out[registry] = url
+		out[registry] = address
 	}
 	return out, nil
 }

@@ -33,6 +33,7 @@ func (c *Cluster) addSecretgen(ctx context.Context, found inventory) error {
 	}
 	manifest, err := secretgenRelease.fetch(ctx)
 	if err != nil {
+		c.Note("secretgen-controller's release can't be had: only its kinds are installed")
 		c.blindSpot("secretgen-controller does not run here (%v): SecretExports and SecretImports stay as they are", err)
 		return c.applyManifest(ctx, cluster.SecretgenKinds)
 	}

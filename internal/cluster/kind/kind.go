@@ -148,8 +148,10 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	if err := c.configureMirrors(ctx); err != nil {
 		return err
 	}
-	if err := c.o.Progress.Run("load images into the nodes", func() error { return c.load(ctx) }); err != nil {
-		return err
+	if len(c.o.Load) > 0 {
+		if err := c.o.Progress.Run("load images into the nodes", func() error { return c.load(ctx) }); err != nil {
+			return err
+		}
 	}
 	go c.Cluster.AddressServices(alive)
 	return c.Cluster.Furnish(ctx)
