@@ -109,7 +109,7 @@ func (m *Seatrial) pipeline() *pipelines.Pipeline {
 	}
 }
 
-// Generate writes the repo that a blueprint describes, or brings it up to date: nine layers, secrets encrypted with SOPS. It returns what changes in the source folder.
+// Generate writes the repo that a blueprint describes, or brings it up to date: nine layers, secrets encrypted with SOPS. It returns what changes in the source folder; dagger call -y generate applies it.
 //
 // +cache="session"
 func (m *Seatrial) Generate(
@@ -130,7 +130,7 @@ func (m *Seatrial) Generate(
 	return m.pipeline().Generate(blueprint, ageKey, out)
 }
 
-// Check says what can be known of the repo without a cluster, in a second: cycles, names that lead nowhere, removed APIs, files for the wrong recipients, plaintext Secrets. It fails on errors.
+// Check says what can be known of the repo without a cluster: cycles, names that lead nowhere, removed APIs, files for the wrong recipients, plaintext Secrets. It fails on errors.
 //
 // +check
 // +cache="session"
@@ -162,7 +162,7 @@ func (m *Seatrial) Verify(
 	//
 	// +optional
 	path string,
-	// Age key of the repo's SOPS files; without it their values are placeholders.
+	// Age key of the repo's SOPS files, as env:SOPS_AGE_KEY or file://age.agekey; without it their values are placeholders.
 	//
 	// +optional
 	ageKey *dagger.Secret,
@@ -171,11 +171,11 @@ func (m *Seatrial) Verify(
 	// +optional
 	// +default="stand-in"
 	sources string,
-	// Longest time for the layers to reconcile, as 10m.
+	// Longest time for the layers to reconcile (default: 10m).
 	//
 	// +optional
 	timeout string,
-	// Namespace whose Carvel packages all namespaces see.
+	// Namespace whose Carvel packages all namespaces see (default: tkg-system).
 	//
 	// +optional
 	packagingGlobalNamespace string,
@@ -199,7 +199,7 @@ func (m *Seatrial) Verify(
 	//
 	// +optional
 	kubeconfig *dagger.Secret,
-	// existing: the API server, if containers can't reach it by the kubeconfig's address, as tcp://127.0.0.1:6443; it is known as kubernetes then.
+	// existing: the API server as the caller reaches it, as tcp://127.0.0.1:6443, where containers can't use the kubeconfig's address.
 	//
 	// +optional
 	kube *dagger.Service,
@@ -212,7 +212,7 @@ func (m *Seatrial) Verify(
 	return &Rehearsal{Container: r}, err
 }
 
-// Rehearse rehearses the repo on the embedded tier and fails if a layer does not reconcile.
+// Rehearse is verify on the embedded tier, without options: for dagger check.
 //
 // +check
 // +cache="session"
@@ -235,7 +235,7 @@ func (m *Seatrial) Images(
 	return m.pipeline().ListImages(ctx, blueprint)
 }
 
-// Gitea is a Git server that holds the source folder as a private repo, to try a bootstrap against: dagger call gitea --password=env:PASSWORD up
+// Gitea is a Git server on port 3000 with the source folder as private repo seatrial/fleet, branch main, of user seatrial.
 func (m *Seatrial) Gitea(
 	// Password of the user seatrial, who owns the repo fleet.
 	password *dagger.Secret,

@@ -7,7 +7,7 @@ import (
 	"seatrial.dev/seatrial/pipelines"
 )
 
-// Up rehearses on kind and leaves the cluster, with its Gitea, on the Docker engine, whatever the verdict. It returns the cluster's name.
+// Up rehearses on kind (it needs --docker) and leaves the cluster, with its Gitea, on the Docker engine, whatever the verdict. It returns the cluster's name.
 //
 // +cache="never"
 func (m *Seatrial) Up(
@@ -32,29 +32,29 @@ func (m *Seatrial) Up(
 	return m.pipeline().Up(ctx, pipelines.Verify{Path: path, AgeKey: ageKey, NodeImage: nodeImage, KindConfig: kindConfig})
 }
 
-// Kubeconfig leads to a cluster that up left: dagger call kubeconfig --name=NAME plaintext > kubeconfig
+// Kubeconfig prints how to reach a cluster that up left: dagger call --docker=/var/run/docker.sock kubeconfig --name=NAME plaintext
 //
 // +cache="never"
 func (m *Seatrial) Kubeconfig(
 	ctx context.Context,
-	// Name that up returned.
+	// Name that up returned, or clusters lists.
 	name string,
 ) (*dagger.Secret, error) {
 	return m.pipeline().Kubeconfig(ctx, name)
 }
 
-// Down removes a cluster that up left.
+// Down removes a cluster that up left: dagger call --docker=/var/run/docker.sock down --name=NAME
 //
 // +cache="never"
 func (m *Seatrial) Down(
 	ctx context.Context,
-	// Name that up returned.
+	// Name that up returned, or clusters lists.
 	name string,
 ) error {
 	return m.pipeline().Down(ctx, name)
 }
 
-// Clusters names the clusters that up left, one on a line.
+// Clusters lists the clusters that up left, one on a line. It needs --docker.
 //
 // +cache="never"
 func (m *Seatrial) Clusters(ctx context.Context) (string, error) {

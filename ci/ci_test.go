@@ -125,10 +125,10 @@ done
 	}
 	// What an earlier run left must not pass for this one's.
 	work := filepath.Join(dir, "work")
-	if err := os.MkdirAll(filepath.Join(work, "seatrial"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(work, "seatrial-report"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(work, "seatrial", "report.json"), []byte(`{"verdict": "pass"}`), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(work, "seatrial-report", "report.json"), []byte(`{"verdict": "pass"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(s.shell[0], append(slices.Clone(s.shell[1:]), file)...)
@@ -194,9 +194,9 @@ func TestWiring(t *testing.T) {
 		}
 	}
 	for file, wanted := range map[string][]string{
-		"github.yaml": {"report_paths: seatrial/junit.xml"},
-		"gitlab.yaml": {"junit: seatrial/junit.xml", `== "push"`, `== "merge_request_event"`, "when: always"},
-		"Jenkinsfile": {"junit testResults: 'seatrial/junit.xml'", "changeRequest()", "archiveArtifacts"},
+		"github.yaml": {"report_paths: seatrial-report/junit.xml"},
+		"gitlab.yaml": {"junit: seatrial-report/junit.xml", `== "push"`, `== "merge_request_event"`, "when: always"},
+		"Jenkinsfile": {"junit testResults: 'seatrial-report/junit.xml'", "changeRequest()", "archiveArtifacts"},
 	} {
 		text := read(t, file, nil)
 		for _, w := range wanted {
@@ -227,8 +227,8 @@ cat >"$GOBIN/seatrial" <<'END'
 #!/bin/sh
 echo "$*" >>"$ASKED"
 case "$*" in *verify*) ;; *) exit 0 ;; esac
-printf '{\n  "verdict": "%s",\n}\n' "$ANSWER" >seatrial/report.json
-echo "## $ANSWER" >seatrial/summary.md
+printf '{\n  "verdict": "%s",\n}\n' "$ANSWER" >seatrial-report/report.json
+echo "## $ANSWER" >seatrial-report/summary.md
 [ "$ANSWER" = pass ] || exit 2
 END
 chmod +x "$GOBIN/seatrial"

@@ -64,13 +64,15 @@ func Read(ctx context.Context, rehearsal *dagger.Container) (*Report, error) {
 	return &r, nil
 }
 
-// Assert fails as the rehearsal did: with its exit code, and its report on screen.
+// Assert fails as the rehearsal did: with its exit code, and with its report on
+// screen, or with what it said if it could not be run.
 func Assert(ctx context.Context, rehearsal *dagger.Container) error {
 	code, err := rehearsal.ExitCode(ctx)
 	if err != nil || code == 0 {
 		return err
 	}
 	if _, err := Read(ctx, rehearsal); err != nil {
+		_, err = rehearsal.WithExec([]string{"sh", "-c", fmt.Sprintf("cat >&2; exit %d", code)}, dagger.ContainerWithExecOpts{Stdin: err.Error()}).Sync(ctx)
 		return err
 	}
 	_, err = Failing(rehearsal, code).Sync(ctx)

@@ -69,7 +69,7 @@ func (p *Pipeline) rehearsal(ctx context.Context, v Verify) (*dagger.Container, 
 	for _, file := range reports {
 		args = append(args, "--report="+outDir+"/"+file)
 	}
-	c := p.tool().WithNewFile(outDir+"/run", v.Run)
+	c := p.tool().WithDirectory(outDir, p.Dag.Directory())
 	c, key := withAgeKey(c, v.AgeKey)
 	args = append(args, key...)
 	for _, f := range [][2]string{

@@ -1,4 +1,7 @@
-// An example: how a platform team's own module uses Seatrial.
+// An example: how a platform team's own module uses Seatrial. In a repo of your own,
+// begin with dagger init --sdk=go and dagger install seatrial.dev/seatrial@v0.2.0;
+// then dagger call gate, dagger call reports export --path=out,
+// dagger call kind --docker=/var/run/docker.sock.
 package main
 
 import (

@@ -26,14 +26,14 @@ func newCheck(s Streams) *cobra.Command {
 		Long: `Read the Flux repo in DIR (the working folder by default) as it is on disk and
 find cycles, names that lead nowhere, objects that share a layer with what
 installs their kind, removed APIs, files for the wrong recipients and plaintext
-Secrets. It takes less than a second; verify finds the rest. Without a repo, the
-sample blueprint's is checked.`,
+Secrets. It takes less than a second; verify finds the rest. In an empty folder,
+or a clone of Seatrial, the sample blueprint's repo is checked.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := validOutput(output); err != nil {
 				return err
 			}
-			if found, err := holdsRepo("."); len(args) == 0 && path == "" && err == nil && !found {
+			if sample, err := wantsSample("."); len(args) == 0 && path == "" && err == nil && sample {
 				dir, err := os.MkdirTemp("", "seatrial-")
 				if err != nil {
 					return err

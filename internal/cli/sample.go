@@ -1,7 +1,12 @@
 package cli
 
 import (
+	"bytes"
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/generate"
@@ -13,6 +18,28 @@ import (
 func holdsRepo(dir string) (bool, error) {
 	roots, err := gitops.Roots(os.DirFS(dir))
 	return len(roots) > 0, err
+}
+
+// wantsSample says whether a folder is one where the sample is meant: an empty
+// one, or a clone of Seatrial itself. Anywhere else a repo is expected, and a
+// folder that holds none, such as a wrong checkout, must not pass for one.
+func wantsSample(dir string) (bool, error) {
+	if found, err := holdsRepo(dir); err != nil || found {
+		return false, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false, err
+	}
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == ".git" })
+	if len(entries) == 0 {
+		return true, nil
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return bytes.HasPrefix(b, []byte("module seatrial.dev/seatrial\n")), err
 }
 
 // writeSample generates the sample's repo in a new folder, for a key that lives

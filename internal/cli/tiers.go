@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -47,10 +48,11 @@ type tierFlags struct {
 	server          string
 	run             string
 	images          existing.Images
+	flags           *pflag.FlagSet
 }
 
 func (t *tierFlags) register(f *pflag.FlagSet) {
-	t.images = existing.Default()
+	t.images, t.flags = existing.Default(), f
 	f.StringVar(&t.globalNamespace, "packaging-global-namespace", "tkg-system", "namespace whose Carvel packages all namespaces see")
 	f.StringVar(&t.docker, "docker", "", "kind: Docker endpoint (default: $DOCKER_HOST, or docker's own)")
 	f.StringVar(&t.nodeImage, "node-image", kind.NodeImage, "kind: node image")
@@ -95,6 +97,16 @@ func (t *tierFlags) validate(tier, sources string) error {
 		if info, err := os.Stat(file); err != nil || info.IsDir() {
 			return fmt.Errorf("%s is not a file", file)
 		}
+	}
+	var odd error
+	t.flags.Visit(func(f *pflag.Flag) {
+		tiers, _, tied := strings.Cut(f.Usage, ": ")
+		if tied && (strings.HasPrefix(tiers, tierKind) || strings.HasPrefix(tiers, tierExisting)) && !slices.Contains(strings.Split(tiers, ", "), tier) && f.Name != "run" {
+			odd = &console.Hinted{Err: fmt.Errorf("--%s has no effect with --cluster %s", f.Name, tier), Hint: "it is for --cluster " + strings.ReplaceAll(tiers, ", ", " or ")}
+		}
+	})
+	if odd != nil {
+		return odd
 	}
 	if !runName.MatchString(t.run) {
 		return fmt.Errorf("--run %q: want up to 20 lower-case letters, digits and dashes", t.run)

@@ -44,8 +44,8 @@ func newVerify(s Streams) *cobra.Command {
 		Use:   "verify [DIR]",
 		Short: "Rehearse a Flux repo on a real control plane and watch every layer reconcile",
 		Long: `Rehearse the Flux repo in DIR (the working folder by default): its committed
-tree, or with a note its uncommitted one. Without a repo, the sample blueprint's
-is generated and rehearsed.
+tree, or with a note its uncommitted one. In an empty folder, or a clone of
+Seatrial, the sample blueprint's repo is generated and rehearsed.
 
 Where it is rehearsed:
   embedded  a control plane and the real controllers as processes of this
@@ -54,7 +54,7 @@ Where it is rehearsed:
   kind      a cluster of containers with a real kubelet and a Gitea, in which the
             flux command bootstraps Flux. Needs Docker; takes minutes.
   existing  a scratch cluster of yours. It must not run Flux.
-Nothing is left behind.`,
+Nothing is left behind, unless --keep says so.`,
 		Example: `  seatrial verify
   seatrial verify --path clusters/production --age-key age.agekey --report report.json
   seatrial verify --cluster kind --report report.json --report junit.xml --logs logs
@@ -113,6 +113,11 @@ func (v *verify) run(ctx context.Context) error {
 
 // validate refuses what can't work before anything is built or written.
 func (v *verify) validate() error {
+	for _, file := range v.reports {
+		if err := report.ValidFile(file); err != nil {
+			return &console.Hinted{Err: fmt.Errorf("--report: %w", err), Hint: "name it .json, .xml (JUnit), .md or .txt"}
+		}
+	}
 	if err := v.tiers.validate(v.cluster, v.sources); err != nil {
 		return err
 	}
@@ -227,7 +232,7 @@ func (v *verify) findRepo(box *sandbox.Sandbox, key *secrets.Key) (string, *secr
 	if v.path != "" {
 		return wd, key, nil
 	}
-	if found, err := holdsRepo(wd); err != nil || found {
+	if sample, err := wantsSample(wd); err != nil || !sample {
 		return wd, key, err
 	}
 	v.console.Note("no Flux repo here: rehearsing the sample blueprint's")

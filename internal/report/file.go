@@ -7,8 +7,18 @@ import (
 	"path/filepath"
 )
 
+// ValidFile refuses a name with an extension that no format has.
+func ValidFile(name string) error {
+	switch ext := filepath.Ext(name); ext {
+	case "", ".json", ".xml", ".md", ".txt":
+		return nil
+	default:
+		return fmt.Errorf("%s: no report is written as %s", name, ext)
+	}
+}
+
 // WriteFile writes the report to a file, in the format of the file's extension:
-// .xml is JUnit, .md Markdown, .txt text, and everything else JSON.
+// .xml is JUnit, .md Markdown, .txt text, and anything else JSON.
 func (r *Report) WriteFile(name string) error {
 	write := r.WriteJSON
 	switch filepath.Ext(name) {
