@@ -17,8 +17,8 @@ import (
 // seatrial is the command under test.
 var seatrial string
 
-// root is the project's folder.
-var root string
+// root is the project's folder, and empty a folder that anyone may be in.
+var root, empty string
 
 func TestMain(m *testing.M) {
 	code, err := setUp(m)
@@ -42,7 +42,10 @@ func setUp(m *testing.M) (int, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return 0, err
 	}
-	seatrial = filepath.Join(dir, "seatrial")
+	seatrial, empty = filepath.Join(dir, "seatrial"), filepath.Join(dir, "empty")
+	if err := os.Mkdir(empty, 0o755); err != nil {
+		return 0, err
+	}
 	for _, args := range [][]string{{"go", "build", "-o", seatrial, "./cmd/seatrial"}, {seatrial, "engine", "build"}} {
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = root, os.Stderr, os.Stderr
@@ -96,7 +99,7 @@ func program(t *testing.T, attr *syscall.SysProcAttr, env []string, name string,
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = t.TempDir(), &stdout, &stderr, attr
 	if attr != nil {
-		cmd.Dir = "/"
+		cmd.Dir = empty
 	}
 	if env != nil {
 		cmd.Env = env
