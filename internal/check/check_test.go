@@ -175,6 +175,8 @@ func TestFixtures(t *testing.T) {
 		want := map[string]string{
 			"bootstrapped": "", "package-lacks-rbac": "", "crd-and-cr": "crd-and-cr-in-one-layer", "removed-api": "removed-api-version",
 			"dangling-dependency": "dangling-dependency", "dependency-cycle": "dependency-cycle dependency-cycle", "sops-wrong-recipient": "sops-wrong-recipient",
+			"healthy": "", "many-faults": "dependency-cycle dependency-cycle crd-and-cr-in-one-layer sops-wrong-recipient sops-without-decryption " +
+				"missing-dependency missing-dependency missing-dependency plaintext-secret",
 		}[e.Name()]
 		if got := strings.Join(codes, " "); got != want {
 			t.Errorf("%s: got %q, want %q", e.Name(), got, want)
