@@ -12,7 +12,7 @@ type Pipeline struct {
 	Dag    *dagger.Client
 	Source *dagger.Directory // the user's repo
 	Images Images
-	Engine *dagger.Directory // what the engine's cache starts from; may be nil
+	Engine *dagger.Directory // an engine that was built before; may be nil
 	Docker Docker
 }
 
@@ -59,17 +59,23 @@ func (p *Pipeline) command() *dagger.File {
 func (p *Pipeline) tool() *dagger.Container {
 	return p.golang().
 		WithFile(binary, p.command()).
-		WithMountedCache(cacheDir, p.Dag.CacheVolume("seatrial-engine"), dagger.ContainerWithMountedCacheOpts{Source: p.engine()}).
+		WithMountedCache(cacheDir, p.Dag.CacheVolume("seatrial-engine")).
 		WithMountedDirectory(sourceDir, p.Source).
 		WithWorkdir(sourceDir)
 }
 
-// engine is what the engine's cache starts from.
-func (p *Pipeline) engine() *dagger.Directory {
+// withEngine copies an engine that was built before into the cache volume, once
+// for each run, so that calls without one find it there, too.
+func (p *Pipeline) withEngine(c *dagger.Container, run string) *dagger.Container {
 	if p.Engine == nil {
-		return nil
+		return c
 	}
-	return p.Dag.Directory().WithDirectory("engine", p.Engine)
+	const given = "/run/engine"
+	return c.
+		WithMountedDirectory(given, p.Engine).
+		WithEnvVariable("SEATRIAL_RUN", run).
+		WithExec([]string{"cp", "--recursive", "--no-clobber", given, cacheDir}).
+		WithoutMount(given)
 }
 
 // withAgeKey mounts a key, in memory, and returns the flag that names it.

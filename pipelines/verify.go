@@ -81,7 +81,7 @@ func (p *Pipeline) rehearsal(ctx context.Context, v Verify) (*dagger.Container, 
 	var err error
 	switch v.Cluster {
 	case Embedded:
-		return c, args, nil
+		return p.withEngine(c, v.Run), args, nil
 	case Kind:
 		if c, err = p.withDocker(ctx, c); err != nil {
 			return nil, nil, err
