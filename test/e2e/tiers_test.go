@@ -83,7 +83,6 @@ func TestTiersRefuse(t *testing.T) {
 		"odd mirror":         {[]string{"--cluster", "kind", "--registry-mirror", "docker.io"}, "REGISTRY=URL"},
 		"another tier's":     {[]string{"--node-image", "kindest/node:v1"}, "--cluster kind"},
 		"odd report":         {[]string{"--report", "report.pdf"}, ".json"},
-		"no repo":            {[]string{"--path", "clusters/none"}, "clusters/none"},
 		"odd name":           {[]string{"--cluster", "kind", "--run", "A b"}, "--run"},
 	} {
 		r := command(t, nil, append([]string{"verify"}, c.args...)...)
