@@ -187,7 +187,9 @@ func (c *Cluster) Down() error {
 		return nil
 	}
 	c.furnished = false
-	c.synced = true
+	c.mu.Lock()
+	c.synced = true // a connection that ends now is no failure
+	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	defer c.ends()

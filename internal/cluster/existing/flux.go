@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"seatrial.dev/seatrial/internal/bootstrap"
 	"seatrial.dev/seatrial/internal/cluster"
@@ -28,8 +27,11 @@ const fluxPod = "flux"
 // tune makes Flux look at dependencies every two seconds instead of thirty, as
 // it enters the API server: the repo's own manifests stay as they are.
 func (c *Cluster) tune(ctx context.Context) error {
-	_, err := c.client.Mapping(schema.GroupKind{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicy"}, "v1")
-	if c.policy = err == nil; !c.policy {
+	var err error
+	if c.policy, err = c.serves("admissionregistration.k8s.io", "MutatingAdmissionPolicy", "v1"); err != nil {
+		return err
+	}
+	if !c.policy {
 		if c.StandIns {
 			return errors.New("this API server has no MutatingAdmissionPolicy (Kubernetes 1.36 or later): nothing can be redirected to stand-ins; use --sources upstream")
 		}

@@ -2,7 +2,6 @@ package existing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -36,10 +35,10 @@ func (c *Cluster) look(ctx context.Context, planned []cluster.Object) (inventory
 		return found, fmt.Errorf("the cluster does not answer: %w", err)
 	}
 	var err error
-	if found.kapp, err = c.serves("packaging.carvel.dev", "PackageInstall"); err != nil {
+	if found.kapp, err = c.serves("packaging.carvel.dev", "PackageInstall", ""); err != nil {
 		return found, err
 	}
-	if found.secretgen, err = c.serves("secretgen.carvel.dev", "SecretExport"); err != nil {
+	if found.secretgen, err = c.serves("secretgen.carvel.dev", "SecretExport", ""); err != nil {
 		return found, err
 	}
 	if found.left, err = c.leftBy(ctx); err != nil || found.left != "" {
@@ -54,10 +53,10 @@ func (c *Cluster) look(ctx context.Context, planned []cluster.Object) (inventory
 	return found, c.lookFor(ctx, planned, &found)
 }
 
-// serves says whether the API server knows a kind. When it can't tell, that is
+// serves says whether the API server knows a kind, in a version or any. When it can't tell, that is
 // an error: what is not seen would be installed over.
-func (c *Cluster) serves(group, kind string) (bool, error) {
-	_, err := c.client.Mapping(schema.GroupKind{Group: group, Kind: kind}, "")
+func (c *Cluster) serves(group, kind, version string) (bool, error) {
+	_, err := c.client.Mapping(schema.GroupKind{Group: group, Kind: kind}, version)
 	if meta.IsNoMatchError(err) {
 		return false, nil
 	}
@@ -218,6 +217,3 @@ func some(all []string) string {
 	}
 	return strings.Join(all, ", ")
 }
-
-// errOccupied says that another rehearsal uses the cluster.
-var errOccupied = errors.New("another rehearsal is running in this cluster")

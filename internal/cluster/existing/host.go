@@ -70,12 +70,7 @@ func (c *Cluster) startHost(ctx, alive context.Context) (*host, error) {
 			return new(net.Dialer).DialContext(ctx, network, h.addr)
 		},
 	}}
-	for _, org := range []string{standIns} {
-		if err := h.addOrganization(ctx, org); err != nil {
-			return nil, err
-		}
-	}
-	return h, nil
+	return h, h.addOrganization(ctx, standIns)
 }
 
 func hostSpec(image string) map[string]any {

@@ -20,6 +20,11 @@ const (
 	clearTime  = 5 * time.Minute
 )
 
+// occupied is the answer of a cluster that another rehearsal uses.
+func occupied() error {
+	return &Refusal{"another rehearsal is running in this cluster", "wait for it to end"}
+}
+
 // clear removes what the run left that was killed, once it is certain that it was.
 func (c *Cluster) clear(ctx context.Context, run string) error {
 	if err := c.awaitStale(ctx); err != nil {
@@ -45,7 +50,7 @@ func (c *Cluster) awaitStale(ctx context.Context) error {
 		case err != nil:
 			return err
 		case version != "" && l.ResourceVersion != version:
-			return &Refusal{errOccupied.Error(), "wait for it to end"}
+			return occupied()
 		default:
 			version = l.ResourceVersion
 		}
@@ -73,7 +78,7 @@ func (c *Cluster) hold(ctx, alive context.Context) error {
 		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &c.Run, RenewTime: &now, LeaseDurationSeconds: &seconds},
 	}, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
-		return &Refusal{errOccupied.Error(), "wait for it to end"}
+		return occupied()
 	}
 	if err != nil {
 		return err

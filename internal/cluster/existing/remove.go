@@ -98,7 +98,7 @@ func (c *Cluster) awaitPlannedGone(ctx context.Context) error {
 // other depends: each needs what earlier ones made (kinds, rights, controllers)
 // to be removed itself. The first layer, which holds Flux, is not pruned.
 func (c *Cluster) removeLayers(ctx context.Context) error {
-	if served, err := c.serves(kustomizations.Group, kustomizations.Kind); err != nil || !served {
+	if served, err := c.serves(kustomizations.Group, kustomizations.Kind, ""); err != nil || !served {
 		return err
 	}
 	root := kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", gitops.RootLayer.Namespace, gitops.RootLayer.Name, nil)
