@@ -2,15 +2,12 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"seatrial.dev/seatrial/internal/cluster"
-	"seatrial.dev/seatrial/internal/cluster/existing"
-	"seatrial.dev/seatrial/internal/cluster/kind"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -34,40 +31,29 @@ func sweepKept(dir string) {
 // stay hands the cluster over to the user. Where it consists of this command's
 // own processes, this process goes on alone until it is told to end.
 func (v *verify) stay(ctx context.Context, box *sandbox.Sandbox, provider cluster.Provider, cache *engine.Cache, code int) error {
-	kubeconfig, err := provider.Kubeconfig()
-	if err != nil {
-		return err
-	}
 	dir := filepath.Join(filepath.Dir(cache.Dir), "kept")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	sweepKept(dir)
-	switch p := provider.(type) {
-	case *kind.Cluster:
-		if err := p.Keep(ctx); err != nil {
-			return err
-		}
-		file := keptFile(dir, p.Name())
-		if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
+	kept, err := provider.Keep(ctx)
+	if err != nil {
+		return err
+	}
+	file := keptFile(dir, kept.Name)
+	if kept.Kubeconfig != nil {
+		if err := os.WriteFile(file, kept.Kubeconfig, 0o600); err != nil {
 			return err
 		}
 		v.console.Note("the cluster stays up: export KUBECONFIG=" + file)
-		v.console.Note("its Gitea: kubectl -n " + existing.Namespace + " port-forward svc/gitea 3000")
-		v.console.Note("end it with: seatrial down " + p.Name())
-		return exit(code)
-	case *existing.Cluster:
-		v.console.Note("the rehearsal stays in the cluster; the next one removes it")
-		return exit(code)
 	}
-	pid := box.HostPID()
-	file := keptFile(dir, fmt.Sprint(pid))
-	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
-		return err
+	for _, hint := range kept.Hints {
+		v.console.Note(hint)
+	}
+	if !kept.Ours {
+		return exit(code)
 	}
 	defer os.Remove(file)
-	v.console.Note("the cluster stays up: export KUBECONFIG=" + file)
-	v.console.Note(fmt.Sprintf("end it with: kill %d", pid))
 	if err := box.Keep(code); err != nil {
 		return err
 	}

@@ -31,9 +31,6 @@ type Provider interface {
 	Phases() map[string]float64
 	// Client is the administrator's connection; nil before Up.
 	Client() *kube.Client
-	// Kubeconfig is an administrator's kubeconfig for use outside, or an error
-	// if the cluster can't be reached from there.
-	Kubeconfig() ([]byte, error)
 	// Publish lets the cluster's controllers clone the tree.
 	Publish(ctx context.Context, s *gitrepo.Snapshot) (Remote, error)
 	// Shelf is where stand-ins are put.
@@ -55,8 +52,24 @@ type Provider interface {
 	Diagnose(ctx context.Context, dir string, failed []Object) error
 	// BlindSpots say what this tier can't see in any repo.
 	BlindSpots() []string
+	// Keep lets the cluster outlive the rehearsal: Down then leaves it alone,
+	// unless it consists of this command's own processes.
+	Keep(ctx context.Context) (Kept, error)
 	// Down ends it all. It is safe to call it twice, or without Up.
 	Down() error
+}
+
+// Kept is how a cluster lives on after its rehearsal.
+type Kept struct {
+	// Name is what the cluster is ended by; empty if it is the user's own.
+	Name string
+	// Kubeconfig is an administrator's, for use outside; nil if the user has one.
+	Kubeconfig []byte
+	// Hints tell the user what can be done with it.
+	Hints []string
+	// Ours says that the cluster is made of this command's own processes, and
+	// ends with them.
+	Ours bool
 }
 
 // Remote is a published tree, as the cluster's controllers see it.

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -178,22 +179,27 @@ func (c *Cluster) serve(h http.Handler) (string, error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// Kubeconfig implements cluster.Provider: the sandbox's listener on the host's
+// Keep implements cluster.Provider: the sandbox's listener on the host's
 // loopback passes connections on to the API server.
-func (c *Cluster) Kubeconfig() ([]byte, error) {
+func (c *Cluster) Keep(context.Context) (cluster.Kept, error) {
 	l := c.Sandbox.Listener()
 	if l == nil {
-		return nil, fmt.Errorf("the cluster has no address outside its sandbox")
+		return cluster.Kept{}, fmt.Errorf("the cluster has no address outside its sandbox")
 	}
 	config, err := clientcmd.LoadFromFile(c.adminKubeconfig())
 	if err != nil {
-		return nil, err
+		return cluster.Kept{}, err
 	}
 	for _, cl := range config.Clusters {
 		cl.Server = "https://" + l.Addr().String()
 	}
+	text, err := clientcmd.Write(*config)
+	if err != nil {
+		return cluster.Kept{}, err
+	}
 	go forward(l, fmt.Sprintf("127.0.0.1:%d", c.ports.api))
-	return clientcmd.Write(*config)
+	pid := strconv.Itoa(c.Sandbox.HostPID())
+	return cluster.Kept{Name: pid, Kubeconfig: text, Hints: []string{"end it with: kill " + pid}, Ours: true}, nil
 }
 
 // forward connects whoever dials l with addr.

@@ -94,8 +94,11 @@ func (c *Cluster) Patience() verdict.Patience {
 	return p
 }
 
-// Kubeconfig implements cluster.Provider.
-func (c *Cluster) Kubeconfig() ([]byte, error) { return c.Options.Kubeconfig, nil }
+// Keep implements cluster.Provider.
+func (c *Cluster) Keep(context.Context) (cluster.Kept, error) {
+	c.furnished = false
+	return cluster.Kept{Hints: []string{"the rehearsal stays in the cluster; the next one removes it"}}, nil
+}
 
 // Phases implements cluster.Provider.
 func (c *Cluster) Phases() map[string]float64 { return c.Progress.Seconds() }

@@ -102,10 +102,6 @@ func (c *Cluster) Client() *kube.Client {
 	return c.Cluster.Client()
 }
 
-// Kubeconfig implements cluster.Provider: kind's, which leads to a loopback
-// port of the machine that Docker runs on.
-func (c *Cluster) Kubeconfig() ([]byte, error) { return c.o.Kubeconfig, nil }
-
 // Up implements cluster.Provider.
 func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	info, err := Preflight(ctx, c.o.Docker)
@@ -276,18 +272,19 @@ func (c *Cluster) BlindSpots() []string {
 		"one small node: capacity, zones, storage classes and network policies are not those of the real cluster")
 }
 
-// Keep lets the cluster outlive this process.
-func (c *Cluster) Keep(ctx context.Context) error {
+// Keep implements cluster.Provider. The kubeconfig is kind's, which leads to a
+// loopback port of the machine that Docker runs on.
+func (c *Cluster) Keep(ctx context.Context) (cluster.Kept, error) {
 	if err := keepLease(ctx, c.o.Docker, c.o.Run, c.o.NodeImage); err != nil {
-		return err
+		return cluster.Kept{}, err
 	}
 	c.kept = true
 	_, err := c.o.Docker.Output(ctx, "update", "--restart", "on-failure:1", c.name()+"-control-plane")
-	return errors.Join(err, c.watch.stay(), c.lease.Close())
+	return cluster.Kept{Name: c.name(), Kubeconfig: c.o.Kubeconfig, Hints: []string{
+		"its Gitea: kubectl -n " + existing.Namespace + " port-forward svc/gitea 3000",
+		"end it with: seatrial down " + c.name(),
+	}}, errors.Join(err, c.watch.stay(), c.lease.Close())
 }
-
-// Name is what Remove takes.
-func (c *Cluster) Name() string { return c.name() }
 
 // Down implements cluster.Provider.
 func (c *Cluster) Down() error {
