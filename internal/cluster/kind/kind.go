@@ -113,9 +113,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 			err = errors.Join(err, c.Down())
 		}
 	}()
-	if err := Sweep(ctx, c.o.Docker, c.o.Note); err != nil {
-		c.o.Note("could not remove what killed rehearsals left: " + err.Error()) // another run may be at it, too
-	}
+	c.sweep(ctx)
 	if err := c.pull(ctx, c.o.NodeImage); err != nil {
 		return err
 	}
@@ -132,6 +130,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	if c.watch, err = watchNode(ctx, c.o.Docker, c.name()+"-control-plane"); err != nil {
 		return err
 	}
+	c.sweep(ctx) // the lease of a run that was killed just before this one outlives it by a second
 	var alive context.Context
 	alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
 	config, err := c.connect(alive)
@@ -151,6 +150,13 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	}
 	go c.Cluster.AddressServices(alive)
 	return c.Cluster.Furnish(ctx)
+}
+
+// sweep removes what killed rehearsals left; this one goes on if it can't.
+func (c *Cluster) sweep(ctx context.Context) {
+	if err := Sweep(ctx, c.o.Docker, c.o.Note); err != nil {
+		c.o.Note("could not remove what killed rehearsals left: " + err.Error()) // another run may be at it, too
+	}
 }
 
 // create runs kind. It can't be told to stop, so when ctx ends, its containers
