@@ -260,7 +260,7 @@ chmod +x "$GOBIN/seatrial"
 }
 
 // Renovate finds every pin that says so: a pattern that does not match would let
-// a version grow old in silence.
+// a version grow old in silence. What is pinned in two places is so at one version.
 func TestRenovateFindsThePins(t *testing.T) {
 	var config struct {
 		CustomManagers []struct {
@@ -276,6 +276,7 @@ func TestRenovateFindsThePins(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := map[string]int{}
+	pinned := map[string]map[string]string{} // files by name and version
 	comments := map[string]int{}
 	err = fs.WalkDir(os.DirFS(".."), ".", func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasPrefix(file, ".git/") {
@@ -291,7 +292,16 @@ func TestRenovateFindsThePins(t *testing.T) {
 			}
 			comments[file] = strings.Count(string(text), "renovate: datasource=") - strings.Count(string(text), "depName=[[") // those are the template's
 			for _, match := range m.MatchStrings {
-				found[file] += len(regexp.MustCompile(match).FindAllString(string(text), -1))
+				re := regexp.MustCompile(match)
+				for _, pin := range re.FindAllStringSubmatch(string(text), -1) {
+					found[file]++
+					name := pin[re.SubexpIndex("depName")]
+					version, _, _ := strings.Cut(pin[re.SubexpIndex("currentValue")], "-") // of whatever variant
+					if pinned[name] == nil {
+						pinned[name] = map[string]string{}
+					}
+					pinned[name][version] = file
+				}
 			}
 		}
 		return nil
@@ -304,6 +314,11 @@ func TestRenovateFindsThePins(t *testing.T) {
 			continue
 		}
 		t.Errorf("%s: %d pins, Renovate finds %d", file, n, found[file])
+	}
+	for name, versions := range pinned {
+		if len(versions) > 1 {
+			t.Errorf("%s is pinned at several versions: %v", name, versions)
+		}
 	}
 	if len(found) < 10 {
 		t.Errorf("only %d files with pins: %v", len(found), found)
