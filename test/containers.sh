@@ -148,6 +148,19 @@ test_kind_killed() {
   [ -z "$(left "$before")" ] || fail "left after a kill and another run: $(left "$before")"
 }
 
+test_kind_kept() {
+  local before config name
+  before=$(leftovers)
+  seatrial verify "$root/fixtures/repos/healthy" --cluster kind "${kind_flags[@]}" --keep >"$work/out" 2>"$work/log" || fail "with --keep: $(tail -40 "$work/log" "$work/out")"
+  config=$(sed -n 's/.*export KUBECONFIG=//p' "$work/log")
+  name=$(sed -n 's/.*seatrial down //p' "$work/log")
+  [ "$("$work/seatrial" down)" = "$name" ] || fail "seatrial down does not list $name"
+  kubectl --kubeconfig "$config" -n flux-system wait kustomization --all --for=condition=Ready --timeout=60s >&2 || fail "the kept cluster can't be reached"
+  [ "$("$work/seatrial" kubeconfig "$name")" = "$(cat "$config")" ] || fail "seatrial kubeconfig differs from $config"
+  "$work/seatrial" down "$name"
+  [ ! -e "$config" ] && [ -z "$(left "$before")" ] || fail "left after down: $config $(left "$before")"
+}
+
 # things KUBECONFIG: what of a cluster a rehearsal could leave behind.
 things() { kubectl --kubeconfig "$1" get namespaces,crds,clusterroles,clusterrolebindings,apiservices,mutatingadmissionpolicies,mutatingadmissionpolicybindings -o name | sort; }
 
@@ -183,7 +196,7 @@ test_module_kind() {
 }
 
 main() {
-  local all=(functions example checks verify module kind kind_killed existing module_kind) name began
+  local all=(functions example checks verify module kind kind_kept kind_killed existing module_kind) name began
   [ $# -gt 0 ] || set -- "${all[@]}"
   set_up
   for name; do
