@@ -10,7 +10,9 @@ root=$PWD
 rig=${SEATRIAL_RIG:-$root/../shared/rig}
 work=$(mktemp -d)
 scratch='' # the kind cluster of test_existing
+kept=''    # the one of test_kind_kept
 clean_up() {
+  [ -z "$kept" ] || "$work/seatrial" down "$kept"
   rm -rf "$work"
   remove_scratch
 }
@@ -149,15 +151,16 @@ test_kind_killed() {
 }
 
 test_kind_kept() {
-  local before config name
+  local before config
   before=$(leftovers)
   seatrial verify "$root/fixtures/repos/healthy" --cluster kind "${kind_flags[@]}" --keep >"$work/out" 2>"$work/log" || fail "with --keep: $(tail -40 "$work/log" "$work/out")"
   config=$(sed -n 's/.*export KUBECONFIG=//p' "$work/log")
-  name=$(sed -n 's/.*seatrial down //p' "$work/log")
-  [ "$("$work/seatrial" down)" = "$name" ] || fail "seatrial down does not list $name"
+  kept=$(sed -n 's/.*seatrial down //p' "$work/log")
+  [ "$("$work/seatrial" down)" = "$kept" ] || fail "seatrial down does not list $kept"
   kubectl --kubeconfig "$config" -n flux-system wait kustomization --all --for=condition=Ready --timeout=60s >&2 || fail "the kept cluster can't be reached"
-  [ "$("$work/seatrial" kubeconfig "$name")" = "$(cat "$config")" ] || fail "seatrial kubeconfig differs from $config"
-  "$work/seatrial" down "$name"
+  [ "$("$work/seatrial" kubeconfig "$kept")" = "$(cat "$config")" ] || fail "seatrial kubeconfig differs from $config"
+  "$work/seatrial" down "$kept"
+  kept=''
   [ ! -e "$config" ] && [ -z "$(left "$before")" ] || fail "left after down: $config $(left "$before")"
 }
 

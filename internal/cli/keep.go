@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,22 +34,24 @@ func sweepKept(dir string) {
 func (v *verify) stay(ctx context.Context, box *sandbox.Sandbox, provider cluster.Provider, cache *engine.Cache, code int) error {
 	dir := filepath.Join(filepath.Dir(cache.Dir), "kept")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return errors.Join(err, provider.Down())
 	}
 	sweepKept(dir)
 	kept, err := provider.Keep(ctx)
 	if err != nil {
-		return err
+		return errors.Join(err, provider.Down())
 	}
 	file := keptFile(dir, kept.Name)
 	if kept.Kubeconfig != nil {
-		if err := os.WriteFile(file, kept.Kubeconfig, 0o600); err != nil {
-			return err
+		if err = os.WriteFile(file, kept.Kubeconfig, 0o600); err == nil {
+			v.console.Note("the cluster stays up: export KUBECONFIG=" + file)
 		}
-		v.console.Note("the cluster stays up: export KUBECONFIG=" + file)
 	}
-	for _, hint := range kept.Hints {
+	for _, hint := range kept.Hints { // also without the file: how to end it
 		v.console.Note(hint)
+	}
+	if err != nil {
+		return err
 	}
 	if !kept.Ours {
 		return exit(code)

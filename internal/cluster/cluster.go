@@ -53,7 +53,8 @@ type Provider interface {
 	// BlindSpots say what this tier can't see in any repo.
 	BlindSpots() []string
 	// Keep lets the cluster outlive the rehearsal: Down then leaves it alone,
-	// unless it consists of this command's own processes.
+	// unless it consists of this command's own processes. After an error, Down
+	// ends it as ever.
 	Keep(ctx context.Context) (Kept, error)
 	// Down ends it all. It is safe to call it twice, or without Up.
 	Down() error

@@ -284,12 +284,19 @@ func (c *Cluster) Keep(ctx context.Context) (cluster.Kept, error) {
 	if err := keepLease(ctx, c.o.Docker, c.o.Run, c.o.NodeImage); err != nil {
 		return cluster.Kept{}, err
 	}
+	if _, err := c.o.Docker.Output(ctx, "update", "--restart", "on-failure:1", c.name()+"-control-plane"); err != nil {
+		return cluster.Kept{}, err
+	}
+	if err := c.watch.stay(); err != nil {
+		return cluster.Kept{}, err
+	}
 	c.kept = true
-	_, err := c.o.Docker.Output(ctx, "update", "--restart", "on-failure:1", c.name()+"-control-plane")
+	// Our own lease ends with this process at the latest: the other one counts.
+	_ = c.lease.Close()
 	return cluster.Kept{Name: c.name(), Kubeconfig: c.o.Kubeconfig, Hints: []string{
 		"its Gitea: kubectl -n " + existing.Namespace + " port-forward svc/gitea 3000",
 		"end it with: seatrial down " + c.name(),
-	}}, errors.Join(err, c.watch.stay(), c.lease.Close())
+	}}, nil
 }
 
 // Down implements cluster.Provider.
