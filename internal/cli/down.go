@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -13,7 +12,6 @@ import (
 	"seatrial.dev/seatrial/internal/cluster/kind"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/docker"
-	"seatrial.dev/seatrial/internal/engine"
 )
 
 func newDown(s Streams) *cobra.Command {
@@ -24,7 +22,7 @@ func newDown(s Streams) *cobra.Command {
 		Example: `  seatrial down
   seatrial down seatrial-1a2b3c4d`,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			cache, err := engine.OpenCache(cmd.Context())
+			dir, err := keptDir()
 			if err != nil {
 				return err
 			}
@@ -47,7 +45,7 @@ func newDown(s Streams) *cobra.Command {
 				if err := kind.Remove(cmd.Context(), d, name); err != nil {
 					return err
 				}
-				file := keptFile(filepath.Join(filepath.Dir(cache.Dir), "kept"), name)
+				file := keptFile(dir, name)
 				if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return err
 				}

@@ -36,7 +36,7 @@ func newEngineBuild(s Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ctx, box, err := sandbox.Inside(cmd.Context())
+			ctx, box, err := sandbox.Inside(cmd.Context(), nil, nil)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -31,32 +32,21 @@ func sweepKept(dir string) {
 
 // stay hands the cluster over to the user. Where it consists of this command's
 // own processes, this process goes on alone until it is told to end.
-func (v *verify) stay(ctx context.Context, box *sandbox.Sandbox, provider cluster.Provider, cache *engine.Cache, code int) error {
-	dir := filepath.Join(filepath.Dir(cache.Dir), "kept")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return errors.Join(err, provider.Down())
-	}
-	sweepKept(dir)
+func (v *verify) stay(ctx context.Context, box *sandbox.Sandbox, provider cluster.Provider, code int) error {
 	kept, err := provider.Keep(ctx)
 	if err != nil {
 		return errors.Join(err, provider.Down())
 	}
-	file := keptFile(dir, kept.Name)
-	if kept.Kubeconfig != nil {
-		if err = os.WriteFile(file, kept.Kubeconfig, 0o600); err == nil {
-			v.console.Note("the cluster stays up: export KUBECONFIG=" + file)
-		}
-	}
-	for _, hint := range kept.Hints { // also without the file: how to end it
-		v.console.Note(hint)
+	b, err := json.Marshal(kept)
+	if err == nil {
+		err = box.Hand(parcelKept, "", b)
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, provider.Down())
 	}
 	if !kept.Ours {
 		return exit(code)
 	}
-	defer os.Remove(file)
 	if err := box.Keep(code); err != nil {
 		return err
 	}
@@ -66,6 +56,50 @@ func (v *verify) stay(ctx context.Context, box *sandbox.Sandbox, provider cluste
 	}
 	_ = provider.Down() // nobody is there to be told
 	return exit(code)
+}
+
+// writeKept writes a kept cluster's kubeconfig where the user finds it, and says
+// how to reach and end the cluster. pid is the process that a cluster of our own
+// processes ends with.
+func (v *verify) writeKept(kept cluster.Kept, pid int) error {
+	if kept.Ours {
+		kept.Name = strconv.Itoa(pid)
+		kept.Hints = append(kept.Hints, "end it with: kill "+kept.Name)
+	}
+	err := v.writeKubeconfig(kept, pid)
+	for _, hint := range kept.Hints { // also without the file: how to end it
+		v.console.Note(hint)
+	}
+	return err
+}
+
+func (v *verify) writeKubeconfig(kept cluster.Kept, pid int) error {
+	if kept.Kubeconfig == nil {
+		return nil
+	}
+	dir, err := keptDir()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	sweepKept(dir)
+	file := keptFile(dir, kept.Name)
+	if err := os.WriteFile(file, kept.Kubeconfig, 0o600); err != nil {
+		return err
+	}
+	v.console.Note("the cluster stays up: export KUBECONFIG=" + file)
+	if kept.Ours {
+		return sandbox.RemoveAtEnd(pid, file)
+	}
+	return nil
+}
+
+// keptDir is the folder of kept clusters' kubeconfigs.
+func keptDir() (string, error) {
+	dir, err := engine.CacheDir()
+	return filepath.Join(dir, "kept"), err
 }
 
 func keptFile(dir, name string) string { return filepath.Join(dir, name+".kubeconfig") }

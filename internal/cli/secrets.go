@@ -269,7 +269,9 @@ and package values in plain text, SOPS files for other recipients than
 			if err != nil {
 				return err
 			}
-			o.Ignored = gitrepo.Ignored(cmd.Context(), folder(args))
+			if o.Ignored, err = gitrepo.Ignored(cmd.Context(), folder(args)); err != nil {
+				return err
+			}
 			found, err := check.Audit(repo, tree, o)
 			if err != nil {
 				return err

@@ -131,12 +131,12 @@ func (t *tierFlags) mirrorMap() (map[string]string, error) {
 }
 
 // provider makes the tier's cluster and names the versions of its parts.
-func (v *verify) provider(box *sandbox.Sandbox, cache *engine.Cache) (cluster.Provider, map[string]string, error) {
+func (v *verify) provider(box *sandbox.Sandbox, families map[string]string) (cluster.Provider, map[string]string, error) {
 	t := &v.tiers
 	if v.cluster == tierEmbedded {
-		built, err := cache.Engine()
-		if err != nil {
-			return nil, nil, err
+		built := engine.At(families)
+		if box.Entered() {
+			built = built.Moved(engineRoot)
 		}
 		versions, err := engine.Versions()
 		if err != nil {

@@ -2,17 +2,23 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/rehearse"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/sandbox"
@@ -24,19 +30,36 @@ type verify struct {
 	Streams
 	console *console.Console
 
-	dir           string
-	path          string
-	cluster       string
-	sources       string
-	ageKey        string
-	timeout       time.Duration
-	reports       []string
-	logs          string
-	output        string
-	keep          bool
-	engineSeconds float64
-	tiers         tierFlags
+	dir        string
+	path       string
+	cluster    string
+	sources    string
+	ageKey     string
+	timeout    time.Duration
+	reports    []string
+	logs       string
+	output     string
+	keep       bool
+	unconfined bool
+	tiers      tierFlags
 }
+
+// given is what the process that a person started gives to the one in the sandbox.
+type given struct {
+	// Key is the age key's text; empty if there is none.
+	Key []byte `json:"key,omitempty"`
+	// Engine are the folders of the engine, by family.
+	Engine map[string]string `json:"engine,omitempty"`
+	// EngineSeconds is how long it took to have it.
+	EngineSeconds float64 `json:"engineSeconds"`
+}
+
+// Kinds of what the sandbox hands over.
+const (
+	parcelReport = "report"
+	parcelLog    = "log"
+	parcelKept   = "kept"
+)
 
 func newVerify(s Streams) *cobra.Command {
 	v := &verify{Streams: s, console: console.New(s.Err)}
@@ -77,11 +100,8 @@ Nothing is left behind, unless --keep says so.`,
 	f.StringVar(&v.logs, "logs", "", "write the controllers' logs, and what flux and kubectl tell of failures, into this folder")
 	f.StringVarP(&v.output, "output", "o", "text", "what to print on stdout: text or json")
 	f.BoolVar(&v.keep, "keep", false, "leave the cluster up and say how to reach and end it")
+	f.BoolVar(&v.unconfined, "unconfined", false, "rehearse even where this machine can't keep the repo from its files and network: for repos that you trust")
 	v.tiers.register(f)
-	f.Float64Var(&v.engineSeconds, "engine-seconds", 0, "")
-	if err := f.MarkHidden("engine-seconds"); err != nil {
-		panic(err) // a constant, defined flag
-	}
 	return cmd
 }
 
@@ -89,27 +109,39 @@ func (v *verify) run(ctx context.Context) error {
 	if err := v.validate(); err != nil {
 		return err
 	}
-	cache, err := engine.OpenCache(ctx)
-	if err != nil {
-		return err
+	inUse := []string{v.dir}
+	if v.cluster != tierEmbedded {
+		inUse = append(append(inUse, os.Getenv("DOCKER_CERT_PATH")), v.tiers.files()...)
+		if command, err := exec.LookPath("docker"); err == nil {
+			inUse = append(inUse, command)
+		}
 	}
-	inUse := append([]string{v.dir, v.ageKey, os.Getenv(secrets.KeyFileEnv), v.logs, cache.Dir, os.Getenv("DOCKER_CERT_PATH")}, v.reports...)
-	if command, err := exec.LookPath("docker"); err == nil {
-		inUse = append(inUse, command)
-	}
-	ctx, box, err := sandbox.Inside(ctx, append(inUse, v.tiers.files()...)...)
+	var g given
+	ctx, box, err := sandbox.Inside(ctx, &g, func() []string { return append(inUse, slices.Collect(maps.Values(g.Engine))...) })
 	if err != nil {
 		return err
 	}
 	if box == nil {
-		return v.outside(ctx, cache)
+		return v.outside(ctx)
 	}
-	err = v.inside(ctx, box, cache)
+	if !box.HostNetwork {
+		// Whatever this process is doing: who asks for its end gets it.
+		context.AfterFunc(ctx, func() { time.AfterFunc(endsWithin, box.Abort) })
+	}
+	err = v.inside(ctx, box, g)
 	if errors.Is(context.Cause(ctx), sandbox.ErrAbandoned) {
 		return exit(exitUsage) // nobody is there to be told
 	}
+	var code exit
+	if err != nil && !errors.As(err, &code) && !errors.Is(err, context.Canceled) {
+		v.console.Error(err) // by the console that conceals secret values
+		return exit(exitUsage)
+	}
 	return err
 }
+
+// endsWithin is how long a run may take to end when it is asked to.
+const endsWithin = 600 * time.Millisecond
 
 // validate refuses what can't work before anything is built or written.
 func (v *verify) validate() error {
@@ -145,31 +177,94 @@ func (v *verify) validate() error {
 	return nil
 }
 
-// outside builds what is missing and starts this command again in a sandbox.
-func (v *verify) outside(ctx context.Context, cache *engine.Cache) error {
+// outside builds what is missing, starts this command again in a sandbox, and
+// writes what that hands over.
+func (v *verify) outside(ctx context.Context) error {
 	start := time.Now()
-	options := sandbox.Options{Listen: v.keep && v.cluster == tierEmbedded, HostNetwork: v.cluster != tierEmbedded}
+	key, err := secrets.FindKey(v.ageKey, v.In)
+	if err != nil {
+		return err
+	}
+	var g given
+	if key != nil {
+		g.Key = key.Text()
+	}
+	options := sandbox.Options{
+		Args: os.Args[1:], Listen: v.keep && v.cluster == tierEmbedded, HostNetwork: v.cluster != tierEmbedded,
+		Unconfined: v.unconfined || v.cluster != tierEmbedded, Abrupt: v.cluster == tierEmbedded,
+		Payload: &g, Receive: v.receive,
+	}
 	if v.cluster == tierEmbedded {
-		if err := ensureEngine(ctx, cache, v.console); err != nil {
+		if g.Engine, err = v.engine(ctx); err != nil {
 			return err
 		}
 	}
-	options.Args = append(os.Args[1:], fmt.Sprintf("--engine-seconds=%.3f", time.Since(start).Seconds()))
+	g.EngineSeconds = time.Since(start).Seconds()
 	code, err := sandbox.Run(ctx, options)
+	var unfit *sandbox.Unconfinable
+	if errors.As(err, &unfit) {
+		return &console.Hinted{Err: err, Hint: "run it where user namespaces or Linux 6.7 are to be had (seatrial doctor says what is missing), or, for a repo that you trust, with --unconfined"}
+	}
 	if err != nil {
 		return err
 	}
 	return exit(code)
 }
 
-// inside rehearses.
-func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, cache *engine.Cache) error {
-	if !box.Namespaces && v.cluster == tierEmbedded {
-		v.console.Note("this machine grants no private namespaces (" + box.Why + "): running on its loopback")
-	}
-	key, err := secrets.FindKey(v.ageKey, v.In)
+// engine has all of the engine in its folders, by family.
+func (v *verify) engine(ctx context.Context) (map[string]string, error) {
+	cache, err := engine.OpenCache(ctx)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if err := ensureEngine(ctx, cache, v.console); err != nil {
+		return nil, err
+	}
+	built, err := cache.Engine()
+	if err != nil {
+		return nil, err
+	}
+	return built.Dirs(), nil
+}
+
+// receive writes what the sandbox hands over.
+func (v *verify) receive(p sandbox.Parcel, pid int, _ string) error {
+	switch p.Kind {
+	case parcelReport:
+		var r report.Report
+		if err := json.Unmarshal(p.Data, &r); err != nil {
+			return fmt.Errorf("read the report: %w", err)
+		}
+		return v.publish(&r)
+	case parcelLog:
+		if v.logs == "" || p.Name != filepath.Base(p.Name) || strings.HasPrefix(p.Name, ".") {
+			return fmt.Errorf("a log can't be named %q", p.Name)
+		}
+		if err := os.WriteFile(filepath.Join(v.logs, p.Name), p.Data, 0o644); err != nil {
+			return fmt.Errorf("write the logs: %w", err)
+		}
+		return nil
+	case parcelKept:
+		var kept cluster.Kept
+		if err := json.Unmarshal(p.Data, &kept); err != nil {
+			return fmt.Errorf("read how to reach the cluster: %w", err)
+		}
+		return v.writeKept(kept, pid)
+	}
+	return fmt.Errorf("the sandbox handed over a %q", p.Kind)
+}
+
+// inside rehearses.
+func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, g given) error {
+	if v.cluster == tierEmbedded {
+		v.tellConfinement(box)
+	}
+	var key *secrets.Key
+	var err error
+	if len(g.Key) > 0 {
+		if key, err = secrets.ParseKey(g.Key); err != nil {
+			return err
+		}
 	}
 	dir := v.dir
 	if dir == "" {
@@ -180,36 +275,101 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, cache *engine
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	cluster, versions, err := v.provider(box, cache)
+	snapshot, err := v.take(ctx, box, dir, g.Engine)
 	if err != nil {
 		return err
 	}
-	r, err := rehearse.Run(ctx, rehearse.Options{
-		Dir: dir, Path: v.path, Key: key, Exclude: v.keyFiles(), Timeout: v.timeout, State: box.Dir, Versions: versions,
-		Upstream: v.sources == sourcesUpstream, Logs: v.logs,
-	}, cluster, v.console)
+	provider, versions, err := v.provider(box, g.Engine)
 	if err != nil {
-		return v.explained(errors.Join(err, cluster.Down()))
+		return err
 	}
-	r.Timings.Engine = v.engineSeconds
+	o := rehearse.Options{
+		Snapshot: snapshot, Path: v.path, Key: key, Timeout: v.timeout, State: box.Dir, Versions: versions,
+		Upstream: v.sources == sourcesUpstream,
+	}
+	if v.logs != "" {
+		o.Log = func(name string, text []byte) error { return box.Hand(parcelLog, name, text) }
+	}
+	r, err := rehearse.Run(ctx, o, provider, v.console)
+	if err != nil {
+		return v.explained(errors.Join(err, provider.Down()))
+	}
+	r.Timings.Engine = g.EngineSeconds
+	if box.Unconfined && v.cluster == tierEmbedded {
+		r.BlindSpots = append([]string{"UNCONFINED: nothing kept what the repo has programs do from this machine's files and network"}, r.BlindSpots...)
+	}
 	var left error
 	if !v.keep {
 		start := time.Now()
-		left = cluster.Down()
+		left = provider.Down()
 		r.Timings.Teardown = time.Since(start).Seconds()
 	}
-	if err := v.publish(r); err != nil {
-		return errors.Join(err, left, cluster.Down())
+	b, err := json.Marshal(r)
+	if err == nil {
+		err = box.Hand(parcelReport, "", b)
+	}
+	if err != nil {
+		return errors.Join(err, left, provider.Down())
 	}
 	if left != nil {
 		return left // after the report: the verdict stands
 	}
 	code := map[string]int{report.Pass: exitPass, report.Fail: exitFail, report.Inconclusive: exitUsage}[r.Verdict]
 	if v.keep {
-		return v.stay(ctx, box, cluster, cache, code)
+		return v.stay(ctx, box, provider, code)
 	}
 	return exit(code)
 }
+
+// tellConfinement tells a person where less than usual confines the programs.
+func (v *verify) tellConfinement(box *sandbox.Sandbox) {
+	switch {
+	case box.Unconfined:
+		v.console.Note("nothing on this machine confines what the repo has programs do (" + box.Why + ")")
+	case !box.Namespaces:
+		v.console.Note("this machine grants no private namespaces (" + box.Why + "): running on its loopback, confined by Landlock")
+	}
+}
+
+// take takes the tree and, on the embedded tier, leaves the machine behind.
+func (v *verify) take(ctx context.Context, box *sandbox.Sandbox, dir string, families map[string]string) (*gitrepo.Snapshot, error) {
+	gitDir := filepath.Join(box.Dir, "repo.git")
+	s, err := gitrepo.Take(ctx, dir, gitDir, gitrepo.Options{Exclude: v.keyFiles(), Confine: func(read ...string) gitrepo.Runner {
+		cell := sandbox.Cell{Git: true, Read: read, Write: []string{box.Dir}, Owner: true}
+		return func(cmd *exec.Cmd) error { return box.Run(cmd, cell) }
+	}})
+	if err != nil {
+		return nil, err
+	}
+	if v.cluster != tierEmbedded {
+		s.Run = nil // it speaks with a server that is ours, and reads nothing but its own copy
+		return s, nil
+	}
+	if err := s.Detach(ctx); err != nil {
+		return nil, err
+	}
+	tree := filepath.Join(box.Dir, "tree")
+	if err := os.Mkdir(tree, 0o700); err != nil {
+		return nil, err
+	}
+	if err := box.Give(gitDir, tree); err != nil {
+		return nil, err
+	}
+	show := map[string]string{}
+	for family, folder := range families {
+		show[engineRoot+"/"+family] = folder
+	}
+	if err := box.Enter(show); err != nil {
+		return nil, err
+	}
+	s = s.Moved(filepath.Join(box.Dir, "repo.git"))
+	cell := sandbox.Cell{Git: true, Write: []string{s.GitDir, filepath.Join(box.Dir, "tree")}}
+	s.Run = func(cmd *exec.Cmd) error { return box.Run(cmd, cell) }
+	return s, nil
+}
+
+// engineRoot is where the engine lies in a root of our own.
+const engineRoot = "/engine"
 
 // keyFiles are the files that hold keys, which may lie in the repo's folder.
 func (v *verify) keyFiles() []string {

@@ -47,9 +47,9 @@ type Provider interface {
 	Patience() verdict.Patience
 	// Failed gets an error when a part of the cluster breaks.
 	Failed() <-chan error
-	// Diagnose writes what a person would ask for into the folder dir: logs, and
+	// Diagnose puts what a person would ask for into files, by name: logs, and
 	// what the tier knows of the objects that failed.
-	Diagnose(ctx context.Context, dir string, failed []Object) error
+	Diagnose(ctx context.Context, put func(name string, text []byte) error, failed []Object) error
 	// BlindSpots say what this tier can't see in any repo.
 	BlindSpots() []string
 	// Keep lets the cluster outlive the rehearsal: Down then leaves it alone,
@@ -62,7 +62,7 @@ type Provider interface {
 
 // Kept is how a cluster lives on after its rehearsal.
 type Kept struct {
-	// Name is what the cluster is ended by; empty if it is the user's own.
+	// Name is what the cluster is ended by; empty if it is the user's own, or Ours.
 	Name string
 	// Kubeconfig is an administrator's, for use outside; nil if the user has one.
 	Kubeconfig []byte

@@ -60,5 +60,5 @@ func (b *Build) Finished(title string, took time.Duration, left int) {
 	b.mu.Lock()
 	b.pending = left
 	b.mu.Unlock()
-	b.line(" %s built %s (%s; %s to go, %s since the start)", b.paint(ok), title, seconds(took), Count(left, "part"), seconds(time.Since(b.start)))
+	b.line(ok, "built %s (%s; %s to go, %s since the start)", title, seconds(took), Count(left, "part"), seconds(time.Since(b.start)))
 }

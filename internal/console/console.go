@@ -16,17 +16,20 @@ import (
 
 	"golang.org/x/term"
 
+	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
 // Console writes status lines.
 type Console struct {
-	mu    sync.Mutex
-	out   io.Writer
-	live  bool // a terminal: lines may be overwritten
-	color bool
-	last  string // the line that may be overwritten
-	seen  map[string]verdict.Status
+	mu sync.Mutex
+	// conceal takes secret values out of what is written; nil: none is known.
+	conceal func(string) string
+	out     io.Writer
+	live    bool // a terminal: lines may be overwritten
+	color   bool
+	last    string // the line that may be overwritten
+	seen    map[string]verdict.Status
 }
 
 // New writes to out.
@@ -37,6 +40,22 @@ func New(out io.Writer) *Console {
 		c.color = c.live && os.Getenv("NO_COLOR") == ""
 	}
 	return c
+}
+
+// Conceal has every text pass f before it is written: one that takes secret values out of it.
+func (c *Console) Conceal(f func(string) string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conceal = f
+}
+
+// safe is a text without secret values, and without what would have a terminal do
+// more than show it.
+func (c *Console) safe(text string) string {
+	if c.conceal != nil {
+		text = c.conceal(text)
+	}
+	return report.Printable(text)
 }
 
 // Marks of a line's meaning.
@@ -54,12 +73,15 @@ func (c *Console) paint(mark string) string {
 	return "\x1b[" + code + "m" + mark + "\x1b[0m"
 }
 
-// line writes a line that stays.
-func (c *Console) line(format string, args ...any) {
+// line writes a line that stays, with a mark before it if there is one.
+func (c *Console) line(mark, format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clear()
-	fmt.Fprintf(c.out, format+"\n", args...)
+	if mark != "" {
+		mark = " " + c.paint(mark) + " "
+	}
+	fmt.Fprintln(c.out, mark+c.safe(fmt.Sprintf(format, args...)))
 }
 
 // transient writes a line that the next one replaces, on a terminal only.
@@ -69,6 +91,7 @@ func (c *Console) transient(text string) {
 	if !c.live || text == c.last {
 		return
 	}
+	text = c.safe(text)
 	c.clear()
 	width := 100
 	if f, isFile := c.out.(*os.File); isFile {
@@ -99,12 +122,12 @@ func (c *Console) Step(title string) func(error) {
 		if err != nil {
 			mark = bad
 		}
-		c.line(" %s %s (%s)", c.paint(mark), title, seconds(time.Since(start)))
+		c.line(mark, "%s (%s)", title, seconds(time.Since(start)))
 	}
 }
 
 // Note implements rehearse.Console.
-func (c *Console) Note(text string) { c.line(" %s %s", c.paint(busy), text) }
+func (c *Console) Note(text string) { c.line(busy, "%s", text) }
 
 // Layers implements rehearse.Console.
 func (c *Console) Layers(layers []*verdict.Layer, elapsed time.Duration) {
@@ -121,14 +144,24 @@ func (c *Console) Layers(layers []*verdict.Layer, elapsed time.Duration) {
 		c.seen[key] = l.Status
 		switch l.Status {
 		case verdict.Reconciled:
-			c.line(" %s %7s  %s reconciled (%s)", c.paint(ok), seconds(elapsed), l.Name, Count(l.Objects, "object"))
+			c.line(ok, "%7s  %s reconciled (%s)", seconds(elapsed), l.Name, Count(l.Objects, "object"))
 		default:
-			c.line(" %s %7s  %s %s: %s", c.paint(bad), seconds(elapsed), l.Name, l.Status, brief(l.Message))
+			c.line(bad, "%7s  %s %s: %s", seconds(elapsed), l.Name, l.Status, brief(c.concealed(l.Message)))
 		}
 	}
 	if len(pending) > 0 {
 		c.transient(fmt.Sprintf(" %s %7s  %s to go: %s", busy, seconds(elapsed), Count(len(pending), "layer"), strings.Join(pending, ", ")))
 	}
+}
+
+// concealed is a text without secret values: before it is cut, as half of one is one.
+func (c *Console) concealed(text string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conceal == nil {
+		return text
+	}
+	return c.conceal(text)
 }
 
 func brief(s string) string {
@@ -164,9 +197,9 @@ func (h *Hinted) Unwrap() error { return h.Err }
 
 // Error writes an error and its hint.
 func (c *Console) Error(err error) {
-	c.line("seatrial: error: %v", err)
+	c.line("", "seatrial: error: %v", err)
 	var h *Hinted
 	if errors.As(err, &h) {
-		c.line("seatrial: hint: %s", h.Hint)
+		c.line("", "seatrial: hint: %s", h.Hint)
 	}
 }

@@ -31,15 +31,7 @@ const CacheEnv = "SEATRIAL_CACHE"
 // OpenCache finds the cache folder ($SEATRIAL_CACHE, else seatrial in the
 // user's cache folder) and the Go toolchain. It creates nothing.
 func OpenCache(ctx context.Context) (*Cache, error) {
-	dir := os.Getenv(CacheEnv)
-	if dir == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("find a cache folder: %w: set %s", err, CacheEnv)
-		}
-		dir = filepath.Join(base, "seatrial")
-	}
-	dir, err := filepath.Abs(dir)
+	dir, err := CacheDir()
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +42,19 @@ func OpenCache(ctx context.Context) (*Cache, error) {
 		return nil, fmt.Errorf("run go env: %w: install Go (https://go.dev/dl) and put it on PATH", err)
 	}
 	return &Cache{Dir: filepath.Join(dir, "engine"), goVersion: strings.TrimSpace(string(out))}, nil
+}
+
+// CacheDir is the absolute path of the folder that everything cached is in.
+func CacheDir() (string, error) {
+	dir := os.Getenv(CacheEnv)
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("find a cache folder: %w: set %s", err, CacheEnv)
+		}
+		dir = filepath.Join(base, "seatrial")
+	}
+	return filepath.Abs(dir)
 }
 
 // familyDir is where a family is, or will be.
@@ -98,6 +103,9 @@ func (c *Cache) Engine() (*Engine, error) {
 	}
 	return e, nil
 }
+
+// At is the engine whose families are in these folders.
+func At(dirs map[string]string) *Engine { return &Engine{dirs: dirs} }
 
 // Binary returns the path of a binary by its name.
 func (e *Engine) Binary(name string) (string, error) {

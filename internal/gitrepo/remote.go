@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -16,12 +17,14 @@ type Access struct {
 	URL      string
 	User     string
 	Password string // a token
+
+	protocols string // that git may speak; empty: http and https
 }
 
 // env hands the password to git where no one else sees it: not in an argument.
 func (a Access) env() []string {
 	basic := base64.StdEncoding.EncodeToString([]byte(a.User + ":" + a.Password))
-	return setting("http.extraHeader", "Authorization: Basic "+basic)
+	return append(settings("http.extraHeader=Authorization: Basic "+basic), "GIT_ALLOW_PROTOCOL="+cmp.Or(a.protocols, "http:https"))
 }
 
 // Push sends the snapshot to an empty repository. The commit of a shallow clone
@@ -29,7 +32,7 @@ func (a Access) env() []string {
 func (s *Snapshot) Push(ctx context.Context, to Access) error {
 	commit := s.Commit
 	if _, err := os.Stat(filepath.Join(s.GitDir, "shallow")); err == nil {
-		if commit, err = s.commitTree(ctx, s.env(), s.Tree, "", "rehearsal of "+s.Origin); err != nil {
+		if commit, err = s.commitTree(ctx, s.Tree, "", "rehearsal of "+s.Origin); err != nil {
 			return err
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -56,13 +59,13 @@ func (s *Snapshot) Advance(ctx context.Context, from Access) (*Snapshot, []Chang
 	}
 	next := *s
 	var err error
-	if next.Commit, err = output(ctx, s.env(), "rev-parse", "refs/heads/advanced"); err != nil {
+	if next.Commit, err = s.output(ctx, nil, "rev-parse", "refs/heads/advanced"); err != nil {
 		return nil, nil, err
 	}
-	if next.Tree, err = output(ctx, s.env(), "rev-parse", "refs/heads/advanced^{tree}"); err != nil {
+	if next.Tree, err = s.output(ctx, nil, "rev-parse", "refs/heads/advanced^{tree}"); err != nil {
 		return nil, nil, err
 	}
-	list, err := output(ctx, append(s.env(), setting("core.quotePath", "false")...), "diff-tree", "-r", "--no-commit-id", s.Commit, next.Commit)
+	list, err := s.output(ctx, settings("core.quotePath=false"), "diff-tree", "-r", "--no-commit-id", s.Commit, next.Commit)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -38,11 +38,11 @@ func TestPushAndAdvance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := filepath.Join(t.TempDir(), "server.git")
 			must(t, full, "init", "-q", "--bare", server)
-			s, err := Take(t.Context(), dir, filepath.Join(t.TempDir(), "repo.git"))
+			s, err := Take(t.Context(), dir, filepath.Join(t.TempDir(), "repo.git"), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			to := Access{URL: server}
+			to := Access{protocols: "file", URL: server}
 			if err := s.Push(t.Context(), to); err != nil {
 				t.Fatal(err)
 			}

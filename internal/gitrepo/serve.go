@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os/exec"
 )
 
 // Handler serves the snapshot's repository for cloning, at any path ending in
@@ -27,7 +26,7 @@ func (s *Snapshot) refs(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-cache")
 	const banner = "# service=git-upload-pack\n"
 	fmt.Fprintf(w, "%04x%s0000", len(banner)+4, banner)
-	s.run(w, r, http.NoBody, "--advertise-refs")
+	s.serve(w, r, http.NoBody, "--advertise-refs")
 }
 
 func (s *Snapshot) uploadPack(w http.ResponseWriter, r *http.Request) {
@@ -42,19 +41,19 @@ func (s *Snapshot) uploadPack(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
 	w.Header().Set("Cache-Control", "no-cache")
-	s.run(w, r, body)
+	s.serve(w, r, body)
 }
 
-func (s *Snapshot) run(w http.ResponseWriter, r *http.Request, body io.Reader, flags ...string) {
+func (s *Snapshot) serve(w http.ResponseWriter, r *http.Request, body io.Reader, flags ...string) {
 	args := append(append([]string{"upload-pack", "--stateless-rpc"}, flags...), s.GitDir)
-	cmd := exec.CommandContext(r.Context(), "git", args...)
-	cmd.Env = base()
+	var env []string
 	if p := r.Header.Get("Git-Protocol"); p != "" {
-		cmd.Env = append(cmd.Env, "GIT_PROTOCOL="+p)
+		env = append(env, "GIT_PROTOCOL="+p)
 	}
+	cmd := command(r.Context(), env, args...)
 	cmd.Stdin, cmd.Stdout = body, w
 	// The answer has begun: a failure can only cut it short, which the client notices.
-	if err := cmd.Run(); err != nil && r.Context().Err() == nil {
+	if err := s.run(cmd); err != nil && r.Context().Err() == nil {
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -26,8 +27,19 @@ type Snapshot struct {
 	Origin string
 	// Dirty is true if the tree is not that of the folder's own HEAD.
 	Dirty bool
+	// Run runs a prepared git command; nil runs it as it is.
+	Run Runner
+}
 
-	exclude []string
+// Runner runs a prepared command, confined to what the caller allows it.
+type Runner func(*exec.Cmd) error
+
+// Options are how a folder is taken.
+type Options struct {
+	// Exclude are absolute paths of files that are never taken, whatever Git thinks of them: keys.
+	Exclude []string
+	// Confine makes a runner that sees just these folders; nil runs git as it is.
+	Confine func(read ...string) Runner
 }
 
 // Take makes a snapshot of the folder dir in the new folder gitDir. A Git
@@ -35,8 +47,10 @@ type Snapshot struct {
 // without Git, a new commit of what `git add --all` would take. A folder that
 // only lies inside some other working tree counts as a plain folder.
 //
-// exclude are files that are never taken, whatever Git thinks of them: keys.
-func Take(ctx context.Context, dir, gitDir string, exclude ...string) (*Snapshot, error) {
+// Nothing that the repository itself configures is run or obeyed: see source.
+// A file's bytes are taken as they are, but for the conversion of line ends that
+// .gitattributes asks for; a filter is not run.
+func Take(ctx context.Context, dir, gitDir string, o Options) (*Snapshot, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("read the repo: %w", err)
 	} else if !info.IsDir() {
@@ -45,125 +59,119 @@ func Take(ctx context.Context, dir, gitDir string, exclude ...string) (*Snapshot
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, fmt.Errorf("%w: install git", err)
 	}
-	s := &Snapshot{GitDir: gitDir, exclude: exclude}
-	if err := s.git(ctx, nil, "init", "--quiet", "--bare", "--initial-branch="+Branch, gitDir); err != nil {
-		return nil, err
+	s := &Snapshot{GitDir: gitDir}
+	if o.Confine != nil {
+		s.Run = o.Confine()
 	}
-	head, err := headOf(ctx, dir)
+	from, err := openSource(ctx, dir, s.run)
 	if err != nil {
 		return nil, err
 	}
-	if head == "" {
-		return s, s.commitFolder(ctx, dir, "", "folder "+dir)
+	if o.Confine != nil {
+		s.Run = o.Confine(from.folders(dir)...)
 	}
-	status, err := output(ctx, nil, "-C", dir, "status", "--porcelain", "--untracked-files=all")
+	if err := s.init(ctx, from); err != nil {
+		return nil, err
+	}
+	tree, err := s.writeTree(ctx, dir, from, o.Exclude)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.borrow(ctx, dir); err != nil {
-		return nil, err
+	if tree == emptyTree || tree == emptyTree256 {
+		return nil, fmt.Errorf("%s holds no files that Git would track", dir)
 	}
-	if status != "" {
-		return s, s.commitFolder(ctx, dir, head, "uncommitted changes on top of "+head[:12])
+	if from != nil && from.head != "" {
+		head, err := s.output(ctx, nil, "rev-parse", "--verify", "--quiet", from.head+"^{tree}")
+		if err != nil {
+			return nil, fmt.Errorf("read the repo: its HEAD commit %.12s is not there: fetch it, and in a clone that borrows from another one run git repack -a -d (%w)", from.head, err)
+		}
+		if head == tree {
+			s.Commit, s.Tree, s.Origin = from.head, tree, "commit "+from.head[:12]
+			return s, s.git(ctx, nil, "update-ref", "refs/heads/"+Branch, from.head)
+		}
+		return s, s.commit(ctx, tree, from.head, "uncommitted changes on top of "+from.head[:12])
 	}
-	if err := s.git(ctx, nil, "update-ref", "refs/heads/"+Branch, head); err != nil {
-		return nil, err
-	}
-	s.Commit = head
-	s.Origin = "commit " + head[:12]
-	s.Tree, err = output(ctx, s.env(), "rev-parse", head+"^{tree}")
-	return s, err
+	return s, s.commit(ctx, tree, "", "folder "+dir)
 }
 
-// borrow makes the objects of dir's repository readable from the snapshot's
-// without copying them; a shallow clone's missing parents stay known as missing.
-func (s *Snapshot) borrow(ctx context.Context, dir string) error {
-	paths, err := output(ctx, nil, "-C", dir, "rev-parse", "--path-format=absolute", "--git-path", "objects", "--git-path", "shallow")
-	if err != nil {
+// init makes the bare repository, and lets it borrow from the source.
+func (s *Snapshot) init(ctx context.Context, from *source) error {
+	args := []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=" + Branch}
+	if from != nil {
+		args = append(args, "--object-format="+from.format)
+	}
+	if err := s.git(ctx, nil, append(args, s.GitDir)...); err != nil {
 		return err
 	}
-	objects, shallow, _ := strings.Cut(paths, "\n")
-	if err := os.WriteFile(filepath.Join(s.GitDir, "objects", "info", "alternates"), []byte(objects+"\n"), 0o600); err != nil {
+	if err := os.MkdirAll(filepath.Join(s.GitDir, "objects", "info"), 0o700); err != nil {
 		return err
 	}
-	b, err := os.ReadFile(shallow)
-	if errors.Is(err, fs.ErrNotExist) {
+	if from == nil {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(s.GitDir, "shallow"), b, 0o600)
+	return from.lend(s.GitDir, s.index())
 }
 
-// headOf returns the HEAD commit if dir is the top of a working tree, or "".
-func headOf(ctx context.Context, dir string) (string, error) {
-	top, err := output(ctx, nil, "-C", dir, "rev-parse", "--show-toplevel")
-	if err != nil {
-		return "", nil // no repository at all
+// index is where the state of the taken folder's files is kept.
+func (s *Snapshot) index() string { return filepath.Join(s.GitDir, "rehearsal-index") }
+
+// writeTree makes a tree of what `git add --all` would take of a folder, by
+// commands that look at nothing but the files and an index of our own.
+func (s *Snapshot) writeTree(ctx context.Context, dir string, from *source, exclude []string) (string, error) {
+	env := []string{"GIT_WORK_TREE=" + dir, "GIT_INDEX_FILE=" + s.index()}
+	if from != nil {
+		env = append(env, settings(from.settings...)...)
+		if _, err := os.Stat(s.index()); errors.Is(err, fs.ErrNotExist) && from.head != "" {
+			if err := s.git(ctx, env, "read-tree", from.head); err != nil {
+				return "", fmt.Errorf("read the repo: %w", err)
+			}
+		}
 	}
-	same, err := sameFile(top, dir)
-	if err != nil || !same {
+	changed, err := s.outputIn(ctx, dir, env, nil, "ls-files", "-z", "--others", "--modified", "--deleted", "--exclude-standard")
+	if err != nil {
+		return "", fmt.Errorf("look for changes in %s: %w", dir, err)
+	}
+	excluded := map[string]bool{}
+	var keys []string
+	for _, file := range exclude {
+		if rel, err := filepath.Rel(dir, file); err == nil && filepath.IsLocal(rel) {
+			excluded[filepath.ToSlash(rel)] = true
+			keys = append(keys, filepath.ToSlash(rel))
+		}
+	}
+	var paths []string
+	for _, name := range strings.Split(strings.TrimSuffix(changed, "\x00"), "\x00") {
+		// With a slash at its end: a repository within the folder, which Flux does not see either.
+		if name != "" && !strings.HasSuffix(name, "/") && !excluded[name] {
+			paths = append(paths, name)
+		}
+	}
+	slices.Sort(paths)
+	if err := withinLimits(dir, paths); err != nil {
 		return "", err
 	}
-	head, err := output(ctx, nil, "-C", dir, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-	if err != nil {
-		return "", nil // no commit yet
-	}
-	return head, nil
-}
-
-func sameFile(a, b string) (bool, error) {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false, err
-	}
-	y, err := os.Stat(b)
-	if err != nil {
-		return false, err
-	}
-	return os.SameFile(x, y), nil
-}
-
-// Ignored lists the files of a folder that its Git repo ignores, with slashes;
-// none where there is no repo.
-func Ignored(ctx context.Context, dir string) map[string]bool {
-	out := map[string]bool{}
-	list, err := exec.CommandContext(ctx, "git", "-C", dir, "ls-files", "--others", "--ignored", "--exclude-standard", "-z").Output()
-	if err != nil {
-		return out
-	}
-	for _, name := range strings.Split(string(list), "\x00") {
-		out[name] = name != ""
-	}
-	return out
-}
-
-// commitFolder commits the folder's files into the bare repository.
-func (s *Snapshot) commitFolder(ctx context.Context, dir, parent, origin string) error {
-	env := append(s.env(), "GIT_WORK_TREE="+dir, "GIT_INDEX_FILE="+filepath.Join(s.GitDir, "rehearsal-index"))
-	args := []string{"add", "--all", "--", "."}
-	for _, file := range s.exclude {
-		rel, err := filepath.Rel(dir, file)
-		if err != nil || !filepath.IsLocal(rel) {
+	for _, update := range []struct {
+		flags []string
+		paths []string
+	}{{[]string{"--force-remove"}, keys}, {[]string{"--add", "--remove"}, slices.Compact(paths)}} {
+		if len(update.paths) == 0 {
 			continue
 		}
-		if ignored := run(ctx, dir, env, "check-ignore", "--quiet", "--", rel) == nil; ignored {
-			continue // git add refuses to be told of what it ignores anyhow
+		args := append(append([]string{"update-index", "-z"}, update.flags...), "--stdin")
+		if _, err := s.outputIn(ctx, dir, env, strings.NewReader(strings.Join(update.paths, "\x00")+"\x00"), args...); err != nil {
+			return "", fmt.Errorf("take the files of %s: %w", dir, err)
 		}
-		args = append(args, ":(exclude,literal)"+filepath.ToSlash(rel))
 	}
-	if err := run(ctx, dir, env, args...); err != nil {
-		return fmt.Errorf("take the files of %s: %w", dir, err)
-	}
-	tree, err := output(ctx, env, "write-tree")
+	tree, err := s.output(ctx, env, "write-tree")
 	if err != nil {
-		return err
+		return "", fmt.Errorf("take the files of %s: %w", dir, err)
 	}
-	if tree == emptyTree {
-		return fmt.Errorf("%s holds no files that Git would track", dir)
-	}
-	commit, err := s.commitTree(ctx, env, tree, parent, "rehearsal of "+origin)
+	return tree, s.bounded(ctx, tree)
+}
+
+// commit makes a commit of a tree, with the right parent, and the snapshot's branch.
+func (s *Snapshot) commit(ctx context.Context, tree, parent, origin string) error {
+	commit, err := s.commitTree(ctx, tree, parent, "rehearsal of "+origin)
 	if err != nil {
 		return err
 	}
@@ -172,108 +180,113 @@ func (s *Snapshot) commitFolder(ctx context.Context, dir, parent, origin string)
 }
 
 // commitTree makes a commit of a tree; parent may be empty.
-func (s *Snapshot) commitTree(ctx context.Context, env []string, tree, parent, message string) (string, error) {
+func (s *Snapshot) commitTree(ctx context.Context, tree, parent, message string) (string, error) {
 	args := []string{"commit-tree", tree, "-m", message}
 	if parent != "" {
 		args = append(args, "-p", parent)
 	}
-	return output(ctx, append(env,
+	return s.output(ctx, []string{
 		"GIT_AUTHOR_NAME=seatrial", "GIT_AUTHOR_EMAIL=seatrial@localhost",
-		"GIT_COMMITTER_NAME=seatrial", "GIT_COMMITTER_EMAIL=seatrial@localhost"), args...)
+		"GIT_COMMITTER_NAME=seatrial", "GIT_COMMITTER_EMAIL=seatrial@localhost",
+	}, args...)
 }
 
-// emptyTree is the hash of a tree without entries.
-const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+// Detach copies what the commit's tree is made of, without its history, so that
+// the folder it was taken from is not needed any more.
+func (s *Snapshot) Detach(ctx context.Context) error {
+	if err := os.WriteFile(filepath.Join(s.GitDir, "shallow"), []byte(s.Commit+"\n"), 0o600); err != nil {
+		return err
+	}
+	pack := filepath.Join(s.GitDir, "objects", "pack", "pack")
+	if err := os.MkdirAll(filepath.Dir(pack), 0o700); err != nil {
+		return err
+	}
+	if _, err := s.outputIn(ctx, "", nil, strings.NewReader(s.Commit+"\n"), "pack-objects", "--quiet", "--revs", "--window=0", pack); err != nil {
+		return fmt.Errorf("take the tree: %w", err)
+	}
+	err := os.Remove(filepath.Join(s.GitDir, "objects", "info", "alternates"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Moved is the same snapshot, where its bare repository is found at another path.
+func (s *Snapshot) Moved(gitDir string) *Snapshot {
+	moved := *s
+	moved.GitDir = gitDir
+	return &moved
+}
+
+// Ignored lists the files of a folder that its Git repo ignores, with slashes;
+// none where there is no repo.
+func Ignored(ctx context.Context, dir string) (map[string]bool, error) {
+	out := map[string]bool{}
+	from, err := openSource(ctx, dir, (&Snapshot{}).run)
+	if err != nil || from == nil {
+		return out, err
+	}
+	tmp, err := os.MkdirTemp("", "seatrial-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	s := &Snapshot{GitDir: filepath.Join(tmp, "repo.git")}
+	if err := s.init(ctx, from); err != nil {
+		return nil, err
+	}
+	env := append(settings(from.settings...), "GIT_WORK_TREE="+dir, "GIT_INDEX_FILE="+s.index())
+	list, err := s.outputIn(ctx, dir, env, nil, "ls-files", "--others", "--ignored", "--exclude-standard", "-z")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range strings.Split(list, "\x00") {
+		out[name] = name != ""
+	}
+	return out, nil
+}
+
+// The hashes of a tree without entries.
+const (
+	emptyTree    = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+	emptyTree256 = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
+)
 
 // Export writes the snapshot's files to the folder to, which must exist.
 func (s *Snapshot) Export(ctx context.Context, to string) error {
-	env := append(s.env(), "GIT_WORK_TREE="+to, "GIT_INDEX_FILE="+filepath.Join(s.GitDir, "export-index"))
-	if err := run(ctx, to, env, "read-tree", s.Commit); err != nil {
+	env := []string{"GIT_WORK_TREE=" + to, "GIT_INDEX_FILE=" + filepath.Join(s.GitDir, "export-index")}
+	if _, err := s.outputIn(ctx, to, env, nil, "read-tree", s.Commit); err != nil {
 		return err
 	}
-	return run(ctx, to, env, "checkout-index", "--all", "--force")
+	_, err := s.outputIn(ctx, to, env, nil, "checkout-index", "--all", "--force")
+	return err
 }
 
 // Replace commits the snapshot again with some files changed, and returns the
 // new snapshot; contents are by slash-separated path.
 func (s *Snapshot) Replace(ctx context.Context, contents map[string][]byte) (*Snapshot, error) {
-	env := append(s.env(), "GIT_INDEX_FILE="+filepath.Join(s.GitDir, "replace-index"))
-	if _, err := output(ctx, env, "read-tree", s.Commit); err != nil {
+	env := []string{"GIT_INDEX_FILE=" + filepath.Join(s.GitDir, "replace-index")}
+	if _, err := s.output(ctx, env, "read-tree", s.Commit); err != nil {
 		return nil, err
 	}
 	for name, content := range contents {
-		hash := exec.CommandContext(ctx, "git", "hash-object", "-w", "--stdin")
-		hash.Env, hash.Stdin = append(base(), env...), bytes.NewReader(content)
-		blob, err := hash.Output()
+		blob, err := s.outputIn(ctx, "", env, bytes.NewReader(content), "hash-object", "-w", "--stdin")
 		if err != nil {
-			return nil, gitError([]string{"hash-object"}, err)
+			return nil, err
 		}
-		if _, err := output(ctx, env, "update-index", "--cacheinfo", "100644,"+strings.TrimSpace(string(blob))+","+name); err != nil {
+		if _, err := s.output(ctx, env, "update-index", "--cacheinfo", "100644,"+strings.TrimSpace(blob)+","+name); err != nil {
 			return nil, err
 		}
 	}
-	tree, err := output(ctx, env, "write-tree")
+	tree, err := s.output(ctx, env, "write-tree")
 	if err != nil {
 		return nil, err
 	}
-	commit, err := s.commitTree(ctx, env, tree, s.Commit, "re-keyed SOPS files for a rehearsal without their key")
+	commit, err := s.commitTree(ctx, tree, s.Commit, "re-keyed SOPS files for a rehearsal without their key")
 	if err != nil {
 		return nil, err
 	}
 	next := *s
 	next.Commit, next.Tree = commit, tree
 	return &next, s.git(ctx, nil, "update-ref", "refs/heads/"+Branch, commit)
-}
-
-func (s *Snapshot) env() []string { return []string{"GIT_DIR=" + s.GitDir} }
-
-func (s *Snapshot) git(ctx context.Context, env []string, args ...string) error {
-	_, err := output(ctx, append(s.env(), env...), args...)
-	return err
-}
-
-func run(ctx context.Context, dir string, env []string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir, cmd.Env = dir, append(base(), env...)
-	_, err := cmd.Output()
-	return gitError(args, err)
-}
-
-func output(ctx context.Context, env []string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Env = append(base(), env...)
-	out, err := cmd.Output()
-	return strings.TrimSpace(string(out)), gitError(args, err)
-}
-
-func gitError(args []string, err error) error {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return fmt.Errorf("git %s: %w: %s", args[0], err, bytes.TrimSpace(exit.Stderr))
-	}
-	return err
-}
-
-// base is the environment of git: no setting, hook or prompt of the caller's
-// has a say, and folders of other users may be read.
-func base() []string {
-	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C",
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0",
-		fmt.Sprintf("GIT_CONFIG_COUNT=%d", settings),
-		"GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
-		"GIT_CONFIG_KEY_1=core.hooksPath", "GIT_CONFIG_VALUE_1=/dev/null",
-		"GIT_CONFIG_KEY_2=core.fsmonitor", "GIT_CONFIG_VALUE_2=false",
-	}
-}
-
-// settings counts those of base.
-const settings = 3
-
-// setting adds one setting to those of base.
-func setting(key, value string) []string {
-	return []string{
-		fmt.Sprintf("GIT_CONFIG_COUNT=%d", settings+1),
-		fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", settings, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", settings, value),
-	}
 }

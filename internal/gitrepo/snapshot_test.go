@@ -14,7 +14,7 @@ func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
-	cmd.Env = append(base(), "GIT_AUTHOR_NAME=t", "GIT_AUTHOR_EMAIL=t@t", "GIT_COMMITTER_NAME=t", "GIT_COMMITTER_EMAIL=t@t")
+	cmd.Env = append(base(), "GIT_ALLOW_PROTOCOL=file:http", "GIT_AUTHOR_NAME=t", "GIT_AUTHOR_EMAIL=t@t", "GIT_COMMITTER_NAME=t", "GIT_COMMITTER_EMAIL=t@t")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("git %v: %v\n%s", args, err, out)
@@ -44,7 +44,7 @@ func committed(t *testing.T) string {
 
 func take(t *testing.T, dir string) *Snapshot {
 	t.Helper()
-	s, err := Take(context.Background(), dir, filepath.Join(t.TempDir(), "repo.git"))
+	s, err := Take(context.Background(), dir, filepath.Join(t.TempDir(), "repo.git"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestKeysAreNeverTaken(t *testing.T) {
 	key := filepath.Join(dir, "age.agekey")
 	write(t, key, "secret")
 	write(t, filepath.Join(dir, "new.yaml"), "b: 1\n")
-	s, err := Take(context.Background(), dir, filepath.Join(t.TempDir(), "repo.git"), key, "/elsewhere/key")
+	s, err := Take(context.Background(), dir, filepath.Join(t.TempDir(), "repo.git"), Options{Exclude: []string{key, "/elsewhere/key"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestKeysAreNeverTaken(t *testing.T) {
 }
 
 func TestEmptyFolderIsRefused(t *testing.T) {
-	_, err := Take(context.Background(), t.TempDir(), filepath.Join(t.TempDir(), "repo.git"))
+	_, err := Take(context.Background(), t.TempDir(), filepath.Join(t.TempDir(), "repo.git"), Options{})
 	if err == nil || !strings.Contains(err.Error(), "holds no files") {
 		t.Fatalf("got %v", err)
 	}
@@ -168,10 +168,10 @@ func TestIgnoredKeyBesideUncommittedFiles(t *testing.T) {
 	if out, err := exec.Command("git", "init", "-q", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	if !Ignored(t.Context(), dir)["age.agekey"] || Ignored(t.Context(), dir)["a.yaml"] {
+	if ignored, err := Ignored(t.Context(), dir); err != nil || !ignored["age.agekey"] || ignored["a.yaml"] {
 		t.Error("what Git ignores is not known")
 	}
-	s, err := Take(t.Context(), dir, filepath.Join(t.TempDir(), "repo.git"), filepath.Join(dir, "age.agekey"))
+	s, err := Take(t.Context(), dir, filepath.Join(t.TempDir(), "repo.git"), Options{Exclude: []string{filepath.Join(dir, "age.agekey")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -25,8 +27,8 @@ type Spec struct {
 	Args    []string // without the program
 	// Env is the whole environment: nothing is inherited, so no secret of the caller's is either.
 	Env []string
-	// Private are folders that only this program sees, where the sandbox can do that.
-	Private []sandbox.Private
+	// Cell is what the program may reach.
+	Cell sandbox.Cell
 	// Restarts is how often the program is started again when it ends by
 	// itself: a kubelet would do that, and controllers rely on it.
 	Restarts int
@@ -36,8 +38,8 @@ type Spec struct {
 
 // Group is a set of programs that live and die together.
 type Group struct {
-	logs     string
-	isolated bool
+	logs string
+	box  *sandbox.Sandbox
 
 	mu      sync.Mutex
 	running []*running
@@ -48,16 +50,16 @@ type Group struct {
 
 type running struct {
 	spec  Spec
-	cmd   *exec.Cmd // the present one; guarded by the group's lock
+	cmd   *exec.Cmd    // the present one; guarded by the group's lock
+	wait  func() error // for its end
 	again func() *exec.Cmd
 	log   *os.File
 	done  chan struct{} // closed when it will not be started again
 }
 
-// NewGroup keeps the programs' output as files in the folder logs. isolated
-// says that folders can be hidden from programs.
-func NewGroup(logs string, isolated bool) (*Group, error) {
-	return &Group{logs: logs, isolated: isolated, failed: make(chan error, 1)}, os.MkdirAll(logs, 0o700)
+// NewGroup keeps the programs' output as files in the folder logs.
+func NewGroup(logs string, box *sandbox.Sandbox) (*Group, error) {
+	return &Group{logs: logs, box: box, failed: make(chan error, 1)}, os.MkdirAll(logs, 0o700)
 }
 
 // Failed gets an error when a program ends before Stop.
@@ -65,37 +67,29 @@ func (g *Group) Failed() <-chan error { return g.failed }
 
 // Start starts a program and, if it says when it is ready, waits for that.
 func (g *Group) Start(ctx context.Context, s Spec) error {
-	program, argv, attr := s.Program, append([]string{s.Program}, s.Args...), sandbox.Own()
-	switch {
-	case len(s.Private) == 0:
-	case g.isolated:
-		program, argv, attr = sandbox.WithPrivate(s.Private, s.Program, s.Args)
-	default:
-		undo, err := sandbox.Provide(s.Private)
-		if err != nil {
+	if !g.box.Namespaces {
+		if err := g.provide(s.Cell.At); err != nil {
 			return fmt.Errorf("start %s: %w", s.Name, err)
 		}
-		g.mu.Lock()
-		g.undo = append(g.undo, undo)
-		g.mu.Unlock()
 	}
 	log, err := os.OpenFile(g.logFile(s.Name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	start := func() *exec.Cmd {
-		return &exec.Cmd{Path: program, Args: argv, Env: s.Env, Stderr: log, Stdout: log, SysProcAttr: attr}
+		return &exec.Cmd{Path: s.Program, Args: append([]string{s.Program}, s.Args...), Env: s.Env, Stderr: log, Stdout: log}
 	}
 	cmd := start()
 	ready := newMatcher(s.Ready, log)
 	if s.Ready != "" {
 		cmd.Stdout = ready
 	}
-	if err := cmd.Start(); err != nil {
+	wait, err := g.box.Start(cmd, s.Cell)
+	if err != nil {
 		log.Close()
 		return fmt.Errorf("start %s: %w", s.Name, err)
 	}
-	r := &running{spec: s, cmd: cmd, again: start, log: log, done: make(chan struct{})}
+	r := &running{spec: s, cmd: cmd, wait: wait, again: start, log: log, done: make(chan struct{})}
 	g.mu.Lock()
 	g.running = append(g.running, r)
 	g.mu.Unlock()
@@ -113,10 +107,26 @@ func (g *Group) Start(ctx context.Context, s Spec) error {
 	}
 }
 
+// provide puts folders where a program without a root of its own insists to have them.
+func (g *Group) provide(at map[string]string) error {
+	var private []sandbox.Private
+	for _, to := range slices.Sorted(maps.Keys(at)) {
+		private = append(private, sandbox.Private{Path: to, From: at[to]})
+	}
+	undo, err := sandbox.Provide(private)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.undo = append(g.undo, undo)
+	g.mu.Unlock()
+	return nil
+}
+
 func (g *Group) wait(r *running) {
-	err := r.cmd.Wait()
+	err := r.wait()
 	for n := 0; n < r.spec.Restarts && g.restart(r, n); n++ {
-		err = r.cmd.Wait()
+		err = r.wait()
 	}
 	r.log.Close()
 	close(r.done)
@@ -128,10 +138,29 @@ func (g *Group) wait(r *running) {
 	if err == nil {
 		err = errors.New("exit status 0")
 	}
+	g.fail(fmt.Errorf("%s ended: %w\n%s", r.spec.Name, err, g.Tail(r.spec.Name, 20)))
+}
+
+// fail tells of the first thing that breaks.
+func (g *Group) fail(err error) {
 	select {
-	case g.failed <- fmt.Errorf("%s ended: %w\n%s", r.spec.Name, err, g.Tail(r.spec.Name, 20)):
+	case g.failed <- err:
 	default:
 	}
+}
+
+// Watch ends the rehearsal when the programs take too much memory, until done is closed.
+func (g *Group) Watch(done <-chan struct{}) { g.box.Watch(done, g.pids, g.fail) }
+
+// pids are the programs, each of which leads a process group.
+func (g *Group) pids() []int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []int
+	for _, r := range g.running {
+		out = append(out, r.cmd.Process.Pid)
+	}
+	return out
 }
 
 // restart starts a program again after a while that grows, unless all is ending.
@@ -143,10 +172,11 @@ func (g *Group) restart(r *running, n int) bool {
 		return false
 	}
 	next := r.again()
-	if err := next.Start(); err != nil {
+	wait, err := g.box.Start(next, r.spec.Cell)
+	if err != nil {
 		return false
 	}
-	r.cmd = next
+	r.cmd, r.wait = next, wait
 	return true
 }
 

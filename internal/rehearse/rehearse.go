@@ -17,6 +17,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/redact"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/secrets"
 	"seatrial.dev/seatrial/internal/standin"
@@ -25,15 +26,13 @@ import (
 
 // Options are what is rehearsed, and how.
 type Options struct {
-	Dir  string       // the repo, or a plain folder
-	Path string       // where Flux is bootstrapped; empty: the only place there is
-	Key  *secrets.Key // nil: SOPS files are re-made with placeholders
-	// Exclude are absolute paths of files that are never taken: keys.
-	Exclude []string
+	Snapshot *gitrepo.Snapshot // the tree
+	Path     string            // where Flux is bootstrapped; empty: the only place there is
+	Key      *secrets.Key      // nil: SOPS files are re-made with placeholders
 	// Upstream has sources fetched from where they are, with no stand-ins.
 	Upstream bool
-	// Logs is a folder for what the cluster can tell afterwards; empty: none is wanted.
-	Logs string
+	// Log gets what the cluster can tell afterwards, as files; nil: none is wanted.
+	Log func(name string, text []byte) error
 	// Timeout ends the rehearsal of the layers.
 	Timeout time.Duration
 	// State is a private, empty folder.
@@ -47,6 +46,8 @@ type Console interface {
 	Step(title string) func(err error)
 	// Note says something once.
 	Note(text string)
+	// Conceal has secret values taken out of all that is said from now on.
+	Conceal(f func(string) string)
 	// Layers shows the layers' state whenever it changes.
 	Layers(layers []*verdict.Layer, elapsed time.Duration)
 }
@@ -62,12 +63,13 @@ type rehearsal struct {
 	static   []finding.Finding
 	failing  []cluster.Object
 	booted   bool
+	known    *redact.Set // every secret value that is known
 }
 
 // Run rehearses a repo on a cluster and says what became of it. The cluster is
 // up when Run returns without an error; ending it is the caller's.
 func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*report.Report, error) {
-	r := &rehearsal{Options: o, console: console, cluster: c, report: &report.Report{
+	r := &rehearsal{Options: o, console: console, cluster: c, known: redact.New(), report: &report.Report{
 		APIVersion: report.APIVersion, Kind: report.Kind, Tier: c.Tier(), Versions: o.Versions,
 		Layers: []report.Layer{}, Findings: []finding.Finding{}, BlindSpots: []string{}, StandIns: []report.StandIn{},
 	}}
@@ -97,16 +99,22 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 		}
 	}
 	r.diagnose(ctx)
+	if short := r.known.Short(); len(short) > 0 {
+		r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("values of fewer than %d characters are not taken out of messages: %s", redact.MinLength, strings.Join(short, "; ")))
+	}
+	r.known.Strings(r.report)
 	return r.report, nil
 }
 
 // diagnose collects what the cluster can tell, if that is wanted.
 func (r *rehearsal) diagnose(ctx context.Context) {
-	if r.Logs == "" || !r.booted || ctx.Err() != nil { // who interrupts does not want to wait
+	if r.Log == nil || !r.booted || ctx.Err() != nil { // who interrupts does not want to wait
 		return
 	}
 	done := r.console.Step("collect logs")
-	err := r.cluster.Diagnose(context.WithoutCancel(ctx), r.Logs, r.failing)
+	err := r.cluster.Diagnose(context.WithoutCancel(ctx), func(name string, text []byte) error {
+		return r.Log(r.known.Text(name), []byte(r.known.Text(string(text))))
+	}, r.failing)
 	if done(err); err != nil {
 		r.console.Note("the logs are not complete: " + err.Error()) // the verdict stands without them
 	}
@@ -115,9 +123,7 @@ func (r *rehearsal) diagnose(ctx context.Context) {
 // read takes the tree to rehearse and makes the model of it.
 func (r *rehearsal) read(ctx context.Context) error {
 	var err error
-	if r.snapshot, err = gitrepo.Take(ctx, r.Dir, filepath.Join(r.State, "repo.git"), r.Exclude...); err != nil {
-		return err
-	}
+	r.snapshot = r.Snapshot
 	r.report.Tree, r.report.Origin = r.snapshot.Tree, r.snapshot.Origin
 	if r.snapshot.Dirty {
 		r.console.Note("rehearsing " + r.snapshot.Origin)
@@ -135,6 +141,8 @@ func (r *rehearsal) read(ctx context.Context) error {
 	if r.repo, err = gitops.Load(os.DirFS(files), r.Path); err != nil {
 		return err
 	}
+	r.known = secrets.Known(r.repo, r.Key)
+	r.console.Conceal(r.known.Text)
 	var o check.Options
 	if r.Key != nil {
 		o.KeyRecipients = r.Key.Recipients()

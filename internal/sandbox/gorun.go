@@ -22,15 +22,3 @@ func EndWithGoRun(end func()) {
 		end()
 	}()
 }
-
-// HostPID is this process's number outside its namespaces, as /proc still
-// shows it: the sandbox does not hide the host's processes.
-func (s *Sandbox) HostPID() int {
-	if target, err := os.Readlink("/proc/self"); err == nil {
-		var pid int
-		if _, err := fmt.Sscan(target, &pid); err == nil {
-			return pid
-		}
-	}
-	return os.Getpid()
-}

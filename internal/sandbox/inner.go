@@ -9,8 +9,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,19 +24,25 @@ var ErrAbandoned = errors.New("the command that started the sandbox is gone")
 // Sandbox is the inner process's view of where it runs.
 type Sandbox struct {
 	Mode
-	// Dir is a private, empty folder for state: a tmpfs wherever mounts are allowed.
+	// Dir is a private, empty folder for state: on a tmpfs wherever mounts are allowed.
 	Dir string
 
+	mount    string // where the tmpfs is, until it is the root
+	entered  bool
 	lifeLine *os.File
-	verdict  *os.File
 	listener net.Listener
 	kept     chan struct{}
+
+	mu      sync.Mutex
+	parcels *os.File
+	onEnd   []func()
 }
 
 // Inside returns the sandbox that this process runs in, or nil for a process
-// that a person started. inUse are paths that must stay visible.
-// The returned context ends when the outer process does.
-func Inside(ctx context.Context, inUse ...string) (context.Context, *Sandbox, error) {
+// that a person started. payload gets what the outer process gives; after that inUse is asked for paths
+// that must stay visible until Enter. The returned context ends when the
+// outer process does.
+func Inside(ctx context.Context, payload any, inUse func() []string) (context.Context, *Sandbox, error) {
 	setting, ok := os.LookupEnv(envVar)
 	if !ok {
 		return ctx, nil, nil
@@ -43,20 +52,23 @@ func Inside(ctx context.Context, inUse ...string) (context.Context, *Sandbox, er
 	if err := json.Unmarshal([]byte(setting), &s.Mode); err != nil {
 		return ctx, nil, fmt.Errorf("%s: %w", envVar, err)
 	}
-	s.lifeLine = inherited(fdLifeLine, "life line")
-	s.verdict = inherited(fdVerdict, "verdict")
-	if f := inherited(fdListener, "listener"); f != nil {
+	s.lifeLine = descriptor(fdLifeLine, "life line")
+	s.parcels = descriptor(fdParcels, "parcels")
+	if s.lifeLine == nil || s.parcels == nil {
+		return ctx, nil, fmt.Errorf("%s is set, but this process has no life line: unset it", envVar)
+	}
+	if f := descriptor(fdListener, "listener"); f != nil {
 		l, err := net.FileListener(f)
 		if err == nil {
 			s.listener = l
 		}
 		f.Close()
 	}
-	if s.lifeLine == nil {
-		return ctx, nil, fmt.Errorf("%s is set, but this process has no life line: unset it", envVar)
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	go s.holdOn(cancel)
+	if err := readPayload(payload); err != nil {
+		return ctx, nil, err
+	}
 	if s.Build {
 		return ctx, s, nil
 	}
@@ -65,15 +77,34 @@ func Inside(ctx context.Context, inUse ...string) (context.Context, *Sandbox, er
 			return ctx, nil, fmt.Errorf("bring up loopback: %w", err)
 		}
 	}
-	dir, err := s.stateDir(inUse)
-	if err != nil {
+	if err := s.makeState(inUse()); err != nil {
 		return ctx, nil, fmt.Errorf("make a state folder: %w", err)
 	}
-	s.Dir = dir
+	if !s.HostNetwork && !s.Unconfined {
+		return ctx, s, s.limitSelf()
+	}
 	return ctx, s, nil
 }
 
-func inherited(fd uintptr, name string) *os.File {
+// readPayload decodes what the outer process gives.
+func readPayload(payload any) error {
+	f := descriptor(fdPayload, "payload")
+	if f == nil {
+		return fmt.Errorf("%s is set, but this process was given nothing: unset it", envVar)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err == nil && payload != nil {
+		err = json.Unmarshal(b, payload)
+	}
+	if err != nil {
+		return fmt.Errorf("read what the outer process gives: %w", err)
+	}
+	return nil
+}
+
+// descriptor is a file that this process was born with, or nil.
+func descriptor(fd uintptr, name string) *os.File {
 	if _, err := unix.FcntlInt(fd, unix.F_GETFD, 0); err != nil {
 		return nil
 	}
@@ -93,6 +124,36 @@ func (s *Sandbox) holdOn(cancel context.CancelCauseFunc) {
 	if s.Namespaces {
 		os.Exit(2) // the kernel ends all else
 	}
+	time.AfterFunc(5*time.Second, s.Abort)
+}
+
+// OnEnd has f run by Abort.
+func (s *Sandbox) OnEnd(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onEnd = append(s.onEnd, f)
+}
+
+// Abort ends this process at once, whatever it is doing, and leaves nothing behind.
+func (s *Sandbox) Abort() {
+	if !s.Namespaces { // else the kernel does it
+		s.mu.Lock()
+		for _, f := range s.onEnd {
+			f()
+		}
+		_ = s.Close()
+	}
+	os.Exit(2)
+}
+
+// Hand hands something to the outer process.
+func (s *Sandbox) Hand(kind, name string, data []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := send(s.parcels, Parcel{Kind: kind, Name: name, Data: data}); err != nil {
+		return fmt.Errorf("hand the %s out of the sandbox: %w", kind, err)
+	}
+	return nil
 }
 
 // Keep lets the sandbox outlive the outer process, which ends with code at once.
@@ -107,8 +168,7 @@ func (s *Sandbox) Keep(code int) error {
 			return err
 		}
 	}
-	_, err = s.verdict.Write([]byte{byte(code)})
-	return err
+	return s.Hand(parcelStays, "", []byte(strconv.Itoa(code)))
 }
 
 // Listener is the socket on the host's loopback, nil if none was asked for.
@@ -122,18 +182,19 @@ func (s *Sandbox) Close() error {
 	return os.RemoveAll(s.Dir)
 }
 
-// candidates are folders of any Linux system that a tmpfs may hide inside the
-// sandbox. /run and /home are not among them: WithPrivate may hide those.
-var candidates = []string{"/mnt", "/srv", "/media", "/opt", "/var/tmp", "/tmp", "/dev/shm"}
+// candidates are folders of any Linux system that a tmpfs may hide until it is the root.
+var candidates = []string{"/mnt", "/srv", "/media", "/opt", "/var/tmp", "/tmp", "/dev/shm", "/run", "/home"}
 
-// stateDir mounts a tmpfs over a folder that holds nothing that is in use, or makes a temporary folder.
-func (s *Sandbox) stateDir(inUse []string) (string, error) {
+// makeState mounts a tmpfs over a folder that holds nothing that is in use, and
+// makes the state folder in it; or makes a temporary folder.
+func (s *Sandbox) makeState(inUse []string) (err error) {
 	if !s.Namespaces {
-		return os.MkdirTemp(memoryDir(), "seatrial-")
+		s.Dir, err = os.MkdirTemp(memoryDir(), "seatrial-")
+		return err
 	}
 	// Nothing that is mounted here may show outside.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return "", fmt.Errorf("make mounts private: %w", err)
+		return fmt.Errorf("make mounts private: %w", err)
 	}
 	used := append([]string{os.Args[0]}, inUse...)
 	if exe, err := os.Executable(); err == nil {
@@ -147,12 +208,51 @@ func (s *Sandbox) stateDir(inUse []string) (string, error) {
 		if holds(dir, used) {
 			continue
 		}
-		if last = unix.Mount("seatrial", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0700,size=75%"); last == nil {
-			return dir, nil
+		options := fmt.Sprintf("mode=0755,size=%d", s.Limits.State)
+		if last = unix.Mount("seatrial", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options); last == nil {
+			s.mount, s.Dir = dir, filepath.Join(dir, "state")
+			return errors.Join(os.Mkdir(s.Dir, 0o755), os.Mkdir(s.cellDir(), 0o755))
 		}
 	}
-	return "", fmt.Errorf("mount a tmpfs: %w", last)
+	return fmt.Errorf("mount a tmpfs: %w", last)
 }
+
+// cellDir is where programs' roots are mounted, each in a namespace of its own.
+func (s *Sandbox) cellDir() string { return filepath.Join(s.mount, "/cell") }
+
+// Enter changes to a root that holds the state folder, the system's folders and
+// what show lists (a folder of the machine by the path that it gets, read-only),
+// and lets go of the machine's. Dir is another path afterwards. Where there are no
+// namespaces it does nothing, and what was to be shown stays where it is.
+func (s *Sandbox) Enter(show map[string]string) error {
+	if !s.Namespaces || s.Unconfined || without("root") {
+		return nil
+	}
+	if _, err := gitFiles(); err != nil { // while all of the machine can be seen
+		return err
+	}
+	var binds []bind
+	for to, from := range show {
+		binds = append(binds, bind{from: from, to: to})
+	}
+	if err := newRoot(s.mount, true, binds); err != nil {
+		return fmt.Errorf("make a root: %w", err)
+	}
+	mountProc(s.mount)
+	if err := enter(s.mount); err != nil {
+		return err
+	}
+	s.mount, s.Dir, s.entered = "/", "/state", true
+	for name, value := range map[string]string{"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/local/bin:/usr/bin:/bin"} {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Entered says whether Enter has changed the root.
+func (s *Sandbox) Entered() bool { return s.entered }
 
 // memoryDir is a tmpfs that has room for a cluster, or "" for the usual place
 // of temporary files: a container's /dev/shm often has 64 MiB.
@@ -180,12 +280,17 @@ func holds(dir string, paths []string) bool {
 			return true
 		}
 		for _, q := range []string{abs, resolved(abs)} {
-			if q == real || strings.HasPrefix(q, real+"/") {
+			if within(q, real) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// within says whether p is dir, or below it.
+func within(p, dir string) bool {
+	return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
 }
 
 // resolved follows symbolic links as far as the path exists.

@@ -1,16 +1,24 @@
-// Package sandbox runs this command again where it can leave nothing behind.
+// Package sandbox runs this command again where it can leave nothing behind and
+// where what a repo has it do reaches nothing of the machine.
 //
 // A rehearsal starts a dozen processes, and any of them may outlive a parent
 // that is killed. So the command that a person starts does no work itself: it
 // starts itself a second time inside private user, pid, network, mount and IPC
-// namespaces and only passes on signals and the exit code. Ports can't collide
-// there and nothing listens outside; when that second process dies, the kernel
-// ends every process, mount and network of the sandbox with it.
+// namespaces, passes on signals and the exit code, and writes the reports that it
+// is handed. Ports can't collide there and nothing listens outside; when that
+// second process dies, the kernel ends every process, mount and network of the
+// sandbox with it.
 //
 // The inner process learns of the outer one's death through a pipe (the life
-// line), so even SIGKILL ends it. Where a container forbids new namespaces the
-// inner process runs without them: it then shares the container's loopback,
-// keeps its state in a temporary folder and removes that itself.
+// line), so even SIGKILL ends it. It takes the tree while it still sees the
+// machine's files, and then changes to a root of its own (Enter), on a tmpfs. Each
+// program that it starts gets a cell: again a root of its own with just what that
+// program needs, another user than root, no capabilities, and Landlock beneath.
+//
+// Where a container forbids new namespaces the inner process runs without them:
+// it then shares the container's loopback, keeps its state in a temporary folder
+// and removes that itself; Landlock alone confines the programs. Where neither
+// can be had nothing runs, unless the user says that it may.
 package sandbox
 
 import (
@@ -24,9 +32,12 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // envVar carries Mode to the inner process; its presence says that this is one.
@@ -35,19 +46,28 @@ const envVar = "SEATRIAL_SANDBOX"
 // File descriptors that the inner process is born with.
 const (
 	fdLifeLine = 3 // read end: end of file means that the outer process is gone
-	fdVerdict  = 4 // write end: the exit code, when the inner process outlives the outer one
-	fdListener = 5 // a listening socket of the host's network, for a cluster that is kept
+	fdParcels  = 4 // write end: what the inner process hands over
+	fdPayload  = 5 // read end: what the outer process gives it: keys, above all
+	fdListener = 6 // a listening socket of the host's network, for a cluster that is kept
 )
 
 // Mode says what the inner process is given.
 type Mode struct {
 	// Namespaces is false where the kernel or a container forbids them.
 	Namespaces bool `json:"namespaces"`
+	// UserNamespace is true if the namespaces belong to a user who is not root.
+	UserNamespace bool `json:"userNamespace,omitempty"`
+	// Landlock is the version that confines the programs; 0: none does.
+	Landlock int `json:"landlock,omitempty"`
+	// Unconfined lets programs run as they are.
+	Unconfined bool `json:"unconfined,omitempty"`
 	// HostNetwork keeps the host's network: for clusters that are reached over it.
 	HostNetwork bool `json:"hostNetwork,omitempty"`
 	// Build keeps the host's network and mounts, and has no state or keys: for
 	// builds, which download modules.
 	Build bool `json:"build,omitempty"`
+	// Limits are what the rehearsal may take.
+	Limits Limits `json:"limits"`
 	// Why says why there are no namespaces.
 	Why string `json:"why,omitempty"`
 }
@@ -58,6 +78,47 @@ type Options struct {
 	HostNetwork bool     // see Mode
 	Build       bool     // see Mode
 	Listen      bool     // hand over a socket that listens on the host's loopback
+	// Unconfined goes on where nothing can confine the programs.
+	Unconfined bool
+	// Payload is given to the inner process over a pipe, as JSON: neither its
+	// environment nor its arguments hold a key.
+	Payload any
+	// Receive gets each parcel that the inner process sends; pid is the inner
+	// process's, and addr where a kept cluster is reached.
+	Receive func(p Parcel, pid int, addr string) error
+	// Abrupt ends the inner process if it has not ended by itself soon after it was
+	// asked to: nothing outside of it would be left behind.
+	Abrupt bool
+}
+
+// endsWithin is how long the inner process may take to end when it is asked to.
+const endsWithin = 700 * time.Millisecond
+
+// Unconfinable says that this machine can't keep a repo from reaching it.
+type Unconfinable struct{ Why string }
+
+func (e *Unconfinable) Error() string {
+	return "this machine can't confine what a repo has programs do: " + e.Why
+}
+
+// Ability is what a machine can do to confine programs.
+type Ability struct {
+	Namespaces error // why there are none; nil if there are
+	Landlock   int   // version; 0 if none
+}
+
+// Examine looks at what the machine can do.
+func Examine() Ability { return Ability{Namespaces: Probe(), Landlock: LandlockVersion()} }
+
+// Confines says whether that is enough, and why not.
+func (a Ability) Confines() error {
+	switch {
+	case a.Namespaces == nil || a.Landlock >= landlockNetwork:
+		return nil
+	case a.Landlock == 0:
+		return &Unconfinable{fmt.Sprintf("it grants no private namespaces (%v), and its kernel has no Landlock", a.Namespaces)}
+	}
+	return &Unconfinable{fmt.Sprintf("it grants no private namespaces (%v), and its kernel's Landlock (version %d) can't confine the network: that takes version %d, Linux 6.7", a.Namespaces, a.Landlock, landlockNetwork)}
 }
 
 // Run starts this command again with o.Args inside a sandbox, waits for it and
@@ -66,9 +127,20 @@ func Run(ctx context.Context, o Options) (int, error) {
 	// Pdeathsig fires when the thread that started the child ends, not the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	mode := Mode{Namespaces: true, HostNetwork: o.HostNetwork || o.Build, Build: o.Build}
-	if err := Probe(); err != nil {
-		mode.Namespaces, mode.Why = false, err.Error()
+	able := weakened(Examine())
+	mode := Mode{
+		Namespaces: able.Namespaces == nil, Landlock: able.Landlock, Limits: machineLimits(),
+		HostNetwork: o.HostNetwork || o.Build, Build: o.Build,
+	}
+	if able.Namespaces != nil {
+		mode.Why = able.Namespaces.Error()
+	}
+	mode.UserNamespace = mode.Namespaces && os.Geteuid() != 0
+	if err := able.Confines(); err != nil && !o.Build {
+		if !o.Unconfined {
+			return 2, err
+		}
+		mode.Unconfined = true
 	}
 	child, err := start(mode, o)
 	if err != nil {
@@ -78,12 +150,12 @@ func Run(ctx context.Context, o Options) (int, error) {
 }
 
 // Probe says why this machine grants no private namespaces, or nil. Some let
-// them be made and then forbid every mount in them, so it tries one.
+// them be made and then forbid every mount in them, so it tries what a sandbox does.
 func Probe() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{probeName}
 	cmd.Env = []string{}
-	cmd.SysProcAttr = attributes(Mode{Namespaces: true}, os.Geteuid(), os.Getegid(), false)
+	cmd.SysProcAttr = attributes(Mode{Namespaces: true, UserNamespace: os.Geteuid() != 0}, false)
 	out, err := cmd.CombinedOutput()
 	if err != nil && len(out) > 0 {
 		return errors.New(strings.TrimSpace(string(out)))
@@ -93,31 +165,51 @@ func Probe() error {
 
 // inner is the running inner process as the outer one sees it.
 type inner struct {
+	Options
 	cmd      *exec.Cmd
 	lifeLine *os.File
-	verdict  *os.File
+	addr     string
+	stays    chan byte
+	received chan error
 }
 
 func start(mode Mode, o Options) (*inner, error) {
-	lifeRead, lifeWrite, err := os.Pipe()
+	var files []*os.File // what the child gets, and this process closes
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	pipe := func() (r, w *os.File, err error) {
+		if r, w, err = os.Pipe(); err == nil {
+			return r, w, nil
+		}
+		return nil, nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	lifeRead, lifeWrite, err := pipe()
 	if err != nil {
 		return nil, err
 	}
-	defer lifeRead.Close()
-	verdictRead, verdictWrite, err := os.Pipe()
+	files = append(files, lifeRead)
+	parcelsRead, parcelsWrite, err := pipe()
 	if err != nil {
 		return nil, err
 	}
-	defer verdictWrite.Close()
+	files = append(files, parcelsWrite)
+	payloadRead, payloadWrite, err := pipe()
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, payloadRead)
+	payload, err := json.Marshal(o.Payload)
+	if err != nil {
+		return nil, err
+	}
 	setting, err := json.Marshal(mode)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("/proc/self/exe", o.Args...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(environment(o.Build), envVar+"="+string(setting))
-	cmd.ExtraFiles = []*os.File{lifeRead, verdictWrite}
+	c := &inner{Options: o, lifeLine: lifeWrite, stays: make(chan byte, 1), received: make(chan error, 1)}
 	if o.Listen {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
@@ -128,27 +220,68 @@ func start(mode Mode, o Options) (*inner, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
-		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		files, c.addr = append(files, f), l.Addr().String()
 	}
-	cmd.SysProcAttr = attributes(mode, os.Geteuid(), os.Getegid(), o.Listen)
+	cmd := exec.Command("/proc/self/exe", o.Args...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Env = append(environment(mode), envVar+"="+string(setting))
+	cmd.ExtraFiles = files
+	cmd.SysProcAttr = attributes(mode, o.Listen)
 	if err := cmd.Start(); err != nil {
-		lifeWrite.Close()
-		verdictRead.Close()
 		return nil, err
 	}
-	return &inner{cmd: cmd, lifeLine: lifeWrite, verdict: verdictRead}, nil
+	c.cmd = cmd
+	// Where the kernel does not end all that is left, the inner process must.
+	c.Abrupt = o.Abrupt && mode.Namespaces
+	go func() {
+		defer payloadWrite.Close()
+		_, _ = payloadWrite.Write(payload) // an inner process that is gone needs none
+	}()
+	go func() {
+		defer parcelsRead.Close()
+		c.received <- receive(parcelsRead, c.take)
+	}()
+	return c, nil
 }
 
-// environment is what the inner process inherits. One that builds has no use for keys.
-func environment(build bool) []string {
+// take passes a parcel on.
+func (c *inner) take(p Parcel) error {
+	if p.Kind == parcelStays {
+		code, err := strconv.Atoi(string(p.Data))
+		c.stays <- byte(code)
+		return err
+	}
+	if c.Receive == nil {
+		return fmt.Errorf("nobody takes a %s from the sandbox", p.Kind)
+	}
+	return c.Receive(p, c.cmd.Process.Pid, c.addr)
+}
+
+// inherited are the environment variables that reach where a repo is acted for.
+var inherited = []string{"PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "LANG", "TZ", "GOCOVERDIR", "GOMAXPROCS", "GODEBUG", "GOTRACEBACK"}
+
+// environment is what the inner process inherits: no key, and where it acts for
+// a repo nothing but what the console and temporary files go by.
+func environment(mode Mode) []string {
 	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		return build && strings.HasPrefix(kv, "SOPS_AGE_")
+		name, _, _ := strings.Cut(kv, "=")
+		if mode.HostNetwork {
+			return strings.HasPrefix(name, "SOPS_AGE_")
+		}
+		return !slices.Contains(inherited, name)
 	})
 }
 
+// ambient are the rights that the inner process has within its user namespace,
+// where it is not root: to make roots, cells and a network, and to look after them.
+var ambient = []uintptr{
+	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER, unix.CAP_KILL,
+	unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SYS_PTRACE, unix.CAP_SYS_ADMIN,
+}
+
 // attributes says how the inner process is cloned.
-func attributes(mode Mode, uid, gid int, outlives bool) *syscall.SysProcAttr {
+func attributes(mode Mode, outlives bool) *syscall.SysProcAttr {
 	// A process group of its own: the terminal's ^C reaches the outer process, which passes it on.
 	a := &syscall.SysProcAttr{Setpgid: true}
 	if !mode.Namespaces {
@@ -161,10 +294,11 @@ func attributes(mode Mode, uid, gid int, outlives bool) *syscall.SysProcAttr {
 	if !mode.HostNetwork {
 		a.Cloneflags |= syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC
 	}
-	if uid != 0 {
+	if mode.UserNamespace {
 		a.Cloneflags |= syscall.CLONE_NEWUSER
-		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
-		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: gid, Size: 1}}
+		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: programID, HostID: os.Geteuid(), Size: 1}}
+		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: programID, HostID: os.Getegid(), Size: 1}}
+		a.AmbientCaps = ambient
 	}
 	return a
 }
@@ -177,33 +311,39 @@ func (c *inner) wait(ctx context.Context) (int, error) {
 	defer signal.Stop(signals)
 	ended := make(chan error, 1)
 	go func() { ended <- c.cmd.Wait() }()
-	stays := make(chan byte, 1)
-	go func() {
-		var b [1]byte
-		if n, _ := c.verdict.Read(b[:]); n == 1 {
-			stays <- b[0]
-		}
-	}()
 	done := ctx.Done()
 	var asked time.Time
+	ask := func() {
+		if !asked.IsZero() {
+			return
+		}
+		asked = time.Now()
+		_ = c.cmd.Process.Signal(syscall.SIGTERM)
+		if c.Abrupt {
+			time.AfterFunc(endsWithin, func() { _ = c.cmd.Process.Kill() })
+		}
+	}
 	for {
 		select {
 		case err := <-ended:
-			return exitCode(err)
-		case code := <-stays:
+			received := <-c.received // all that it sent before
+			code, err := exitCode(err)
+			if !asked.IsZero() && (err != nil || received != nil) {
+				return 2, context.Canceled // it was cut off
+			}
+			return code, errors.Join(err, received)
+		case code := <-c.stays:
 			return int(code), nil
 		case <-done:
 			done = nil
-			_ = c.cmd.Process.Signal(syscall.SIGTERM)
+			ask()
 		case <-signals:
 			// A second signal does not wait for a tidy end; the sandbox is gone with its first
 			// process. What comes in the same second is the same signal, sent to the process
 			// and to its group.
-			switch {
-			case asked.IsZero():
-				asked = time.Now()
-				_ = c.cmd.Process.Signal(syscall.SIGTERM)
-			case time.Since(asked) > time.Second:
+			if asked.IsZero() {
+				ask()
+			} else if time.Since(asked) > time.Second {
 				_ = c.cmd.Process.Kill()
 			}
 		}

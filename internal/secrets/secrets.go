@@ -175,8 +175,10 @@ func Normal(plain []byte) ([]byte, error) {
 
 // open decrypts a file's values in memory. The key reaches SOPS by this
 // process's memory only: not by its environment or a file.
-func open(encrypted []byte, key *Key) (*sops.Tree, error) {
-	tree, err := store().LoadEncryptedFile(encrypted)
+func open(encrypted []byte, key *Key) (*sops.Tree, error) { return openAs(store(), encrypted, key) }
+
+func openAs(format sops.Store, encrypted []byte, key *Key) (*sops.Tree, error) {
+	tree, err := format.LoadEncryptedFile(encrypted)
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,7 @@ package embedded
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/gitops"
@@ -16,14 +14,14 @@ import (
 
 // Publish implements cluster.Provider: this process serves the tree.
 func (c *Cluster) Publish(_ context.Context, s *gitrepo.Snapshot) (cluster.Remote, error) {
-	url, err := c.serve(s.Handler())
+	url, err := c.serve(s.Handler(), c.ports.git)
 	return cluster.Remote{URL: url + "/repo.git"}, err
 }
 
 // Shelf implements cluster.Provider: this process serves the stand-ins.
 func (c *Cluster) Shelf(context.Context) (standin.Shelf, error) {
 	s := standin.NewServer()
-	url, err := c.serve(s)
+	url, err := c.serve(s, c.ports.standIns)
 	if err != nil {
 		return nil, err
 	}
@@ -61,14 +59,14 @@ func (c *Cluster) Redirects() bool { return true }
 func (c *Cluster) Patience() verdict.Patience { return verdict.DefaultPatience }
 
 // Diagnose implements cluster.Provider: what the programs printed.
-func (c *Cluster) Diagnose(_ context.Context, dir string, _ []cluster.Object) error {
+func (c *Cluster) Diagnose(_ context.Context, put func(string, []byte) error, _ []cluster.Object) error {
 	for name, log := range c.group.Logs() {
 		b, err := os.ReadFile(log)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, name+".log"), b, 0o644); err != nil {
-			return fmt.Errorf("write the logs: %w", err)
+		if err := put(name+".log", b); err != nil {
+			return err
 		}
 	}
 	return nil

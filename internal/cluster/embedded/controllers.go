@@ -61,37 +61,56 @@ func (c *Cluster) addFlux(ctx context.Context) error {
 	if err := c.applyManifest(ctx, manifest); err != nil {
 		return err
 	}
-	storage := c.ports.take()
 	for _, name := range engine.FluxComponents {
-		kubeconfig, err := c.serviceAccountKubeconfig(ctx, fluxNamespace, name)
-		if err != nil {
-			return err
-		}
-		args := []string{
-			"--watch-all-namespaces", "--enable-leader-election=false", "--log-encoding=console", "--events-addr=",
-			fmt.Sprintf("--metrics-addr=127.0.0.1:%d", c.ports.take()), fmt.Sprintf("--health-addr=127.0.0.1:%d", c.ports.take()),
-			"--concurrent=10", "--kube-api-qps=500", "--kube-api-burst=1000",
-			"--requeue-dependency=500ms", // Flux's default of 30s would be most of a rehearsal
-		}
-		if name == "source-controller" {
-			addr := fmt.Sprintf("127.0.0.1:%d", storage)
-			args = append(args, "--storage-path="+c.path("artifacts"), "--storage-addr="+addr, "--storage-adv-addr="+addr)
-			if err := os.MkdirAll(c.path("artifacts"), 0o700); err != nil {
-				return err
-			}
-		}
-		program, err := c.Engine.Binary(name)
-		if err != nil {
-			return err
-		}
-		if err := c.group.Start(ctx, process.Spec{
-			Name: name, Program: program, Args: args, Restarts: restarts,
-			Env: c.env("KUBECONFIG="+kubeconfig, "RUNTIME_NAMESPACE="+fluxNamespace, "TUF_ROOT="+c.path("tmp")),
-		}); err != nil {
+		if err := c.startFlux(ctx, name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// startFlux starts one of Flux's controllers.
+func (c *Cluster) startFlux(ctx context.Context, name string) error {
+	program, err := c.Engine.Binary(name)
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := c.serviceAccountKubeconfig(ctx, name, fluxNamespace, name)
+	if err != nil {
+		return err
+	}
+	metrics, health := c.ports.take(), c.ports.take()
+	cell := sandbox.Cell{Execute: []string{program}, Bind: []int{metrics, health}, Connect: []int{c.ports.api, c.ports.artifacts}}
+	args := []string{
+		"--watch-all-namespaces", "--enable-leader-election=false", "--log-encoding=console", "--events-addr=",
+		fmt.Sprintf("--metrics-addr=127.0.0.1:%d", metrics), fmt.Sprintf("--health-addr=127.0.0.1:%d", health),
+		"--concurrent=10", "--kube-api-qps=500", "--kube-api-burst=1000",
+		"--requeue-dependency=500ms", // Flux's default of 30s would be most of a rehearsal
+	}
+	env := c.env(name, "KUBECONFIG="+kubeconfig, "RUNTIME_NAMESPACE="+fluxNamespace, "TUF_ROOT="+c.path(name, "tmp"))
+	switch name {
+	case "source-controller":
+		addr := fmt.Sprintf("127.0.0.1:%d", c.ports.artifacts)
+		args = append(args, "--storage-path="+c.path(name, "artifacts"), "--storage-addr="+addr, "--storage-adv-addr="+addr)
+		cell.Bind = append(cell.Bind, c.ports.artifacts)
+		cell.Connect = append(cell.Connect, c.ports.git, c.ports.standIns)
+	case "kustomize-controller": // takes remote bases with git
+		cell.Git = true
+		env = append(env, gitEnv...)
+	}
+	home, err := c.home(name, "artifacts")
+	if err != nil {
+		return err
+	}
+	cell.Write = []string{home}
+	return c.group.Start(ctx, process.Spec{Name: name, Program: program, Args: args, Restarts: restarts, Env: env, Cell: cell})
+}
+
+// gitEnv has git, where controllers run it, speak HTTP and nothing else: not with
+// the machine's files, and by no program that an address names.
+var gitEnv = []string{
+	"PATH=/usr/local/bin:/usr/bin:/bin", "GIT_ALLOW_PROTOCOL=http:https", "GIT_TERMINAL_PROMPT=0",
+	"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 }
 
 // addKappController applies the release's configuration and starts the
@@ -109,14 +128,18 @@ func (c *Cluster) addKappController(ctx context.Context) error {
 	if err := c.applyManifest(ctx, manifest); err != nil {
 		return err
 	}
-	kubeconfig, err := c.serviceAccountKubeconfig(ctx, kappNamespace, "kapp-controller-sa")
-	if err != nil {
+	if err := c.startKappController(ctx); err != nil {
 		return err
 	}
-	account, err := c.serviceAccountFolder(kubeconfig)
-	if err != nil {
-		return err
+	if err := c.client.AwaitAvailable(ctx, "v1alpha1.data.packaging.carvel.dev"); err != nil {
+		return fmt.Errorf("%w\n%s", err, c.group.Tail("kapp-controller", 5))
 	}
+	return nil
+}
+
+// startKappController starts the controller, and the helper that fetches and
+// templates for it. They share a folder; only the controller has a token.
+func (c *Cluster) startKappController(ctx context.Context) error {
 	program, err := c.Engine.Binary("kapp-controller")
 	if err != nil {
 		return err
@@ -125,35 +148,58 @@ func (c *Cluster) addKappController(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A socket's path has at most 108 bytes, and the state folder's name is short.
-	env := append(c.env(),
-		"PATH="+filepath.Dir(ytt)+":/usr/bin:/bin",
-		"KAPPCTRL_MEM_TMP_DIR="+c.path("tmp"), "KAPPCTRL_SIDECAREXEC_SOCK="+c.path("tmp", "sidecarexec.sock"))
-	if err := c.group.Start(ctx, process.Spec{Name: "sidecarexec", Program: program, Args: []string{"--sidecarexec"}, Env: env}); err != nil {
+	kubeconfig, err := c.serviceAccountKubeconfig(ctx, "kapp-token", kappNamespace, "kapp-controller-sa")
+	if err != nil {
 		return err
 	}
-	if err := waitForFile(ctx, c.path("tmp", "sidecarexec.sock")); err != nil {
-		return fmt.Errorf("kapp-controller's sidecarexec does not answer: %w\n%s", err, c.group.Tail("sidecarexec", 20))
+	account, err := c.serviceAccountFolder(kubeconfig)
+	if err != nil {
+		return err
 	}
+	certificates, err := c.home("kapp-certificates")
+	if err != nil {
+		return err
+	}
+	home, err := c.home("kapp")
+	if err != nil {
+		return err
+	}
+	// A socket's path has at most 108 bytes, and the state folder's name is short.
+	socket := c.path("kapp", "tmp", "exec.sock")
+	env := append(c.env("kapp"), append(gitEnv,
+		"PATH="+filepath.Dir(ytt)+":/usr/bin:/bin",
+		"KAPPCTRL_MEM_TMP_DIR="+c.path("kapp", "tmp"), "KAPPCTRL_SIDECAREXEC_SOCK="+socket)...)
 	if err := c.group.Start(ctx, process.Spec{
-		Name: "kapp-controller", Program: program, Restarts: restarts,
-		Args: []string{
-			"-packaging-global-namespace=" + global, "-enable-api-priority-and-fairness=false",
-			fmt.Sprintf("-metrics-bind-address=127.0.0.1:%d", c.ports.take()), "-concurrency=10",
-		},
-		Env: append(env, "KUBERNETES_SERVICE_HOST=127.0.0.1", fmt.Sprintf("KUBERNETES_SERVICE_PORT=%d", c.ports.api),
-			"KAPPCTRL_SYSTEM_NAMESPACE="+kappNamespace, fmt.Sprintf("KAPPCTRL_API_PORT=%d", c.ports.packaging)),
-		Private: []sandbox.Private{
-			{Path: "/home/kapp-controller"}, // where it writes its certificate
-			{Path: "/var/run/secrets/kubernetes.io/serviceaccount", From: account},
+		Name: "sidecarexec", Program: program, Args: []string{"--sidecarexec"}, Env: env,
+		Cell: sandbox.Cell{
+			Git: true, Execute: []string{program, filepath.Dir(ytt)}, Write: []string{home},
+			Connect: []int{c.ports.api, c.ports.standIns},
 		},
 	}); err != nil {
 		return err
 	}
-	if err := c.client.AwaitAvailable(ctx, "v1alpha1.data.packaging.carvel.dev"); err != nil {
-		return fmt.Errorf("%w\n%s", err, c.group.Tail("kapp-controller", 5))
+	if err := waitForFile(ctx, socket); err != nil {
+		return fmt.Errorf("kapp-controller's sidecarexec does not answer: %w\n%s", err, c.group.Tail("sidecarexec", 20))
 	}
-	return nil
+	metrics := c.ports.take()
+	return c.group.Start(ctx, process.Spec{
+		Name: "kapp-controller", Program: program, Restarts: restarts,
+		Args: []string{
+			"-packaging-global-namespace=" + c.PackagingGlobalNamespace, "-enable-api-priority-and-fairness=false",
+			fmt.Sprintf("-metrics-bind-address=127.0.0.1:%d", metrics), "-concurrency=10",
+		},
+		Env: append(env, "KUBERNETES_SERVICE_HOST=127.0.0.1", fmt.Sprintf("KUBERNETES_SERVICE_PORT=%d", c.ports.api),
+			"KAPPCTRL_SYSTEM_NAMESPACE="+kappNamespace, fmt.Sprintf("KAPPCTRL_API_PORT=%d", c.ports.packaging)),
+		Cell: sandbox.Cell{
+			Execute: []string{program, filepath.Dir(ytt)}, // it runs kapp itself, with the rights of a package's account
+			Write:   []string{home},
+			Bind:    []int{metrics, c.ports.packaging}, Connect: []int{c.ports.api},
+			At: map[string]string{
+				"/home/kapp-controller":                         certificates, // where it writes its certificate
+				"/var/run/secrets/kubernetes.io/serviceaccount": account,
+			},
+		},
+	})
 }
 
 func (c *Cluster) applyManifest(ctx context.Context, manifest []byte) error {
@@ -164,8 +210,9 @@ func (c *Cluster) applyManifest(ctx context.Context, manifest []byte) error {
 	return c.client.ApplyServed(ctx, objects...)
 }
 
-// serviceAccountKubeconfig writes a kubeconfig with a token of a ServiceAccount.
-func (c *Cluster) serviceAccountKubeconfig(ctx context.Context, namespace, name string) (string, error) {
+// serviceAccountKubeconfig writes a kubeconfig with a token of a ServiceAccount
+// into a program's folder.
+func (c *Cluster) serviceAccountKubeconfig(ctx context.Context, program, namespace, name string) (string, error) {
 	day := int64((24 * time.Hour).Seconds())
 	token, err := c.client.Typed.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name,
 		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}, metav1.CreateOptions{})
@@ -179,8 +226,15 @@ func (c *Cluster) serviceAccountKubeconfig(ctx context.Context, namespace, name 
 	for _, user := range config.AuthInfos {
 		user.ClientCertificateData, user.ClientKeyData, user.Token = nil, nil, token.Status.Token
 	}
-	file := c.path("cluster", name+".kubeconfig")
-	return file, clientcmd.WriteToFile(*config, file)
+	home, err := c.home(program)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(home, "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		return "", err
+	}
+	return file, c.Sandbox.Give(file)
 }
 
 // serviceAccountFolder makes what a pod finds mounted: the token of a
@@ -190,7 +244,7 @@ func (c *Cluster) serviceAccountFolder(kubeconfig string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir := c.path("cluster", "serviceaccount")
+	dir := c.path("serviceaccount")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
@@ -206,7 +260,7 @@ func (c *Cluster) serviceAccountFolder(kubeconfig string) (string, error) {
 			return "", err
 		}
 	}
-	return dir, nil
+	return dir, c.Sandbox.Give(dir)
 }
 
 func waitForFile(ctx context.Context, file string) error {

@@ -16,12 +16,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"seatrial.dev/seatrial/internal/cluster"
@@ -79,7 +77,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	if c.ports, err = choosePorts(c.Sandbox.Namespaces); err != nil {
 		return err
 	}
-	if c.group, err = process.NewGroup(c.path("logs"), c.Sandbox.Namespaces); err != nil {
+	if c.group, err = process.NewGroup(c.path("logs"), c.Sandbox); err != nil {
 		return err
 	}
 	defer func() {
@@ -87,19 +85,13 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 			_ = c.Down()
 		}
 	}()
-	for _, dir := range []string{"home", "tmp", "engine", "cluster"} {
-		if err := os.MkdirAll(c.path(dir), 0o700); err != nil {
-			return err
-		}
-	}
-	if err := c.bindEngine(); err != nil {
-		return err
-	}
+	c.Sandbox.OnEnd(c.group.Stop)
 	if err := c.startControlPlane(ctx); err != nil {
 		return err
 	}
 	var alive context.Context
 	alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
+	c.group.Watch(alive.Done())
 	c.openWebhooks(alive)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.addMachines(ctx) })
@@ -108,37 +100,27 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	return group.Wait()
 }
 
-// bindEngine makes the binaries visible below the state folder: the private
-// folders of kapp-controller may hide the cache.
-func (c *Cluster) bindEngine() error {
-	if !c.Sandbox.Namespaces {
-		return nil
-	}
-	for name, dir := range c.Engine.Dirs() {
-		to := c.path("engine", name)
-		if err := os.MkdirAll(to, 0o700); err != nil {
-			return err
-		}
-		if err := unix.Mount(dir, to, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("bind %s: %w", dir, err)
-		}
-	}
-	c.Engine = c.Engine.Moved(c.path("engine"))
-	return nil
-}
-
 func (c *Cluster) startControlPlane(ctx context.Context) error {
 	program, err := c.Engine.Binary("controlplane")
 	if err != nil {
 		return err
 	}
+	home, err := c.home("controlplane", "cluster")
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	own := c.ports.ofControlPlane()
 	err = c.group.Start(ctx, process.Spec{
-		Name: "controlplane", Program: program, Ready: "ready", Env: c.env(),
+		Name: "controlplane", Program: program, Ready: "ready", Env: c.env("controlplane"),
 		Args: []string{
-			"--dir", c.path("cluster"), "--port", fmt.Sprint(c.ports.api),
+			"--dir", c.path("controlplane", "cluster"), "--port", fmt.Sprint(c.ports.api),
 			"--route", fmt.Sprintf("%s/packaging-api=127.0.0.1:%d", kappNamespace, c.ports.packaging),
+		},
+		Cell: sandbox.Cell{
+			Execute: []string{program}, Write: []string{home},
+			Bind: own, Connect: append([]int{c.ports.packaging}, own...),
 		},
 	})
 	if err != nil {
@@ -152,22 +134,34 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	return err
 }
 
-// env is the environment of every program: nothing of the caller's gets in.
-func (c *Cluster) env(more ...string) []string {
-	return append([]string{
-		"HOME=" + c.path("home"), "TMPDIR=" + c.path("tmp"), "PATH=/usr/local/bin:/usr/bin:/bin",
-	}, more...)
+// home makes a program's own folder, in which it may write, with a folder for
+// temporary files and others. Only the program sees it.
+func (c *Cluster) home(program string, folders ...string) (string, error) {
+	dir := c.path(program)
+	for _, folder := range append([]string{"tmp"}, folders...) {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
+			return "", err
+		}
+	}
+	return dir, c.Sandbox.Give(dir)
+}
+
+// env is the environment of a program: nothing of the caller's gets in.
+func (c *Cluster) env(program string, more ...string) []string {
+	return append([]string{"HOME=" + c.path(program), "TMPDIR=" + c.path(program, "tmp"), "PATH=/nonexistent"}, more...)
 }
 
 func (c *Cluster) path(elem ...string) string {
 	return filepath.Join(append([]string{c.Sandbox.Dir}, elem...)...)
 }
 
-func (c *Cluster) adminKubeconfig() string { return c.path("cluster", "admin.kubeconfig") }
+func (c *Cluster) adminKubeconfig() string {
+	return c.path("controlplane", "cluster", "admin.kubeconfig")
+}
 
-// serve makes h reachable for the cluster's controllers and returns its URL.
-func (c *Cluster) serve(h http.Handler) (string, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+// serve makes h reachable for the cluster's controllers at a port, and returns its URL.
+func (c *Cluster) serve(h http.Handler, port int) (string, error) {
+	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		return "", err
 	}
@@ -198,8 +192,7 @@ func (c *Cluster) Keep(context.Context) (cluster.Kept, error) {
 		return cluster.Kept{}, err
 	}
 	go forward(l, fmt.Sprintf("127.0.0.1:%d", c.ports.api))
-	pid := strconv.Itoa(c.Sandbox.HostPID())
-	return cluster.Kept{Name: pid, Kubeconfig: text, Hints: []string{"end it with: kill " + pid}, Ours: true}, nil
+	return cluster.Kept{Kubeconfig: text, Ours: true}, nil
 }
 
 // forward connects whoever dials l with addr.

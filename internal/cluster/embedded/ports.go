@@ -11,7 +11,22 @@ import (
 type ports struct {
 	api       int           // and the next five, see engine/controlplane
 	packaging int           // kapp-controller's aggregated API
+	git       int           // the rehearsed tree
+	standIns  int           // charts and packages
+	artifacts int           // source-controller's
 	next      *atomic.Int32 // first of the others that is free
+}
+
+// controlPlanePorts are how many engine/controlplane takes.
+const controlPlanePorts = 6
+
+// ofControlPlane are the ports of the control plane's own servers.
+func (p ports) ofControlPlane() []int {
+	var out []int
+	for i := range controlPlanePorts {
+		out = append(out, p.api+i)
+	}
+	return out
 }
 
 const portCount = 24
@@ -26,8 +41,11 @@ func choosePorts(private bool) (ports, error) {
 		}
 	}
 	next := new(atomic.Int32)
-	next.Store(int32(base + 7))
-	return ports{api: base, packaging: base + 6, next: next}, nil
+	next.Store(int32(base + controlPlanePorts + 4))
+	return ports{
+		api: base, packaging: base + controlPlanePorts, git: base + controlPlanePorts + 1,
+		standIns: base + controlPlanePorts + 2, artifacts: base + controlPlanePorts + 3, next: next,
+	}, nil
 }
 
 // take returns a port that no program has yet.

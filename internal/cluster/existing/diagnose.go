@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,7 +11,7 @@ import (
 )
 
 // Diagnose implements cluster.Provider: what a person would ask flux and kubectl for.
-func (c *Cluster) Diagnose(ctx context.Context, dir string, failed []cluster.Object) error {
+func (c *Cluster) Diagnose(ctx context.Context, put func(string, []byte) error, failed []cluster.Object) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	wanted := []struct{ file, script string }{
@@ -43,10 +41,10 @@ func (c *Cluster) Diagnose(ctx context.Context, dir string, failed []cluster.Obj
 	for _, w := range wanted {
 		// What a command can't tell (a kind that is not there) is told in its place.
 		out, _ := c.run(ctx, command{pod: fluxPod, args: []string{"sh", "-c", "(" + w.script + ") 2>&1 || true"}})
-		problems = append(problems, os.WriteFile(filepath.Join(dir, w.file), []byte(out), 0o644))
+		problems = append(problems, put(w.file, []byte(out)))
 	}
 	if c.bootstrap != nil {
-		problems = append(problems, os.WriteFile(filepath.Join(dir, "flux-bootstrap.log"), []byte(c.bootstrap.text()), 0o644))
+		problems = append(problems, put("flux-bootstrap.log", []byte(c.bootstrap.text())))
 	}
 	return errors.Join(problems...)
 }

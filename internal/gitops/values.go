@@ -1,0 +1,111 @@
+package gitops
+
+import (
+	"encoding/base64"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// SecretValue is a value of a Secret that stands in plain text in the repo, or
+// that a layer's build makes of its files.
+type SecretValue struct {
+	Secret string // namespace/name, or name
+	Key    string
+	Value  string // decoded
+}
+
+// PlainSecrets are the values of all Secrets that are not encrypted.
+func (r *Repo) PlainSecrets() []SecretValue {
+	var out []SecretValue
+	add := func(content map[string]any) {
+		if _, encrypted := content["sops"]; encrypted {
+			return
+		}
+		u := &unstructured.Unstructured{Object: content}
+		name := strings.TrimPrefix(u.GetNamespace()+"/"+u.GetName(), "/")
+		for _, section := range []string{"data", "stringData"} {
+			values, _ := content[section].(map[string]any)
+			for key, v := range values {
+				text, isText := v.(string)
+				if !isText {
+					continue
+				}
+				if section == "data" {
+					b, err := base64.StdEncoding.DecodeString(text)
+					if err != nil {
+						out = append(out, SecretValue{name, key, text}) // malformed: it may be meant so
+						continue
+					}
+					text = string(b)
+				}
+				out = append(out, SecretValue{name, key, text})
+			}
+		}
+	}
+	for _, f := range r.files {
+		for _, d := range f.docs {
+			if d.str("kind") == "Secret" {
+				add(d.content)
+			}
+		}
+	}
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			if o.GetKind() == "Secret" {
+				add(o.Object)
+			}
+		}
+	}
+	return out
+}
+
+// PlainValues are the scalars of everything but Secrets and encrypted files:
+// what stands there is no secret.
+func (r *Repo) PlainValues() map[string]bool {
+	out := map[string]bool{}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		case string:
+			out[v] = true
+		}
+	}
+	for _, f := range r.files {
+		for _, d := range f.docs {
+			if d.str("kind") != "Secret" && d.content["sops"] == nil {
+				walk(d.content)
+			}
+		}
+	}
+	return out
+}
+
+// EncryptedFiles are all files that SOPS has encrypted, in any of its formats, sorted by name.
+func (r *Repo) EncryptedFiles() map[string][]byte {
+	out := map[string][]byte{}
+	_ = r.memory.Walk(base, func(p string, info fs.FileInfo, err error) error { // memory has no errors
+		if err != nil || info.IsDir() {
+			return err
+		}
+		if !slices.Contains([]string{".yaml", ".yml", ".json", ".env", ".ini", ".txt", ".enc", ".sops", ""}, path.Ext(p)) {
+			return nil
+		}
+		if b, err := r.memory.ReadFile(p); err == nil && strings.Contains(string(b), "ENC[AES256_GCM,") {
+			out[clean(strings.TrimPrefix(p, base))] = b
+		}
+		return nil
+	})
+	return out
+}

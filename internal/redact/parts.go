@@ -1,0 +1,92 @@
+package redact
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"sigs.k8s.io/yaml"
+)
+
+// parts are a value and what can be told of it by itself: its lines, and if it is
+// a document the values in it. A value that is base64 of text is decoded, too.
+func parts(value string) []string {
+	out := []string{value}
+	if lines := strings.Split(value, "\n"); len(lines) > 1 {
+		for _, line := range lines {
+			if len(strings.TrimSpace(line)) >= 2*MinLength {
+				out = append(out, line)
+			}
+		}
+	}
+	for _, line := range strings.Split(value, "\n") { // name=value
+		if name, v, ok := strings.Cut(strings.TrimSpace(line), "="); ok && name != "" && v != "" && !strings.ContainsAny(name, " :{<") {
+			out = append(out, strings.Trim(v, `"'`))
+		}
+	}
+	if strings.ContainsAny(value, ":{[") && len(value) < 1<<20 {
+		var doc any
+		if err := yaml.Unmarshal([]byte(value), &doc); err == nil {
+			out = append(out, leaves(doc, 0)...)
+		}
+	}
+	if b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(value)); err == nil && len(b) >= MinLength && printable(b) {
+		out = append(out, string(b))
+	}
+	if _, password, ok := strings.Cut(value, "://"); ok { // scheme://user:password@host
+		if credentials, _, ok := cutLast(password, "@"); ok {
+			if _, password, ok := strings.Cut(credentials, ":"); ok {
+				out = append(out, password)
+			}
+		}
+	}
+	return out
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+// leaves are the scalars of a decoded document.
+func leaves(v any, depth int) []string {
+	var out []string
+	if depth > 20 {
+		return nil
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		for _, inner := range v {
+			out = append(out, leaves(inner, depth+1)...)
+		}
+	case []any:
+		for _, inner := range v {
+			out = append(out, leaves(inner, depth+1)...)
+		}
+	case string:
+		if depth > 0 {
+			out = append(out, v)
+		}
+	case float64: // all numbers are
+		if depth > 0 {
+			out = append(out, strconv.FormatFloat(v, 'f', -1, 64))
+		}
+	}
+	return out
+}
+
+func printable(b []byte) bool {
+	if !utf8.Valid(b) {
+		return false
+	}
+	for _, c := range b {
+		if c < 0x20 && c != '\n' && c != '\t' && c != '\r' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,114 @@
+package redact
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var values = []string{
+	"hunter2-hunter2", `with "quotes" and \ back`, "ümläut-pässwörd", "a b c d e f g", "p@ss/w0rd?&=%+x",
+	"<html>&amp;'single'", "line one of it\nline two of it\n", "1234567890", "C4n4ry#42!", strings.Repeat("long", 40),
+}
+
+// Every form in which a message may echo a value is redacted, and says whose it was.
+func TestEveryForm(t *testing.T) {
+	for i, v := range values {
+		s := New()
+		s.Add(fmt.Sprintf("Secret a/b, key k%d", i), v)
+		quoted, _ := json.Marshal(v)
+		twice, _ := json.Marshal("said " + string(quoted))
+		wrapped := base64.StdEncoding.EncodeToString([]byte(v))
+		for from := 20; from < len(wrapped); from += 21 {
+			wrapped = wrapped[:from] + "\n" + wrapped[from:]
+		}
+		for form, text := range map[string]string{
+			"plain": "error: " + v + " is wrong", "json": string(quoted), "go": fmt.Sprintf("%q", v), "message in a message": string(twice),
+			"base64": "data: " + base64.StdEncoding.EncodeToString([]byte(v)), "base64 url": base64.URLEncoding.EncodeToString([]byte(v)),
+			"base64 wrapped": wrapped, "query": "http://x/?p=" + url.QueryEscape(v) + "&q=1", "path": "http://x/" + url.PathEscape(v),
+			"indented": strings.ReplaceAll(v, "\n", "\n           "), "wrapped": v[:5] + "\n   " + v[5:], "cut off": "error: " + v[:len(v)-2] + "...",
+		} {
+			got := s.Text(text)
+			if !strings.Contains(got, "***(Secret a/b, key k") {
+				t.Errorf("%q as %s: %q became %q", v, form, text, got)
+			}
+			if strings.Contains(got, strings.TrimSpace(v)) {
+				t.Errorf("%q as %s is still in %q", v, form, got)
+			}
+		}
+	}
+}
+
+// Within a longer text a value's base64 begins at any byte.
+func TestBase64OfSomethingLonger(t *testing.T) {
+	s := New()
+	s.Add("k", "hunter2-hunter2")
+	for n := range 3 {
+		text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", n) + `hunter2-hunter2"}`))
+		if got := s.Text(text); got == text {
+			t.Errorf("shift %d: %q stands", n, text)
+		}
+	}
+}
+
+// The values within a document are secrets, too.
+func TestDocuments(t *testing.T) {
+	s := New()
+	s.Add("values", "admin:\n  password: from-a-document\n  port: 1234567\nlist: [in-a-list]\n")
+	s.Add("env", "USER=u\nTOKEN=from-an-env-file\n")
+	s.Add("url", "postgres://user:from-an-url@db:5432/x")
+	s.Add("docker", `{"auths":{"r":{"auth":"`+base64.StdEncoding.EncodeToString([]byte("user:from-an-auth"))+`"}}}`)
+	for _, v := range []string{"from-a-document", "1234567", "in-a-list", "from-an-env-file", "from-an-url"} {
+		if got := s.Text("bad value " + v); strings.Contains(got, v) {
+			t.Errorf("%s stands in %q", v, got)
+		}
+	}
+}
+
+// Sentences stay readable.
+func TestWhatIsNoSecretStays(t *testing.T) {
+	s := New()
+	s.Public(map[string]bool{"postgres": true})
+	s.Add("user", "postgres")
+	s.Add("pin", "1234")
+	s.Add("flag", "true")
+	const text = "Deployment postgres/postgres: 1234 is true, and namespaces are made"
+	if got := s.Text(text); got != text {
+		t.Errorf("got %q", got)
+	}
+	if got := s.Short(); !slices.Equal(got, []string{"pin"}) {
+		t.Errorf("too short: %v", got)
+	}
+}
+
+func TestStringsOfAReport(t *testing.T) {
+	type code string
+	type inner struct{ Message string }
+	v := struct {
+		Code  code
+		List  []inner
+		ByKey map[string]string
+	}{code("hunter2-hunter2"), []inner{{"x hunter2-hunter2"}}, map[string]string{"a": "hunter2-hunter2"}}
+	s := New()
+	s.Add("k", "hunter2-hunter2")
+	s.Strings(&v)
+	if v.List[0].Message != "x ***(k)" || v.ByKey["a"] != "***(k)" || v.Code != "hunter2-hunter2" {
+		t.Errorf("got %+v", v)
+	}
+}
+
+func BenchmarkText(b *testing.B) {
+	s := New()
+	for i := range 300 {
+		s.Add("k", fmt.Sprintf("value-number-%d-of-many", i))
+	}
+	text := strings.Repeat("2026-11-26T15:02:42Z info Kustomization/apps.flux-system: server-side apply completed\n", 10_000)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		s.Text(text)
+	}
+}

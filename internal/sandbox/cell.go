@@ -1,0 +1,276 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// programID is the user and group that programs run as where that can be chosen:
+// nobody of any machine, and not root.
+const programID = 65532
+
+// Cell is all that one program of a rehearsal may reach. Paths are absolute and
+// seen by the program at the same place.
+type Cell struct {
+	Read    []string // files and folders
+	Execute []string // files and folders whose programs may be started; read, too
+	Write   []string // folders; nothing in them can be executed
+	// At shows files and folders of the state where a program insists to have them, by that path.
+	At map[string]string
+	// Git allows git and what it needs of the system.
+	Git bool
+	// Connect and Bind are TCP ports.
+	Connect, Bind []int
+	// Owner runs the program as the user whose files are read, not as another one.
+	Owner bool
+}
+
+// Start starts a prepared command in a cell. The returned function waits for its end.
+//
+// A thread of its own is confined first, and the program starts as that thread's
+// child: all that confines a thread is inherited, and the thread, which can't be
+// let out again, ends with the program. So nothing but the program itself is
+// started, and a child dies when this process does.
+func (s *Sandbox) Start(cmd *exec.Cmd, c Cell) (wait func() error, err error) {
+	started, ended := make(chan error, 1), make(chan error, 1)
+	onOwnThread(func() {
+		err := s.confine(cmd, c)
+		if err == nil {
+			err = cmd.Start()
+		}
+		started <- err
+		if err == nil {
+			ended <- cmd.Wait()
+		}
+	})
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return func() error { return <-ended }, nil
+}
+
+// Run runs a prepared command in a cell to its end.
+func (s *Sandbox) Run(cmd *exec.Cmd, c Cell) error {
+	wait, err := s.Start(cmd, c)
+	if err != nil {
+		return err
+	}
+	return wait()
+}
+
+// onOwnThread runs f on a thread that ends with it, and that is not the first
+// one: the kernel shows that one's view as the whole process's.
+func onOwnThread(f func()) {
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() != unix.Getpid() {
+			f()
+			return // locked: the thread ends
+		}
+		done := make(chan struct{})
+		go func() { // on any other thread: this goroutine holds the first one
+			defer close(done)
+			runtime.LockOSThread()
+			f()
+		}()
+		<-done
+		runtime.UnlockOSThread()
+	}()
+}
+
+// confine confines the calling thread, and prepares cmd to start in it.
+func (s *Sandbox) confine(cmd *exec.Cmd, c Cell) error {
+	if s.Unconfined {
+		cmd.SysProcAttr = Own()
+		return nil
+	}
+	if cmd.Err != nil {
+		return cmd.Err
+	}
+	attr := Own()
+	if cmd.Dir == "" {
+		cmd.Dir = "/"
+	}
+	if c.Git {
+		files, err := gitFiles()
+		if err != nil {
+			return err
+		}
+		c.Execute = append(slices.Clone(c.Execute), files...)
+	}
+	if s.Namespaces {
+		if err := s.ownRoot(c); err != nil {
+			return err
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("forgo new privileges: %w", err)
+	}
+	if s.Landlock > 0 {
+		if err := restrict(s.Landlock, s.rules(c), c.Connect, c.Bind); err != nil {
+			return err
+		}
+	}
+	if s.chooses() && !c.Owner {
+		attr.Credential = &syscall.Credential{Uid: programID, Gid: programID}
+	}
+	if err := dropCapabilities(attr.Credential != nil, c.Owner); err != nil {
+		return err
+	}
+	if err := restrictCalls(); err != nil {
+		return err
+	}
+	cmd.SysProcAttr = attr
+	return nil
+}
+
+// chooses says whether programs can run as another user than this process.
+// Without namespaces the engine may lie in a folder of root's own, so they stay
+// root then, without its rights.
+func (s *Sandbox) chooses() bool { return s.Namespaces && !s.UserNamespace }
+
+// ownRoot gives the calling thread a root of its own, and its children a pid
+// namespace of their own.
+func (s *Sandbox) ownRoot(c Cell) error {
+	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWPID); err != nil {
+		return fmt.Errorf("make namespaces for a program: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	dir := s.cellDir()
+	if err := unix.Mount("cell", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=4m"); err != nil {
+		return fmt.Errorf("mount a program's root: %w", err)
+	}
+	var binds []bind
+	if s.entered {
+		binds = append(binds, bind{from: "/etc", to: "/etc"})
+	}
+	for _, p := range append(slices.Clone(c.Read), c.Execute...) {
+		if c.Git && inSystem(p) {
+			continue // shown with the system
+		}
+		binds = append(binds, bind{from: p, to: p})
+	}
+	for _, p := range c.Write {
+		binds = append(binds, bind{from: p, to: p, write: true})
+	}
+	for to, from := range c.At {
+		binds = append(binds, bind{from: from, to: to, write: true})
+	}
+	if err := newRoot(dir, c.Git, binds); err != nil {
+		return err
+	}
+	mountProc(dir)
+	if err := enter(dir); err != nil {
+		return err
+	}
+	return unix.MountSetattr(unix.AT_FDCWD, "/", 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+}
+
+// rules are a cell's, for Landlock. Without namespaces /proc is the machine's: it stays closed.
+func (s *Sandbox) rules(c Cell) []rule {
+	rules := []rule{{"/etc/ssl", rightsRead}, {"/etc/passwd", rightsRead}, {"/etc/group", rightsRead}, {"/etc/hosts", rightsRead}, {"/etc/nsswitch.conf", rightsRead}}
+	if s.Namespaces {
+		rules = append(rules, rule{"/proc", rightsRead})
+	}
+	for _, name := range devices {
+		rules = append(rules, rule{"/dev/" + name, rightsRead | unix.LANDLOCK_ACCESS_FS_WRITE_FILE})
+	}
+	if c.Git {
+		for _, folder := range append([]string{"/etc/ld.so.cache", "/etc/alternatives"}, systemFolders...) {
+			rules = append(rules, rule{folder, rightsRead})
+		}
+	}
+	for _, p := range c.Read {
+		rules = append(rules, rule{p, rightsRead})
+	}
+	for _, p := range c.Execute {
+		rules = append(rules, rule{p, rightsRead | unix.LANDLOCK_ACCESS_FS_EXECUTE})
+	}
+	for _, p := range c.Write {
+		rules = append(rules, rule{p, rightsWrite})
+	}
+	for p := range c.At {
+		rules = append(rules, rule{p, rightsWrite})
+	}
+	return rules
+}
+
+// dropCapabilities takes the calling thread's rights of root away, but for those
+// that the start of a child as another user takes: they end with that. An owner
+// may still read files that are not its own, if it may now.
+func dropCapabilities(becomesOther, owner bool) error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("drop ambient capabilities: %w", err)
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var have, keep [2]unix.CapUserData
+	if err := unix.Capget(&header, &have[0]); err != nil {
+		return fmt.Errorf("read capabilities: %w", err)
+	}
+	allow := func(n uint) {
+		keep[n/32].Permitted |= have[n/32].Permitted & (1 << (n % 32))
+		keep[n/32].Effective = keep[n/32].Permitted
+	}
+	if becomesOther {
+		allow(unix.CAP_SETUID)
+		allow(unix.CAP_SETGID)
+	}
+	if owner {
+		allow(unix.CAP_DAC_READ_SEARCH)
+		allow(unix.CAP_DAC_OVERRIDE)
+	}
+	// What the bounding set lacks, no program can get back. It takes a right that not everyone has.
+	if have[unix.CAP_SETPCAP/32].Effective&(1<<(unix.CAP_SETPCAP%32)) != 0 {
+		for n := uint(0); n <= unix.CAP_LAST_CAP; n++ {
+			if keep[n/32].Permitted&(1<<(n%32)) != 0 && owner {
+				continue
+			}
+			if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(n), 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+				return fmt.Errorf("drop capability %d: %w", n, err)
+			}
+		}
+	}
+	if err := unix.Capset(&header, &keep[0]); err != nil {
+		return fmt.Errorf("drop capabilities: %w", err)
+	}
+	return nil
+}
+
+// inSystem says whether a path is below one of the system's folders.
+func inSystem(p string) bool {
+	for _, folder := range systemFolders {
+		if real, err := filepath.EvalSymlinks(folder); err == nil && within(p, real) || within(p, folder) {
+			return true
+		}
+	}
+	return false
+}
+
+// Give makes files the programs' own. It does nothing where they run as this process's user.
+func (s *Sandbox) Give(paths ...string) error {
+	if !s.chooses() || s.Unconfined {
+		return nil
+	}
+	for _, p := range paths {
+		err := filepath.WalkDir(p, func(name string, _ os.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Lchown(name, programID, programID)
+		})
+		if err != nil {
+			return fmt.Errorf("hand %s to the programs: %w", p, err)
+		}
+	}
+	return nil
+}

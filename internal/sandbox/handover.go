@@ -1,0 +1,66 @@
+package sandbox
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Parcel is what the inner process hands to the outer one, which alone can
+// write where a person finds it.
+type Parcel struct {
+	// Kind says what it is, in the words of the verb that sends it.
+	Kind string `json:"kind"`
+	// Name of the file that it becomes, without a folder.
+	Name string `json:"name,omitempty"`
+	Size int    `json:"size"`
+	Data []byte `json:"-"`
+}
+
+// Kinds that the sandbox itself understands.
+const (
+	parcelStays = "stays" // the inner process outlives the outer one; the data are the exit code
+)
+
+// maxParcel is more than any report or log has.
+const maxParcel = 512 << 20
+
+// send writes a parcel: a line of JSON, and the data.
+func send(w io.Writer, p Parcel) error {
+	p.Size = len(p.Data)
+	head, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(append(head, '\n'), p.Data...))
+	return err
+}
+
+// receive reads parcels until the end and passes each to take. It reads on after
+// an error, so that the sender never waits, and returns the errors at the end.
+func receive(r io.Reader, take func(Parcel) error) error {
+	in := bufio.NewReader(r)
+	var failed []error
+	for {
+		head, err := in.ReadSlice('\n')
+		if errors.Is(err, io.EOF) && len(head) == 0 {
+			return errors.Join(failed...)
+		}
+		if err != nil {
+			return errors.Join(append(failed, fmt.Errorf("what the sandbox handed over is cut off: %w", err))...)
+		}
+		var p Parcel
+		if err := json.Unmarshal(head, &p); err != nil || p.Size < 0 || p.Size > maxParcel {
+			return errors.Join(append(failed, fmt.Errorf("what the sandbox handed over can't be read: %q", head))...)
+		}
+		p.Data = make([]byte, p.Size)
+		if _, err := io.ReadFull(in, p.Data); err != nil {
+			return errors.Join(append(failed, fmt.Errorf("what the sandbox handed over is cut off: %w", err))...)
+		}
+		if err := take(p); err != nil {
+			failed = append(failed, err)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a rehearsal may take of the machine. A cgroup would say so to the kernel,
+// but one that outlives a killed run would be left behind; so each program has
+// limits of its own, and a watch adds them all up.
+const (
+	maxProcesses = 16384   // threads of the programs' user, as the kernel counts
+	maxData      = 4 << 30 // bytes of a single process's memory
+	watchEvery   = 100 * time.Millisecond
+)
+
+// Limits are sizes in bytes.
+type Limits struct {
+	Memory int64 // of all processes together, with the state folder's files, which are in memory
+	State  int64 // of the state folder's files
+}
+
+// limitsOf a machine with so much memory: three quarters of it, between 1.5 and 8 GiB.
+func limitsOf(memory int64) Limits {
+	const gib = 1 << 30
+	all := min(max(memory/4*3, gib*3/2), 8*gib)
+	return Limits{Memory: all, State: min(all/2, 2*gib)}
+}
+
+// machineLimits reads the machine's memory.
+func machineLimits() Limits {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return limitsOf(0)
+	}
+	return limitsOf(int64(info.Totalram) * int64(info.Unit))
+}
+
+// limitSelf limits this process and all that it starts.
+func (s *Sandbox) limitSelf() error {
+	for resource, limit := range map[int]uint64{
+		unix.RLIMIT_CORE: 0, unix.RLIMIT_NPROC: maxProcesses, unix.RLIMIT_DATA: maxData, unix.RLIMIT_FSIZE: uint64(s.Limits.State),
+	} {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(resource, &now); err != nil {
+			return err
+		}
+		now.Max = min(now.Max, limit)
+		now.Cur = min(now.Cur, now.Max)
+		if err := unix.Setrlimit(resource, &now); err != nil {
+			return fmt.Errorf("limit resource %d: %w", resource, err)
+		}
+	}
+	debug.SetMemoryLimit(s.Limits.Memory / 4)
+	// If the machine runs out of memory, this is what the kernel ends first.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("900"), 0) // some machines forbid even that
+	return nil
+}
+
+// usage is a process's memory that it shares with no file.
+type usage struct {
+	pid   int
+	name  string
+	bytes int64
+}
+
+// Watch looks at the memory of all programs until done is closed. When there is
+// more of it than allowed, it ends the largest program and tells broken of it.
+// pids are the programs that were started, for a machine whose processes are not
+// all of this rehearsal.
+func (s *Sandbox) Watch(done <-chan struct{}, pids func() []int, broken func(error)) {
+	go func() {
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			var groups []int
+			if !s.Namespaces {
+				groups = pids()
+			}
+			all := processes(os.DirFS("/proc"), groups)
+			total, largest := stateBytes(s.Dir), usage{}
+			for _, u := range all {
+				total += u.bytes
+				if u.pid != os.Getpid() && u.bytes > largest.bytes {
+					largest = u
+				}
+			}
+			if total <= s.Limits.Memory {
+				continue
+			}
+			if largest.pid != 0 {
+				_ = syscall.Kill(largest.pid, syscall.SIGKILL)
+			}
+			broken(fmt.Errorf("the rehearsal took more than %d MiB of memory, %d MiB of it %s: what the repo has that program do is too large", s.Limits.Memory>>20, largest.bytes>>20, largest.name))
+			return
+		}
+	}()
+}
+
+// stateBytes is the size of the files in a folder of a tmpfs; 0 elsewhere.
+func stateBytes(dir string) int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil || st.Type != unix.TMPFS_MAGIC {
+		return 0
+	}
+	if dir == memoryDir() {
+		return 0 // shared with the machine
+	}
+	return int64(st.Blocks-st.Bfree) * int64(st.Bsize)
+}
