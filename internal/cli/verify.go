@@ -266,18 +266,24 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, g given) erro
 			return err
 		}
 	}
-	dir := v.dir
+	dir, sample := v.dir, false
 	if dir == "" {
 		if dir, key, err = v.findRepo(box, key); err != nil {
 			return err
 		}
+		sample = dir == filepath.Join(box.Dir, "sample")
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
+	done := v.console.Step("take the tree")
 	snapshot, err := v.take(ctx, box, dir, g.Engine)
+	done(err)
 	if err != nil {
 		return err
+	}
+	if sample {
+		snapshot.Origin = "the sample blueprint"
 	}
 	provider, versions, err := v.provider(box, g.Engine)
 	if err != nil {

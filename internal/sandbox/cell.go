@@ -106,7 +106,7 @@ func (s *Sandbox) confine(cmd *exec.Cmd, c Cell) error {
 		}
 		c.Execute = append(slices.Clone(c.Execute), files...)
 	}
-	if s.Namespaces {
+	if s.Namespaces && !without("root") {
 		if err := s.ownRoot(c); err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (s *Sandbox) confine(cmd *exec.Cmd, c Cell) error {
 // chooses says whether programs can run as another user than this process.
 // Without namespaces the engine may lie in a folder of root's own, so they stay
 // root then, without its rights.
-func (s *Sandbox) chooses() bool { return s.Namespaces && !s.UserNamespace }
+func (s *Sandbox) chooses() bool { return s.Namespaces && !s.UserNamespace && !without("root") }
 
 // ownRoot gives the calling thread a root of its own, and its children a pid
 // namespace of their own.
@@ -169,19 +169,15 @@ func (s *Sandbox) ownRoot(c Cell) error {
 	if err := newRoot(dir, c.Git, binds); err != nil {
 		return err
 	}
-	mountProc(dir)
 	if err := enter(dir); err != nil {
 		return err
 	}
 	return unix.MountSetattr(unix.AT_FDCWD, "/", 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }
 
-// rules are a cell's, for Landlock. Without namespaces /proc is the machine's: it stays closed.
+// rules are a cell's, for Landlock. Nothing needs /proc, so nothing gets one.
 func (s *Sandbox) rules(c Cell) []rule {
 	rules := []rule{{"/etc/ssl", rightsRead}, {"/etc/passwd", rightsRead}, {"/etc/group", rightsRead}, {"/etc/hosts", rightsRead}, {"/etc/nsswitch.conf", rightsRead}}
-	if s.Namespaces {
-		rules = append(rules, rule{"/proc", rightsRead})
-	}
 	for _, name := range devices {
 		rules = append(rules, rule{"/dev/" + name, rightsRead | unix.LANDLOCK_ACCESS_FS_WRITE_FILE})
 	}

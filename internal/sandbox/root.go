@@ -164,9 +164,9 @@ func writeEtc(root string) error {
 	return nil
 }
 
-// mountProc shows the processes of the pid namespace that is to come and nothing
-// else of the kernel. A machine that hides parts of its own /proc allows no new
-// one: there is none then, and nothing that runs here must have it.
+// mountProc shows the processes of this process's namespace, which the memory watch
+// reads, and nothing else of the kernel. A machine that hides parts of its own /proc
+// allows no new one: then each program has its own limits only.
 func mountProc(root string) {
 	_ = unix.Mount("proc", filepath.Join(root, "proc"), "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "subset=pid")
 }

@@ -291,7 +291,7 @@ func attributes(mode Mode, outlives bool) *syscall.SysProcAttr {
 		a.Pdeathsig = syscall.SIGKILL
 	}
 	a.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS
-	if !mode.HostNetwork {
+	if !mode.HostNetwork && !without("network") {
 		a.Cloneflags |= syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC
 	}
 	if mode.UserNamespace {

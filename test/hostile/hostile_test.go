@@ -1,0 +1,158 @@
+package hostile
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/report"
+)
+
+const nobody = 65534
+
+// built is the command: as it is, and with protections that can be taken out.
+var built = sync.OnceValues(func() (map[string]string, error) {
+	dir, err := os.MkdirTemp("", "seatrial-hostile-")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for name, tags := range map[string]string{"seatrial": "", "weakened": "weakened"} {
+		out[name] = filepath.Join(dir, name)
+		cmd := exec.Command("go", "build", "-tags", tags, "-o", out[name], "./cmd/seatrial")
+		cmd.Dir, cmd.Stderr = "../..", os.Stderr
+		if err := cmd.Run(); err != nil {
+			return nil, err
+		}
+	}
+	cmd := exec.Command(out["seatrial"], "engine", "build")
+	cmd.Stderr = os.Stderr
+	return out, errors.Join(os.Chmod(dir, 0o755), cmd.Run())
+})
+
+// prepare skips where no world can be made.
+func prepare(t *testing.T) (programs map[string]string, cache string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a world that is thrown away takes root; CI has it")
+	}
+	programs, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cache, err = engine.CacheDir(); err != nil {
+		t.Fatal(err)
+	}
+	return programs, cache
+}
+
+// ways are how a machine may confine programs.
+var ways = []struct {
+	name     string
+	weakened string
+	prefix   []string
+	uid      int
+}{
+	{name: "root with namespaces"},
+	{name: "unprivileged", uid: nobody},
+	{name: "namespaces without Landlock", weakened: "landlock"},
+	{name: "container without namespaces", prefix: []string{"setpriv", "--bounding-set=-sys_admin"}},
+	{name: "unprivileged with Landlock alone", weakened: "namespaces", uid: nobody},
+}
+
+// A repo reaches nothing of the machine, whatever confines it, and each layer that
+// tries fails with a finding.
+func TestRepoReachesNothing(t *testing.T) {
+	programs, cache := prepare(t)
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			o := order{Seatrial: programs["seatrial"], Cache: cache, Prefix: way.prefix, UID: way.uid, Fill: "reaching"}
+			if way.weakened != "" {
+				o.Seatrial, o.Env = programs["weakened"], []string{"SEATRIAL_WITHOUT=" + way.weakened}
+			}
+			if way.uid != 0 {
+				o.Cache = readable(t, cache)
+			}
+			got := visit(t, o)
+			if len(got.Reached) > 0 {
+				t.Errorf("reached %v", got.Reached)
+			}
+			if len(got.Changed) > 0 {
+				t.Errorf("changed %v", got.Changed)
+			}
+			if len(got.Leaked) > 0 {
+				t.Errorf("the canary stands in %v", got.Leaked)
+			}
+			if got.Code != 1 {
+				t.Errorf("exit %d\n%s", got.Code, got.Stdout)
+			}
+			for _, l := range layers() {
+				i := slices.IndexFunc(got.Report.Layers, func(r report.Layer) bool { return r.Name == l.name })
+				if i < 0 {
+					t.Errorf("no layer %s", l.name)
+					continue
+				}
+				failed := got.Report.Layers[i].Status == "failed"
+				told := slices.ContainsFunc(got.Report.Findings, func(f finding.Finding) bool { return f.Layer == l.name && f.Severity == finding.Error })
+				if !l.allowed && (!failed || !told) {
+					t.Errorf("layer %s: %s, with a finding: %v", l.name, got.Report.Layers[i].Status, told)
+				}
+			}
+		})
+	}
+}
+
+// With protections taken out the traps are sprung: they would be, if a repo got out.
+func TestTrapsWork(t *testing.T) {
+	programs, cache := prepare(t)
+	for _, c := range []struct {
+		without string
+		args    []string
+		sprung  func(outcome) bool
+	}{
+		{"namespaces,landlock", []string{"--unconfined"}, func(o outcome) bool {
+			return len(o.Reached) > 0 && len(o.Changed) > 0 && len(o.Leaked) > 0
+		}},
+		{"root,landlock", nil, func(o outcome) bool { return len(o.Leaked) > 0 }},
+		{"network,landlock", nil, func(o outcome) bool { return len(o.Reached) > 0 }},
+	} {
+		t.Run(c.without, func(t *testing.T) {
+			got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=" + c.without}, Args: c.args, Fill: "reaching"})
+			if !c.sprung(got) {
+				t.Errorf("nothing happened: reached %v, changed %v, leaked %v", got.Reached, got.Changed, got.Leaked)
+			}
+		})
+	}
+}
+
+// Where nothing can confine a repo, nothing runs.
+func TestUnconfinableIsRefused(t *testing.T) {
+	programs, cache := prepare(t)
+	got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=namespaces,landlock"}, Fill: "reaching"})
+	if got.Code != 2 || !strings.Contains(got.Stderr, "--unconfined") || len(got.Changed)+len(got.Reached) > 0 {
+		t.Errorf("exit %d, %v, %v\n%s", got.Code, got.Changed, got.Reached, got.Stderr)
+	}
+}
+
+// readable is a copy of the engine that everybody may use.
+func readable(t *testing.T, cache string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "seatrial-engine-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for _, args := range [][]string{{"cp", "-r", filepath.Join(cache, "engine"), dir}, {"chmod", "-R", "a+rX", dir}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	return dir
+}

@@ -1,0 +1,218 @@
+package hostile
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// repos write a repo into a new folder.
+var repos = map[string]func(dir string) error{"reaching": reaching}
+
+// layer is one hostile Kustomization: files by name, below its folder.
+type layer struct {
+	name  string
+	files map[string]string
+	// allowed says that the layer may reconcile: what it tries is refused silently.
+	allowed bool
+}
+
+// app is a Carvel App in the namespace hostile.
+func app(name, spec string) map[string]string {
+	return map[string]string{"app.yaml": fmt.Sprintf(`apiVersion: kappctrl.k14s.io/v1alpha1
+kind: App
+metadata: {name: %s, namespace: hostile}
+spec:
+  serviceAccountName: hostile
+  syncPeriod: 1m
+%s`, name, indent(spec))}
+}
+
+func indent(s string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  ") + "\n"
+}
+
+const deploy = "deploy: [{kapp: {}}]\n"
+
+const inline = "{inline: {paths: {a.yaml: \"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: hostile}}\"}}}"
+
+// layers try to reach the machine, each in its own way.
+func layers() []layer {
+	var out []layer
+	add := func(name string, files map[string]string) { out = append(out, layer{name: name, files: files}) }
+	for i, dir := range append([]string{"/etc", "/usr/local", "/state", "/engine"}, targets...) {
+		add(fmt.Sprintf("fetch-absolute-%d", i), app(fmt.Sprintf("fetch-absolute-%d", i), fmt.Sprintf("fetch:\n- %s\n- {inline: {paths: {a.yaml: \"\"}}, path: %s}\ntemplate: [{ytt: {}}]\n%s", inline, dir, deploy)))
+	}
+	add("fetch-upwards", app("fetch-upwards", fmt.Sprintf("fetch:\n- %s\n- {inline: {paths: {a.yaml: \"\"}}, path: ../../../../../../../../../srv/canary}\ntemplate: [{ytt: {}}]\n%s", inline, deploy)))
+	add("inline-upwards", app("inline-upwards", "fetch: [{inline: {paths: {../../../../../../../srv/canary/planted.yaml: \"x: y\"}}}]\ntemplate: [{ytt: {}}]\n"+deploy))
+	for name, file := range map[string]string{"ssh": "/home/user/.ssh/id_ed25519", "yaml": "/srv/canary/secret.yaml", "admin": "/state/controlplane/cluster/admin.kubeconfig", "token": "/state/kapp-token/kubeconfig", "environ": "/proc/1/environ", "proc-root": "/proc/1/root/srv/canary/secret.yaml"} {
+		add("ytt-paths-"+name, app("ytt-paths-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {paths: [%s]}}]\n%s", inline, file, deploy)))
+		add("ytt-marks-"+name, app("ytt-marks-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {paths: [\"-\", \"x=%s\"], fileMarks: [\"**/*:type=yaml-plain\"]}}]\n%s", inline, file, deploy)))
+		add("values-path-"+name, app("values-path-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {valuesFrom: [{path: %s}]}}]\n%s", inline, file, deploy)))
+		add("helm-path-"+name, app("helm-path-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{helmTemplate: {path: %s}}]\n%s", inline, filepath.Dir(file), deploy)))
+		add("kapp-files-"+name, app("kapp-files-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {}}]\ndeploy: [{kapp: {rawOptions: [--file=%s]}}]\n", inline, file)))
+		add("kapp-kubeconfig-"+name, app("kapp-kubeconfig-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {}}]\ndeploy: [{kapp: {rawOptions: [--kubeconfig=%s]}}]\n", inline, file)))
+	}
+	for name, git := range map[string]string{
+		"file": "url: file:///home/user/private.git, ref: origin/main", "plain": "url: /home/user/private.git, ref: origin/main",
+		"own": "url: file:///state/repo.git, ref: origin/rehearsal", "ext": `url: "ext::sh -c 'touch /srv/canary/ran'", ref: origin/main`,
+		"option": `url: "--upload-pack=touch /srv/canary/ran", ref: origin/main`, "option-ref": `url: http://127.0.0.1:8080/x.git, ref: "--upload-pack=touch /srv/canary/ran"`,
+		"ssh": "url: ssh://git@127.0.0.1/x.git, ref: origin/main", "ssh-option": `url: "ssh://-oProxyCommand=touch%20/srv/canary/ran/x", ref: origin/main`,
+		"http": "url: http://127.0.0.1:8080/x.git, ref: origin/main", "metadata": "url: http://169.254.169.254/x.git, ref: origin/main", "git": "url: git://127.0.0.1/x.git, ref: origin/main",
+	} {
+		add("git-"+name, app("git-"+name, fmt.Sprintf("fetch: [{git: {%s}}]\ntemplate: [{ytt: {}}]\n%s", git, deploy)))
+	}
+	for name, fetch := range map[string]string{
+		"http-loopback": "http: {url: \"http://127.0.0.1:8080/a.yaml\"}", "http-metadata": "http: {url: \"http://169.254.169.254/latest\"}", "http-file": "http: {url: \"file:///srv/canary/secret.yaml\"}",
+		"image-loopback": "image: {url: \"127.0.0.1:8080/a/b:c\"}", "bundle-loopback": "imgpkgBundle: {image: \"127.0.0.1:8080/a/b:c\"}", "chart-loopback": "helmChart: {name: x, repository: {url: \"http://127.0.0.1:8080\"}}",
+	} {
+		add("fetch-"+name, app("fetch-"+name, fmt.Sprintf("fetch: [{%s}]\ntemplate: [{ytt: {}}]\n%s", fetch, deploy)))
+	}
+	add("kbld-docker", app("kbld-docker", `fetch: [{inline: {paths: {a.yaml: "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: hostile}, spec: {containers: [{name: c, image: built}]}}", b.yaml: "{apiVersion: kbld.k14s.io/v1alpha1, kind: Config, sources: [{image: built, path: /srv/canary, docker: {build: {}}}]}"}}}]
+template: [{ytt: {}}, {kbld: {}}]
+`+deploy))
+	add("ytt-load", app("ytt-load", "fetch: [{inline: {paths: {a.yaml: \"#@ load(\\\"@ytt:data\\\", \\\"data\\\")\\n--- #@ data.read(\\\"/srv/canary/secret.yaml\\\")\\n\"}}}]\ntemplate: [{ytt: {}}]\n"+deploy))
+	add("package", map[string]string{"package.yaml": `apiVersion: data.packaging.carvel.dev/v1alpha1
+kind: Package
+metadata: {name: evil.hostile.example.1.0.0, namespace: hostile}
+spec:
+  refName: evil.hostile.example
+  version: 1.0.0
+  template:
+    spec:
+      fetch:
+      - ` + inline + `
+      - {inline: {paths: {a.yaml: ""}}, path: /opt/canary}
+      template: [{ytt: {paths: [/srv/canary/secret.yaml]}}]
+      deploy: [{kapp: {}}]
+---
+apiVersion: packaging.carvel.dev/v1alpha1
+kind: PackageInstall
+metadata: {name: evil, namespace: hostile}
+spec:
+  serviceAccountName: hostile
+  packageRef: {refName: evil.hostile.example, versionSelection: {constraints: 1.0.0}}
+`})
+	for name, base := range map[string]string{
+		"loopback": "http://127.0.0.1:8080/base.git?ref=main", "metadata": "http://169.254.169.254/base.git?ref=main", "file": "http://127.0.0.1:8080/a.yaml",
+		"disk": "file:///home/user/private.git?ref=main", "upwards": "../../../../../../../../srv/canary", "absolute": "/srv/canary/secret.yaml", "ext": "git::ext::sh -c 'touch /srv/canary/ran'?ref=main",
+	} {
+		add("base-"+name, map[string]string{"kustomization.yaml": "resources:\n- " + fmt.Sprintf("%q", base) + "\n"})
+	}
+	add("generator", map[string]string{"kustomization.yaml": "namespace: hostile\nconfigMapGenerator:\n- name: stolen\n  files: [../../../../../../../../srv/canary/secret.txt]\n"})
+	add("generator-link", map[string]string{"kustomization.yaml": "namespace: hostile\nconfigMapGenerator:\n- name: stolen\n  files: [link.txt]\n", "link.txt": "-> /srv/canary/secret.txt"})
+	add("plugin", map[string]string{"kustomization.yaml": "generators: [g.yaml]\n", "g.yaml": "apiVersion: x/v1\nkind: X\nmetadata:\n  name: x\n  annotations:\n    config.kubernetes.io/function: |\n      exec: {path: ./run.sh}\n", "run.sh": "#!/bin/sh\ntouch /srv/canary/ran\n"})
+	add("helm-chart", map[string]string{"kustomization.yaml": "helmCharts:\n- name: x\n  repo: http://127.0.0.1:8080\n"})
+	for name, source := range map[string]string{
+		"git": "GitRepository\nspec: {interval: 1m, url: \"http://127.0.0.1:8080/x.git\"", "git-ssh": "GitRepository\nspec: {interval: 1m, url: \"ssh://git@127.0.0.1/x.git\", secretRef: {name: none}",
+		"helm": "HelmRepository\nspec: {interval: 1m, url: \"http://127.0.0.1:8080\"", "oci": "OCIRepository\nspec: {interval: 1m, url: \"oci://127.0.0.1:8080/x\", insecure: true",
+		"bucket": "Bucket\nspec: {interval: 1m, endpoint: \"169.254.169.254\", bucketName: x, insecure: true",
+	} {
+		add("source-"+name, map[string]string{"source.yaml": fmt.Sprintf("apiVersion: source.toolkit.fluxcd.io/v1\nkind: %s}\nmetadata: {name: evil-%s, namespace: hostile}\n", source, name)})
+	}
+	out = append(out, layer{name: "webhook", allowed: true, files: map[string]string{"webhook.yaml": `apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: evil}
+webhooks:
+- name: evil.hostile.example
+  failurePolicy: Ignore
+  sideEffects: None
+  admissionReviewVersions: [v1]
+  timeoutSeconds: 1
+  clientConfig: {url: "https://127.0.0.1:8443/"}
+  rules: [{apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["configmaps"]}]
+`}})
+	out = append(out, layer{name: "chart-files", files: map[string]string{
+		"release.yaml": `apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: evil, namespace: hostile}
+spec:
+  interval: 1m
+  chart: {spec: {chart: ./layers/chart-files/chart, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}, valuesFiles: [../../../../../../srv/canary/secret.yaml]}}
+`, "kustomization.yaml": "resources: [release.yaml]\n",
+		"chart/Chart.yaml":       "apiVersion: v2\nname: evil\nversion: 1.0.0\n",
+		"chart/templates/a.yaml": `{{ .Files.Get "../../../../../../../srv/canary/secret.txt" }}{{ fail "read nothing" }}` + "\n",
+	}})
+	return out
+}
+
+// reaching is a repo that wants the machine: a layer for each way, and a
+// configuration of Git that would run programs.
+func reaching(dir string) error {
+	files := map[string]string{
+		"layers/base/base.yaml": `apiVersion: v1
+kind: Namespace
+metadata: {name: hostile}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: hostile, namespace: hostile}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: hostile, namespace: hostile}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}
+subjects: [{kind: ServiceAccount, name: hostile, namespace: hostile}]
+`,
+		"clusters/prod/base.yaml": kustomization("base", ""),
+		".gitattributes":          "* filter=f\n",
+	}
+	for _, l := range layers() {
+		for name, text := range l.files {
+			files["layers/"+l.name+"/"+name] = text
+		}
+		files["clusters/prod/"+l.name+".yaml"] = kustomization(l.name, "base")
+	}
+	for name, text := range files {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if to, ok := strings.CutPrefix(text, "-> "); ok {
+			if err := os.Symlink(to, file); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, args := range [][]string{{"init", "-q", "-b", "main", "."}, {"add", "-A"}, {"-c", "user.name=x", "-c", "user.email=x", "commit", "-qm", "x"}} {
+		cmd := exec.Command("git", args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("git %v: %w\n%s", args, err, out)
+		}
+	}
+	config := "\n[core]\n\tfsmonitor = \"touch /srv/canary/ran-fsmonitor; true\"\n[filter \"f\"]\n\tclean = \"touch /srv/canary/ran-clean; cat\"\n\tsmudge = \"touch /srv/canary/ran-smudge; cat\"\n\trequired = true\n"
+	f, err := os.OpenFile(filepath.Join(dir, ".git/config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(config); err != nil {
+		return err
+	}
+	// Uncommitted, so that git has to look at files.
+	return os.WriteFile(filepath.Join(dir, "layers/base/base.yaml"), []byte(files["layers/base/base.yaml"]+"# changed\n"), 0o644)
+}
+
+func kustomization(name, dependsOn string) string {
+	if dependsOn != "" {
+		dependsOn = "  dependsOn: [{name: " + dependsOn + "}]\n"
+	}
+	return fmt.Sprintf(`apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: %s, namespace: flux-system}
+spec:
+%s  interval: 10m
+  retryInterval: 1m
+  timeout: 1m
+  prune: true
+  path: ./layers/%[1]s
+  sourceRef: {kind: GitRepository, name: flux-system}
+`, name, dependsOn)
+}

@@ -1,0 +1,392 @@
+package hostile
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"seatrial.dev/seatrial/internal/report"
+)
+
+// canary is in every file that a repo must not read.
+const canary = "CANARY-3f9a1c77-of-the-machine"
+
+// order is what a world is told to do.
+type order struct {
+	Seatrial, Cache string
+	Env             []string // of the command, beside the usual
+	Prefix          []string // a program that takes rights away before
+	Args            []string // of verify
+	UID             int
+	Fill            string // which repo: see repos
+}
+
+// outcome is what a world tells of a run.
+type outcome struct {
+	Code           int
+	Report         report.Report
+	Stdout, Stderr string
+	Seconds        float64
+	// Reached are services that were connected to.
+	Reached []string
+	// Changed are files of the machine that were written or deleted.
+	Changed []string
+	// Leaked are outputs in which the canary stands.
+	Leaked []string
+}
+
+const worldEnv = "SEATRIAL_HOSTILE_WORLD"
+
+func TestMain(m *testing.M) {
+	if text, ok := os.LookupEnv(worldEnv); ok {
+		if err := live(text); err != nil {
+			fmt.Fprintln(os.Stderr, "world:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// visit makes a world, has the command run in it, and returns what became of it.
+func visit(t *testing.T, o order) outcome {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), worldEnv+"="+string(text))
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("the world ended: %v\n%s", err, stderr.String())
+	}
+	var out outcome
+	if err := json.Unmarshal(stdout.Bytes(), &out); err != nil {
+		t.Fatalf("%v in %q\n%s", err, stdout.String(), stderr.String())
+	}
+	t.Logf("exit %d after %.1f s\n%s", out.Code, out.Seconds, out.Stderr)
+	return out
+}
+
+// live is the world's first process.
+func live(text string) error {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return err
+	}
+	upper, err := newMachine()
+	if err != nil {
+		return fmt.Errorf("make a machine: %w", err)
+	}
+	if err := plantCanaries(); err != nil {
+		return fmt.Errorf("plant canaries: %w", err)
+	}
+	traps, err := setTraps()
+	if err != nil {
+		return fmt.Errorf("set traps: %w", err)
+	}
+	const repo, out = "/srv/repo", "/srv/out"
+	if err := repos[o.Fill](repo); err != nil {
+		return fmt.Errorf("write the repo: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(out, "logs"), 0o777); err != nil {
+		return err
+	}
+	for _, dir := range []string{repo, out} {
+		if err := filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Lchown(p, o.UID, o.UID)
+		}); err != nil {
+			return err
+		}
+	}
+	before, err := listing(upper)
+	if err != nil {
+		return err
+	}
+	got := outcome{}
+	args := append(slices.Clone(o.Prefix), o.Seatrial, "verify", repo, "--report", out+"/report.json", "--report", out+"/junit.xml", "--report", out+"/report.md", "--logs", out+"/logs", "--timeout", "3m")
+	args = append(args, o.Args...)
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = out, &stdout, &stderr
+	cmd.Env = append([]string{
+		"HOME=/srv/out", "PATH=" + os.Getenv("PATH"), "SEATRIAL_CACHE=" + o.Cache, "AWS_SECRET_ACCESS_KEY=" + canary,
+		"SSH_AUTH_SOCK=/run/agent.sock", "DOCKER_HOST=unix:///run/docker.sock",
+	}, o.Env...)
+	if o.UID != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.UID)}}
+	}
+	start := time.Now()
+	err = cmd.Run()
+	got.Seconds = time.Since(start).Seconds()
+	if cmd.ProcessState == nil {
+		return err
+	}
+	got.Code, got.Stdout, got.Stderr = cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
+	if b, err := os.ReadFile(out + "/report.json"); err == nil {
+		if err := json.Unmarshal(b, &got.Report); err != nil {
+			return err
+		}
+	}
+	if err := filepath.WalkDir(out, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		if err == nil && strings.Contains(string(b), canary) {
+			got.Leaked = append(got.Leaked, p)
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{"stdout": got.Stdout, "stderr": got.Stderr} {
+		if strings.Contains(text, canary) {
+			got.Leaked = append(got.Leaked, name)
+		}
+	}
+	after, err := listing(upper)
+	if err != nil {
+		return err
+	}
+	for name, what := range after {
+		if before[name] != what && !strings.HasPrefix(name, "srv/out/") {
+			got.Changed = append(got.Changed, name)
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			got.Changed = append(got.Changed, name+" (gone)")
+		}
+	}
+	slices.Sort(got.Changed)
+	got.Reached = traps.all()
+	return json.NewEncoder(os.Stdout).Encode(got)
+}
+
+// newMachine changes to a root that is an overlay of the real one, and returns
+// the folder that all changes go to.
+func newMachine() (*os.Root, error) {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return nil, err
+	}
+	const mnt = "/mnt"
+	if err := unix.Mount("world", mnt, "tmpfs", 0, "mode=0755"); err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{"upper", "work", "root"} {
+		if err := os.Mkdir(filepath.Join(mnt, dir), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	root := filepath.Join(mnt, "root")
+	if err := unix.Mount("overlay", root, "overlay", 0, "lowerdir=/,upperdir="+mnt+"/upper,workdir="+mnt+"/work"); err != nil {
+		return nil, fmt.Errorf("overlay: %w", err)
+	}
+	upper, err := os.OpenRoot(filepath.Join(mnt, "upper"))
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range []struct{ source, at, kind, data string }{
+		{"proc", "proc", "proc", ""}, {"run", "run", "tmpfs", "mode=0755"}, {"shm", "", "", ""},
+	} {
+		if m.at == "" {
+			continue
+		}
+		if err := unix.Mount(m.source, filepath.Join(root, m.at), m.kind, 0, m.data); err != nil {
+			return nil, fmt.Errorf("mount %s: %w", m.at, err)
+		}
+	}
+	if err := unix.Mount("/dev", filepath.Join(root, "dev"), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("shm", filepath.Join(root, "dev/shm"), "tmpfs", 0, "mode=1777"); err != nil {
+		return nil, err
+	}
+	if err := os.Chdir(root); err != nil {
+		return nil, err
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return nil, err
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return nil, err
+	}
+	return upper, os.Chdir("/")
+}
+
+// listing names all files below a folder, with what tells whether one was changed.
+func listing(dir *os.Root) (map[string]string, error) {
+	out := map[string]string{}
+	err := fs.WalkDir(dir.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		out[name] = info.Mode().String()
+		if !d.IsDir() {
+			out[name] += fmt.Sprint(info.Size(), info.ModTime().UnixNano())
+		}
+		return nil
+	})
+	return out, err
+}
+
+// targets are folders whose loss would show.
+var targets = []string{"/etc/canary", "/srv/canary", "/opt/canary", "/home/user", "/root/canary", "/var/lib/canary", "/tmp/canary"}
+
+func plantCanaries() error {
+	files := map[string]string{
+		"/home/user/.ssh/id_ed25519": canary, "/home/user/.aws/credentials": canary, "/home/user/.docker/config.json": canary,
+		"/home/user/.config/sops/age/keys.txt": "AGE-SECRET-KEY-" + canary, "/etc/canary/shadow": canary, "/etc/kubernetes/admin.conf": canary,
+		"/usr/share/canary-is-no-secret": "public",
+	}
+	for _, dir := range targets {
+		files[dir+"/secret.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stolen, namespace: hostile}\ndata: {stolen: " + canary + "}\n"
+		files[dir+"/secret.txt"] = canary
+	}
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	private := "/home/user/private.git"
+	for _, args := range [][]string{
+		{"init", "-q", "-b", "main", "/tmp/private"}, {"-C", "/tmp/private", "add", "-A"},
+		{"-C", "/tmp/private", "-c", "user.name=x", "-c", "user.email=x", "commit", "-qm", "x"}, {"clone", "-q", "--bare", "/tmp/private", private},
+	} {
+		if args[0] == "-C" && args[2] == "add" {
+			if err := os.WriteFile("/tmp/private/secret.yaml", []byte(files["/srv/canary/secret.yaml"]), 0o644); err != nil {
+				return err
+			}
+		}
+		cmd := exec.Command("git", args...)
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("git %v: %w\n%s", args, err, out)
+		}
+	}
+	return nil
+}
+
+// trap notes who connects to what.
+type trap struct {
+	mu  sync.Mutex
+	hit map[string]bool
+}
+
+func (t *trap) note(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hit[what] = true
+}
+
+func (t *trap) all() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []string
+	for what := range t.hit {
+		out = append(out, what)
+	}
+	slices.Sort(out)
+	return out
+}
+
+const metadata = "169.254.169.254"
+
+// setTraps starts services that nothing may reach.
+func setTraps() (*trap, error) {
+	if err := addresses(); err != nil {
+		return nil, err
+	}
+	t := &trap{hit: map[string]bool{}}
+	for _, addr := range []string{"127.0.0.1:80", "127.0.0.1:8080", "127.0.0.1:8443", "127.0.0.1:9418", "127.0.0.1:2375", "127.0.0.1:22", metadata + ":80", "127.0.0.53:53"} {
+		l, err := net.Listen("tcp4", addr)
+		if err != nil {
+			return nil, err
+		}
+		go t.serve(l, addr)
+	}
+	for _, path := range []string{"/run/docker.sock", "/run/agent.sock", "@canary"} {
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			return nil, err
+		}
+		if path[0] == '/' {
+			if err := os.Chmod(path, 0o777); err != nil {
+				return nil, err
+			}
+		}
+		go t.serve(l, path)
+	}
+	return t, nil
+}
+
+func (t *trap) serve(l net.Listener, name string) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		t.note(name)
+		go func() {
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(time.Second))
+			_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: "+fmt.Sprint(len(canary))+"\r\n\r\n"+canary)
+		}()
+	}
+}
+
+// addresses brings loopback up, with a cloud's metadata address on it.
+func addresses() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
+		return err
+	}
+	alias, err := unix.NewIfreq("lo:1")
+	if err != nil {
+		return err
+	}
+	if err := alias.SetInet4Addr(net.ParseIP(metadata).To4()); err != nil {
+		return err
+	}
+	return unix.IoctlIfreq(fd, unix.SIOCSIFADDR, alias)
+}
