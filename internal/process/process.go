@@ -67,7 +67,7 @@ func (g *Group) Failed() <-chan error { return g.failed }
 
 // Start starts a program and, if it says when it is ready, waits for that.
 func (g *Group) Start(ctx context.Context, s Spec) error {
-	if !g.box.Namespaces {
+	if !g.box.Roots() {
 		if err := g.provide(s.Cell.At); err != nil {
 			return fmt.Errorf("start %s: %w", s.Name, err)
 		}

@@ -106,7 +106,7 @@ func (s *Sandbox) confine(cmd *exec.Cmd, c Cell) error {
 		}
 		c.Execute = append(slices.Clone(c.Execute), files...)
 	}
-	if s.Namespaces && !without("root") {
+	if s.Roots() {
 		if err := s.ownRoot(c); err != nil {
 			return err
 		}
@@ -132,10 +132,13 @@ func (s *Sandbox) confine(cmd *exec.Cmd, c Cell) error {
 	return nil
 }
 
+// Roots says whether each program has a root of its own.
+func (s *Sandbox) Roots() bool { return s.Namespaces && !s.Unconfined && !without("root") }
+
 // chooses says whether programs can run as another user than this process.
 // Without namespaces the engine may lie in a folder of root's own, so they stay
 // root then, without its rights.
-func (s *Sandbox) chooses() bool { return s.Namespaces && !s.UserNamespace && !without("root") }
+func (s *Sandbox) chooses() bool { return s.Roots() && !s.UserNamespace }
 
 // ownRoot gives the calling thread a root of its own, and its children a pid
 // namespace of their own.
@@ -254,7 +257,7 @@ func inSystem(p string) bool {
 
 // Give makes files the programs' own. It does nothing where they run as this process's user.
 func (s *Sandbox) Give(paths ...string) error {
-	if !s.chooses() || s.Unconfined {
+	if !s.chooses() {
 		return nil
 	}
 	for _, p := range paths {

@@ -225,7 +225,7 @@ func (s *Sandbox) cellDir() string { return filepath.Join(s.mount, "/cell") }
 // and lets go of the machine's. Dir is another path afterwards. Where there are no
 // namespaces it does nothing, and what was to be shown stays where it is.
 func (s *Sandbox) Enter(show map[string]string) error {
-	if !s.Namespaces || s.Unconfined || without("root") {
+	if !s.Roots() {
 		return nil
 	}
 	if _, err := gitFiles(); err != nil { // while all of the machine can be seen

@@ -86,10 +86,11 @@ func Provide(private []Private) (undo func(), err error) {
 			return nil, fmt.Errorf("%s exists and is not ours: a rehearsal without private namespaces can't use it", p.Path)
 		}
 		made = append(made, first)
-		if err := os.MkdirAll(p.Path, 0o700); err == nil {
-			err = os.CopyFS(p.Path, os.DirFS(p.From))
+		if err := os.MkdirAll(p.Path, 0o700); err != nil {
+			undo()
+			return nil, fmt.Errorf("%w: without private namespaces a rehearsal needs to make this folder: be root in a container", err)
 		}
-		if err != nil {
+		if err := os.CopyFS(p.Path, os.DirFS(p.From)); err != nil {
 			undo()
 			return nil, err
 		}

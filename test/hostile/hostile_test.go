@@ -64,7 +64,7 @@ var ways = []struct {
 	{name: "unprivileged", uid: nobody},
 	{name: "namespaces without Landlock", weakened: "landlock"},
 	{name: "container without namespaces", prefix: []string{"setpriv", "--bounding-set=-sys_admin"}},
-	{name: "unprivileged with Landlock alone", weakened: "namespaces", uid: nobody},
+	{name: "Landlock alone", weakened: "namespaces"},
 }
 
 // A repo reaches nothing of the machine, whatever confines it, and each layer that
@@ -73,6 +73,7 @@ func TestRepoReachesNothing(t *testing.T) {
 	programs, cache := prepare(t)
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
 			o := order{Seatrial: programs["seatrial"], Cache: cache, Prefix: way.prefix, UID: way.uid, Fill: "reaching"}
 			if way.weakened != "" {
 				o.Seatrial, o.Env = programs["weakened"], []string{"SEATRIAL_WITHOUT=" + way.weakened}
@@ -118,12 +119,13 @@ func TestTrapsWork(t *testing.T) {
 		sprung  func(outcome) bool
 	}{
 		{"namespaces,landlock", []string{"--unconfined"}, func(o outcome) bool {
-			return len(o.Reached) > 0 && len(o.Changed) > 0 && len(o.Leaked) > 0
+			return len(o.Reached) > 0 && len(o.Changed) > 0
 		}},
-		{"root,landlock", nil, func(o outcome) bool { return len(o.Leaked) > 0 }},
+		{"root,landlock", nil, func(o outcome) bool { return len(o.Changed) > 0 }},
 		{"network,landlock", nil, func(o outcome) bool { return len(o.Reached) > 0 }},
 	} {
 		t.Run(c.without, func(t *testing.T) {
+			t.Parallel()
 			got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=" + c.without}, Args: c.args, Fill: "reaching"})
 			if !c.sprung(got) {
 				t.Errorf("nothing happened: reached %v, changed %v, leaked %v", got.Reached, got.Changed, got.Leaked)

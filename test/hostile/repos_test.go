@@ -42,18 +42,18 @@ const inline = "{inline: {paths: {a.yaml: \"{apiVersion: v1, kind: ConfigMap, me
 func layers() []layer {
 	var out []layer
 	add := func(name string, files map[string]string) { out = append(out, layer{name: name, files: files}) }
-	for i, dir := range append([]string{"/etc", "/usr/local", "/state", "/engine"}, targets...) {
+	for i, dir := range []string{"/etc", "/usr/local", "/state", "/engine", "/home/user", "/srv/canary"} {
 		add(fmt.Sprintf("fetch-absolute-%d", i), app(fmt.Sprintf("fetch-absolute-%d", i), fmt.Sprintf("fetch:\n- %s\n- {inline: {paths: {a.yaml: \"\"}}, path: %s}\ntemplate: [{ytt: {}}]\n%s", inline, dir, deploy)))
 	}
 	add("fetch-upwards", app("fetch-upwards", fmt.Sprintf("fetch:\n- %s\n- {inline: {paths: {a.yaml: \"\"}}, path: ../../../../../../../../../srv/canary}\ntemplate: [{ytt: {}}]\n%s", inline, deploy)))
 	add("inline-upwards", app("inline-upwards", "fetch: [{inline: {paths: {../../../../../../../srv/canary/planted.yaml: \"x: y\"}}}]\ntemplate: [{ytt: {}}]\n"+deploy))
-	for name, file := range map[string]string{"ssh": "/home/user/.ssh/id_ed25519", "yaml": "/srv/canary/secret.yaml", "admin": "/state/controlplane/cluster/admin.kubeconfig", "token": "/state/kapp-token/kubeconfig", "environ": "/proc/1/environ", "proc-root": "/proc/1/root/srv/canary/secret.yaml"} {
+	for name, file := range map[string]string{"ssh": "/home/user/.ssh/id_ed25519", "yaml": "/srv/canary/secret.yaml", "admin": "/state/controlplane/cluster/admin.kubeconfig", "proc": "/proc/1/root/srv/canary/secret.yaml"} {
 		add("ytt-paths-"+name, app("ytt-paths-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {paths: [%s]}}]\n%s", inline, file, deploy)))
-		add("ytt-marks-"+name, app("ytt-marks-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {paths: [\"-\", \"x=%s\"], fileMarks: [\"**/*:type=yaml-plain\"]}}]\n%s", inline, file, deploy)))
 		add("values-path-"+name, app("values-path-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {valuesFrom: [{path: %s}]}}]\n%s", inline, file, deploy)))
-		add("helm-path-"+name, app("helm-path-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{helmTemplate: {path: %s}}]\n%s", inline, filepath.Dir(file), deploy)))
-		add("kapp-files-"+name, app("kapp-files-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {}}]\ndeploy: [{kapp: {rawOptions: [--file=%s]}}]\n", inline, file)))
-		add("kapp-kubeconfig-"+name, app("kapp-kubeconfig-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {}}]\ndeploy: [{kapp: {rawOptions: [--kubeconfig=%s]}}]\n", inline, file)))
+	}
+	add("helm-path", app("helm-path", fmt.Sprintf("fetch: [%s]\ntemplate: [{helmTemplate: {path: /srv/canary}}]\n%s", inline, deploy)))
+	for name, option := range map[string]string{"file": "--file=/srv/canary/secret.yaml", "kubeconfig": "--kubeconfig=/state/controlplane/cluster/admin.kubeconfig"} {
+		add("kapp-"+name, app("kapp-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {}}]\ndeploy: [{kapp: {rawOptions: [%s]}}]\n", inline, option)))
 	}
 	for name, git := range map[string]string{
 		"file": "url: file:///home/user/private.git, ref: origin/main", "plain": "url: /home/user/private.git, ref: origin/main",

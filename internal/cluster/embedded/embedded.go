@@ -94,9 +94,24 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	c.group.Watch(alive.Done())
 	c.openWebhooks(alive)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.addMachines(ctx) })
-	group.Go(func() error { return c.addFlux(ctx) })
-	group.Go(func() error { return c.addKappController(ctx) })
+	var parts sync.WaitGroup
+	for _, add := range []func(context.Context) error{c.addMachines, c.addFlux, c.addKappController} {
+		parts.Add(1)
+		group.Go(func() error {
+			defer parts.Done()
+			return add(ctx)
+		})
+	}
+	complete := make(chan struct{})
+	go func() { parts.Wait(); close(complete) }()
+	group.Go(func() error { // a program that dies is told of at once
+		select {
+		case err := <-c.group.Failed():
+			return err
+		case <-complete:
+			return nil
+		}
+	})
 	return group.Wait()
 }
 
