@@ -21,6 +21,15 @@ func buildable(r *gitops.Repo, _ Options) []finding.Finding {
 			f.Code = finding.PathNotFound
 			f.Message = fmt.Sprintf("its path %q is not in the repo", l.Path)
 			f.Fix = "set spec.path to a folder of the repo"
+		case e.Parse != nil && e.Parse.Limit:
+			f.Code, f.File, f.Line = finding.TooLarge, e.Parse.File, e.Parse.Line
+			f.Message, f.Fix = "the file is more than can be read: "+e.Parse.Message, "split the file, or keep it out of the layer's kustomization"
+		case e.Limit:
+			f.Code = finding.TooLarge
+			if e.File != "" {
+				f.File, f.Line = e.File, 1
+			}
+			f.Message, f.Fix = e.Message, "split the layer into several Kustomizations"
 		case e.Parse != nil:
 			f.Code, f.File, f.Line = finding.YAMLInvalid, e.Parse.File, e.Parse.Line
 			f.Message, f.Fix = "the file is not YAML: "+e.Parse.Message, "mend the file, or keep it out of the layer's kustomization"

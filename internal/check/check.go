@@ -20,7 +20,7 @@ type Options struct {
 
 // rules are all rules, in the order of their findings' importance.
 var rules = []func(*gitops.Repo, Options) []finding.Finding{
-	buildable, cycles, dangling, sources, crdAndCR, removedAPIs, recipients, undecrypted, plaintext,
+	buildable, archives, cycles, dangling, sources, crdAndCR, removedAPIs, recipients, undecrypted, plaintext,
 	unordered, releaseOrder, misspeltValues,
 }
 

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +16,8 @@ import (
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/guard"
+	"seatrial.dev/seatrial/internal/redact"
 	"seatrial.dev/seatrial/internal/rehearse"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/secrets"
@@ -29,27 +34,27 @@ installs their kind, removed APIs, files for the wrong recipients and plaintext
 Secrets. It takes less than a second; verify finds the rest. In an empty folder,
 or a clone of Seatrial, the sample blueprint's repo is checked.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := validOutput(output); err != nil {
 				return err
 			}
-			if sample, err := wantsSample("."); len(args) == 0 && path == "" && err == nil && sample {
-				dir, err := os.MkdirTemp("", "seatrial-")
+			g := bounded(cmd.Context(), s, output)
+			defer g.Stop()
+			if len(args) == 0 && path == "" {
+				dir, err := sampleToCheck(s, g)
 				if err != nil {
 					return err
 				}
-				defer os.RemoveAll(dir)
-				console.New(s.Err).Note("no Flux repo here: checking the sample blueprint's")
-				args = []string{filepath.Join(dir, "sample")}
-				if _, err := writeSample(args[0]); err != nil {
-					return err
+				if dir != "" {
+					defer os.RemoveAll(filepath.Dir(dir))
+					args = []string{dir}
 				}
 			}
-			repo, _, o, err := openRepo(s, args, path, ageKey)
+			r, err := openRepo(s, g, args, path, ageKey)
 			if err != nil {
 				return err
 			}
-			return printFindings(s, check.Run(repo, o), len(repo.Layers), output)
+			return r.print(s, check.Run(r.Repo, r.options), output)
 		},
 	}
 	f := cmd.Flags()
@@ -67,31 +72,93 @@ func folder(args []string) string {
 	return "."
 }
 
+// sampleToCheck generates the sample in a temporary folder if the working folder
+// is one where that is meant, and returns where; "" otherwise.
+func sampleToCheck(s Streams, g *guard.Guard) (string, error) {
+	if sample, err := wantsSample(".", g.Working); err != nil || !sample {
+		return "", nil // openRepo says what is wrong with the folder
+	}
+	dir, err := os.MkdirTemp("", "seatrial-")
+	if err != nil {
+		return "", err
+	}
+	console.New(s.Err).Note("no Flux repo here: checking the sample blueprint's")
+	sample := filepath.Join(dir, "sample")
+	if _, err := writeSample(sample); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return sample, nil
+}
+
+// opened is a repo that was read for a check.
+type opened struct {
+	*gitops.Repo
+	tree    fs.FS
+	options check.Options
+	known   *redact.Set // its secret values
+}
+
 // openRepo reads the repo in the folder that args name (the working folder by
 // default), and says what the given key knows of it.
-func openRepo(s Streams, args []string, path, ageKey string) (*gitops.Repo, fs.FS, check.Options, error) {
-	var o check.Options
+func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*opened, error) {
 	dir := folder(args)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, nil, o, &console.Hinted{Err: fmt.Errorf("%s is not a folder", dir), Hint: "give the folder of a Flux repo"}
+		return nil, &console.Hinted{Err: fmt.Errorf("%s is not a folder", dir), Hint: "give the folder of a Flux repo"}
 	}
-	root, err := rehearse.FindPath(dir, path)
+	r := &opened{tree: os.DirFS(dir)}
+	root, err := rehearse.FindPath(dir, path, g.Working)
 	if err != nil {
-		return nil, nil, o, err
+		return nil, err
 	}
 	key, err := secrets.FindKey(ageKey, s.In)
 	if err != nil {
-		return nil, nil, o, err
+		return nil, err
 	}
 	if key != nil {
-		o.KeyRecipients = key.Recipients()
-		o.Open = func(b []byte) error {
+		r.options.KeyRecipients = key.Recipients()
+		r.options.Open = func(b []byte) error {
 			_, err := secrets.Decrypt(b, key)
 			return err
 		}
 	}
-	repo, err := gitops.Load(os.DirFS(dir), root)
-	return repo, os.DirFS(dir), o, err
+	if r.Repo, err = gitops.Load(r.tree, root, g.Working); err != nil {
+		return nil, err
+	}
+	r.known = secrets.Known(r.Repo, key)
+	return r, nil
+}
+
+// print writes findings without the repo's secret values.
+func (r *opened) print(s Streams, found []finding.Finding, output string) error {
+	r.known.Strings(&found)
+	return printFindings(s, found, len(r.Layers), output)
+}
+
+// bounded watches the reading of a repo: it ends this process if that takes too
+// much, or if ctx ends and the process does not.
+func bounded(ctx context.Context, s Streams, output string) *guard.Guard {
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(endsWithin, func() {
+			console.New(s.Err).Error(errors.New("interrupted"))
+			os.Exit(exitUsage)
+		})
+	})
+	return guard.Watch(func(layer, file, why string) {
+		_ = printFindings(s, []finding.Finding{tooLarge(layer, file, why)}, 0, output)
+		os.Exit(exitFail)
+	})
+}
+
+// tooLarge is a finding about what takes too much to be read.
+func tooLarge(layer, file, why string) finding.Finding {
+	what := "reading the file "
+	if layer != "" {
+		what = "the build of layer " + layer + " "
+	}
+	return finding.Finding{
+		Code: finding.TooLarge, Severity: finding.Error, Layer: layer, File: file, Line: 1,
+		Message: what + why, Fix: "see what makes it so large (aliases, bases and patches multiply), and split it",
+	}
 }
 
 // validOutput refuses what -o does not know.

@@ -72,10 +72,15 @@ func examine(ctx context.Context) []fact {
 	}
 	tool("git", "--version")
 	tool("go", "version")
-	if err := sandbox.Probe(); err != nil {
-		add("sandbox", fair, "no private namespaces (%v): rehearsals share this machine's loopback", err)
-	} else {
-		add("sandbox", good, "private namespaces")
+	switch able := sandbox.Examine(); {
+	case able.Confines() != nil:
+		add("sandbox", poor, "%v", able.Confines())
+	case able.Namespaces != nil:
+		add("sandbox", fair, "no private namespaces (%v): rehearsals share this machine's loopback, and Landlock (version %d) confines them", able.Namespaces, able.Landlock)
+	case able.Landlock == 0:
+		add("sandbox", good, "private namespaces; no Landlock beneath them")
+	default:
+		add("sandbox", good, "private namespaces, with Landlock (version %d) beneath", able.Landlock)
 	}
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err == nil {
@@ -98,7 +103,11 @@ func examine(ctx context.Context) []fact {
 	}
 	need := runDiskMiB
 	if len(missing) == 0 {
-		add("engine", good, "complete in %s", cache.Dir)
+		if err := cache.Verify(ctx, true); err != nil {
+			add("engine", poor, "%v: seatrial engine build builds it again", err)
+		} else {
+			add("engine", good, "complete in %s", cache.Dir)
+		}
 	} else {
 		need = diskMiB
 		add("engine", fair, "%d of its parts will be built on first use (10 to 15 minutes on two cores)", len(missing))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -45,6 +46,16 @@ func newEngineBuild(s Streams) *cobra.Command {
 				if err := ensureEngine(ctx, cache, c); err != nil {
 					return err
 				}
+				// What is there may have been changed since it was built.
+				var broken *engine.Broken
+				if err := cache.Verify(ctx, true); errors.As(err, &broken) {
+					c.Note(broken.Error())
+					if err := buildEngine(ctx, cache, c, []engine.Family{broken.Family}); err != nil {
+						return err
+					}
+				} else if err != nil {
+					return err
+				}
 				c.Note("the engine is complete")
 				return nil
 			}
@@ -64,6 +75,11 @@ func ensureEngine(ctx context.Context, cache *engine.Cache, c *console.Console) 
 	if err != nil || len(missing) == 0 {
 		return err
 	}
+	return buildEngine(ctx, cache, c, missing)
+}
+
+// buildEngine builds families in a sandbox.
+func buildEngine(ctx context.Context, cache *engine.Cache, c *console.Console, missing []engine.Family) error {
 	var titles []string
 	for _, f := range missing {
 		titles = append(titles, f.Title)

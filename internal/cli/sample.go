@@ -15,16 +15,16 @@ import (
 )
 
 // holdsRepo says whether Flux is bootstrapped anywhere in a folder.
-func holdsRepo(dir string) (bool, error) {
-	roots, err := gitops.Roots(os.DirFS(dir))
+func holdsRepo(dir string, working func(layer, file string)) (bool, error) {
+	roots, err := gitops.Roots(os.DirFS(dir), working)
 	return len(roots) > 0, err
 }
 
 // wantsSample says whether a folder is one where the sample is meant: an empty
 // one, or a clone of Seatrial itself. Anywhere else a repo is expected, and a
 // folder that holds none, such as a wrong checkout, must not pass for one.
-func wantsSample(dir string) (bool, error) {
-	if found, err := holdsRepo(dir); err != nil || found {
+func wantsSample(dir string, working func(layer, file string)) (bool, error) {
+	if found, err := holdsRepo(dir, working); err != nil || found {
 		return false, err
 	}
 	entries, err := os.ReadDir(dir)

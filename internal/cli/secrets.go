@@ -265,18 +265,20 @@ and package values in plain text, SOPS files for other recipients than
 			if err := validOutput(output); err != nil {
 				return err
 			}
-			repo, tree, o, err := openRepo(s, args, path, ageKey)
+			g := bounded(cmd.Context(), s, output)
+			defer g.Stop()
+			r, err := openRepo(s, g, args, path, ageKey)
 			if err != nil {
 				return err
 			}
-			if o.Ignored, err = gitrepo.Ignored(cmd.Context(), folder(args)); err != nil {
+			if r.options.Ignored, err = gitrepo.Ignored(cmd.Context(), folder(args)); err != nil {
 				return err
 			}
-			found, err := check.Audit(repo, tree, o)
+			found, err := check.Audit(r.Repo, r.tree, r.options)
 			if err != nil {
 				return err
 			}
-			return printFindings(s, found, len(repo.Layers), output)
+			return r.print(s, found, output)
 		},
 	}
 	f := cmd.Flags()

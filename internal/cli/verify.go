@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,9 @@ import (
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/guard"
 	"seatrial.dev/seatrial/internal/rehearse"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/sandbox"
@@ -126,7 +129,7 @@ func (v *verify) run(ctx context.Context) error {
 	}
 	if !box.HostNetwork {
 		// Whatever this process is doing: who asks for its end gets it.
-		context.AfterFunc(ctx, func() { time.AfterFunc(endsWithin, box.Abort) })
+		context.AfterFunc(ctx, func() { time.AfterFunc(endsWithin, func() { v.interrupted(ctx, box) }) })
 	}
 	err = v.inside(ctx, box, g)
 	if errors.Is(context.Cause(ctx), sandbox.ErrAbandoned) {
@@ -138,6 +141,14 @@ func (v *verify) run(ctx context.Context) error {
 		return exit(exitUsage)
 	}
 	return err
+}
+
+// interrupted ends a run that does not end by itself.
+func (v *verify) interrupted(ctx context.Context, box *sandbox.Sandbox) {
+	if !errors.Is(context.Cause(ctx), sandbox.ErrAbandoned) {
+		v.console.Error(errors.New("interrupted"))
+	}
+	box.Abort()
 }
 
 // endsWithin is how long a run may take to end when it is asked to.
@@ -220,6 +231,9 @@ func (v *verify) engine(ctx context.Context) (map[string]string, error) {
 	if err := ensureEngine(ctx, cache, v.console); err != nil {
 		return nil, err
 	}
+	if err := cache.Verify(ctx, false); err != nil {
+		return nil, &console.Hinted{Err: err, Hint: "seatrial engine build builds it again"}
+	}
 	built, err := cache.Engine()
 	if err != nil {
 		return nil, err
@@ -255,20 +269,22 @@ func (v *verify) receive(p sandbox.Parcel, pid int, _ string) error {
 }
 
 // inside rehearses.
-func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, g given) error {
+func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) error {
 	if v.cluster == tierEmbedded {
 		v.tellConfinement(box)
 	}
 	var key *secrets.Key
 	var err error
-	if len(g.Key) > 0 {
-		if key, err = secrets.ParseKey(g.Key); err != nil {
+	if len(given.Key) > 0 {
+		if key, err = secrets.ParseKey(given.Key); err != nil {
 			return err
 		}
 	}
+	var read rehearsed
+	g := guard.Watch(func(layer, file, why string) { v.tooLarge(box, &read, tooLarge(layer, file, why)) })
 	dir, sample := v.dir, false
 	if dir == "" {
-		if dir, key, err = v.findRepo(box, key); err != nil {
+		if dir, key, err = v.findRepo(box, key, g.Working); err != nil {
 			return err
 		}
 		sample = dir == filepath.Join(box.Dir, "sample")
@@ -277,7 +293,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, g given) erro
 		return err
 	}
 	done := v.console.Step("take the tree")
-	snapshot, err := v.take(ctx, box, dir, g.Engine)
+	snapshot, err := v.take(ctx, box, dir, given.Engine)
 	done(err)
 	if err != nil {
 		return err
@@ -285,13 +301,14 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, g given) erro
 	if sample {
 		snapshot.Origin = "the sample blueprint"
 	}
-	provider, versions, err := v.provider(box, g.Engine)
+	read.set(snapshot)
+	provider, versions, err := v.provider(box, given.Engine)
 	if err != nil {
 		return err
 	}
 	o := rehearse.Options{
 		Snapshot: snapshot, Path: v.path, Key: key, Timeout: v.timeout, State: box.Dir, Versions: versions,
-		Upstream: v.sources == sourcesUpstream,
+		Upstream: v.sources == sourcesUpstream, Working: g.Working, Read: g.Stop,
 	}
 	if v.logs != "" {
 		o.Log = func(name string, text []byte) error { return box.Hand(parcelLog, name, text) }
@@ -300,7 +317,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, g given) erro
 	if err != nil {
 		return v.explained(errors.Join(err, provider.Down()))
 	}
-	r.Timings.Engine = g.EngineSeconds
+	r.Timings.Engine = given.EngineSeconds
 	if box.Unconfined && v.cluster == tierEmbedded {
 		r.BlindSpots = append([]string{"UNCONFINED: nothing kept what the repo has programs do from this machine's files and network"}, r.BlindSpots...)
 	}
@@ -321,10 +338,41 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, g given) erro
 		return left // after the report: the verdict stands
 	}
 	code := map[string]int{report.Pass: exitPass, report.Fail: exitFail, report.Inconclusive: exitUsage}[r.Verdict]
-	if v.keep {
+	if v.keep && provider.Client() != nil { // it came up
 		return v.stay(ctx, box, provider, code)
 	}
 	return exit(code)
+}
+
+// rehearsed is the tree that is being read, for whoever has to tell of it meanwhile.
+type rehearsed struct {
+	mu       sync.Mutex
+	snapshot gitrepo.Snapshot
+}
+
+func (r *rehearsed) set(s *gitrepo.Snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.snapshot = *s
+}
+
+// tooLarge reports a repo that can't be read, and ends this process.
+func (v *verify) tooLarge(box *sandbox.Sandbox, read *rehearsed, f finding.Finding) {
+	read.mu.Lock()
+	s := read.snapshot
+	read.mu.Unlock()
+	r := report.New(v.cluster, nil)
+	r.Verdict, r.Revision, r.Tree, r.Origin, r.Path, r.Findings = report.Fail, s.Commit, s.Tree, s.Origin, v.path, []finding.Finding{f}
+	code := exitFail
+	b, err := json.Marshal(r)
+	if err == nil {
+		err = box.Hand(parcelReport, "", b)
+	}
+	if err != nil {
+		v.console.Error(err)
+		code = exitUsage
+	}
+	box.End(code)
 }
 
 // tellConfinement tells a person where less than usual confines the programs.
@@ -390,7 +438,7 @@ func (v *verify) keyFiles() []string {
 
 // findRepo takes the working folder if it holds a Flux repo, and generates the
 // sample otherwise.
-func (v *verify) findRepo(box *sandbox.Sandbox, key *secrets.Key) (string, *secrets.Key, error) {
+func (v *verify) findRepo(box *sandbox.Sandbox, key *secrets.Key, working func(layer, file string)) (string, *secrets.Key, error) {
 	wd, err := os.Getwd()
 	if err != nil {
 		return "", nil, err
@@ -398,7 +446,7 @@ func (v *verify) findRepo(box *sandbox.Sandbox, key *secrets.Key) (string, *secr
 	if v.path != "" {
 		return wd, key, nil
 	}
-	if sample, err := wantsSample(wd); err != nil || !sample {
+	if sample, err := wantsSample(wd, working); err != nil || !sample {
 		return wd, key, err
 	}
 	v.console.Note("no Flux repo here: rehearsing the sample blueprint's")

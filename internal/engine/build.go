@@ -41,6 +41,9 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 	if err := c.sweep(); err != nil {
 		return err
 	}
+	if err := c.dropBroken(); err != nil {
+		return err
+	}
 	missing, err := c.Missing()
 	if err != nil {
 		return err
@@ -135,6 +138,9 @@ func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
 		if err := os.RemoveAll(filepath.Join(work, dir)); err != nil {
 			return err
 		}
+	}
+	if err := writeDigests(work); err != nil {
+		return fmt.Errorf("record its digests: %w", err)
 	}
 	return os.Rename(work, final)
 }

@@ -112,3 +112,95 @@ func TestBuildEnvironmentHasNoKeys(t *testing.T) {
 		}
 	}
 }
+
+// whole makes an engine of small files with their digests.
+func whole(t *testing.T) *Cache {
+	t.Helper()
+	c := open(t)
+	for _, f := range families {
+		dir, err := c.familyDir(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name := range f.Binaries {
+			if err := os.WriteFile(filepath.Join(dir, "bin", name), []byte("binary of "+name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := writeDigests(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Verify(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// A file that is not as it was built is found, also by who found it whole before.
+func TestBrokenEngineIsFound(t *testing.T) {
+	for name, spoil := range map[string]func(file string) error{
+		"truncated": func(file string) error { return os.Truncate(file, 3) },
+		"changed": func(file string) error { // with the same size and time
+			info, err := os.Stat(file)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(file, []byte("BINARY of vendir"), 0o755); err != nil {
+				return err
+			}
+			return os.Chtimes(file, info.ModTime(), info.ModTime())
+		},
+		"gone": os.Remove,
+	} {
+		c := whole(t)
+		dir, err := c.familyDir(family("carvel"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, "bin", "vendir")
+		if err := spoil(file); err != nil {
+			t.Fatal(err)
+		}
+		var broken *Broken
+		if err := c.Verify(t.Context(), false); !errors.As(err, &broken) || broken.File != file || broken.Family.Name != "carvel" {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if err := c.dropBroken(); err != nil {
+			t.Fatal(err)
+		}
+		if missing, err := c.Missing(); err != nil || len(missing) != 1 || missing[0].Name != "carvel" {
+			t.Errorf("%s: to be built again: %v, %v", name, missing, err)
+		}
+	}
+}
+
+// What was found whole is not read again: only the kernel is asked.
+func TestWholeEngineIsReadOnce(t *testing.T) {
+	c := whole(t)
+	b, err := os.ReadFile(filepath.Join(c.Dir, stampFile))
+	if err != nil || !strings.Contains(string(b), "bin/vendir") {
+		t.Fatalf("nothing is remembered: %s, %v", b, err)
+	}
+	if entries, err := c.List(); err != nil || len(entries) != len(families) {
+		t.Errorf("listed %+v, %v", entries, err)
+	}
+}
+
+func TestUnrecordedBinaryIsBroken(t *testing.T) {
+	c := whole(t)
+	dir, err := c.familyDir(family("flux"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, digestFile), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var broken *Broken
+	if err := c.Verify(t.Context(), false); !errors.As(err, &broken) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -25,6 +25,7 @@ const (
 	YAMLInvalid       Code = "yaml-invalid"            // a manifest that a layer uses does not parse
 	PathNotFound      Code = "path-not-found"          // a layer's path is not in the repo
 	BuildFailed       Code = "build-failed"            // kustomize build fails
+	TooLarge          Code = "too-large"               // a file or layer is more than can be read: nothing is rehearsed
 	DependencyCycle   Code = "dependency-cycle"        // layers that depend on each other in a circle
 	DanglingDepends   Code = "dangling-dependency"     // dependsOn names a layer that does not exist
 	DanglingSource    Code = "dangling-source"         // a sourceRef names a source that no layer brings

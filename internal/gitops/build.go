@@ -21,6 +21,7 @@ type BuildError struct {
 	// NoPath is true if the layer's path does not exist.
 	NoPath  bool
 	Parse   *ParseError // the file that does not parse, if that is the reason
+	Limit   bool        // it is more than is built
 	File    string      // the kustomization file otherwise
 	Message string
 }
@@ -61,6 +62,10 @@ func (r *Repo) build(l *Layer) {
 		l.Opaque = why
 		return
 	}
+	if l.Build = r.beyond(l, inner); l.Build != nil {
+		return
+	}
+	r.working(l.Name, inner)
 	objects, err := r.run(l, dir)
 	if err != nil {
 		l.Build = r.explain(l, inner, err)
@@ -84,7 +89,8 @@ func (r *Repo) generate(dir string) (*types.Kustomization, *BuildError) {
 	k := &types.Kustomization{TypeMeta: types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind}}
 	var problem *BuildError
 	for name, f := range r.files { // those that were not even kept
-		if f.err != nil && (dir == "" || strings.HasPrefix(name, dir+"/")) && !r.memory.Exists(at(name)) {
+		yamlFile := strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml")
+		if f.err != nil && yamlFile && (dir == "" || strings.HasPrefix(name, dir+"/")) && !r.memory.Exists(at(name)) {
 			return nil, &BuildError{Parse: f.err, File: name, Message: f.err.Error()}
 		}
 	}
@@ -102,7 +108,7 @@ func (r *Repo) generate(dir string) (*types.Kustomization, *BuildError) {
 			return nil
 		}
 		f := r.files[name]
-		if f == nil {
+		if f == nil || path.Ext(name) != ".yaml" && path.Ext(name) != ".yml" {
 			return nil
 		}
 		if f.err != nil {
@@ -340,7 +346,7 @@ func (r *Repo) listedParseError(dir string, seen map[string]bool) *ParseError {
 	if err := k.Unmarshal(b); err != nil {
 		return nil
 	}
-	for _, res := range slices.Concat(k.Resources, k.Components) {
+	for _, res := range slices.Concat(k.Resources, k.Components, parsed(&k)) {
 		p := path.Join(dir, res)
 		if f := r.files[p]; f != nil && f.err != nil {
 			return f.err
@@ -350,6 +356,21 @@ func (r *Repo) listedParseError(dir string, seen map[string]bool) *ParseError {
 		}
 	}
 	return nil
+}
+
+// parsed are the files, beside the resources, that kustomize reads as YAML.
+func parsed(k *types.Kustomization) []string {
+	out := slices.Concat(k.Transformers, k.Generators, k.Validators, k.Configurations, k.Crds)
+	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {
+		out = append(out, p.Path)
+	}
+	for _, p := range k.PatchesStrategicMerge {
+		out = append(out, string(p))
+	}
+	for _, p := range k.Replacements {
+		out = append(out, p.Path)
+	}
+	return slices.DeleteFunc(out, func(p string) bool { return p == "" || strings.Contains(p, "\n") })
 }
 
 func (r *Repo) writeYAML(name string, v any) error {

@@ -43,11 +43,16 @@ func parse(name string, b []byte) *file {
 				e.Line, _ = strconv.Atoi(m[1])
 				e.Message = strings.TrimPrefix(e.Message, m[0]+": ")
 			}
+			e.Limit = strings.Contains(e.Message, "exceeded max depth")
 			f.err = e
 			return f
 		}
-		if n := widest(&node); n > maxKeys {
-			f.err = &ParseError{File: name, Line: node.Line, Message: fmt.Sprintf("a mapping has %d keys: no more than %d are read", n, maxKeys)}
+		why := tooMuch(&node)
+		if why == "" {
+			why = hiddenBelow(&node)
+		}
+		if why != "" {
+			f.err = &ParseError{File: name, Line: node.Line, Message: why, Limit: true}
 			return f
 		}
 		var content map[string]any
@@ -60,22 +65,6 @@ func parse(name string, b []byte) *file {
 		}
 		f.docs = append(f.docs, doc)
 	}
-}
-
-// maxKeys is the most keys of one mapping. YAML libraries compare each key with
-// all others: beyond this a file of a few megabytes takes minutes.
-const maxKeys = 5000
-
-// widest is the number of keys of the largest mapping below n.
-func widest(n *yaml.Node) int {
-	most := 0
-	if n.Kind == yaml.MappingNode {
-		most = len(n.Content) / 2
-	}
-	for _, c := range n.Content {
-		most = max(most, widest(c))
-	}
-	return most
 }
 
 // lookup finds the value node below a path of mapping keys.

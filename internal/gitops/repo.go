@@ -31,8 +31,11 @@ type Repo struct {
 	// RecipientRules are those of .sops.yaml, nil without one.
 	RecipientRules []RecipientRule
 
-	memory filesys.FileSystem
-	files  map[string]*file
+	memory   filesys.FileSystem
+	files    map[string]*file
+	objects  map[string]int // how many a folder or file is built to
+	archives []Archive
+	working  func(layer, file string)
 }
 
 // file is a YAML file of the repo.
@@ -46,16 +49,18 @@ type ParseError struct {
 	File    string
 	Line    int // 0 if unknown
 	Message string
+	// Limit is true if it may be YAML, but is more of it than is read.
+	Limit bool
 }
 
 func (e *ParseError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message) }
 
-const maxFile = 16 << 20
-
 // Load reads the repo in tree and builds every layer below root, which is
-// where Flux is bootstrapped: clusters/production, say.
-func Load(tree fs.FS, root string) (*Repo, error) {
-	r := &Repo{Path: clean(root), memory: filesys.MakeFsInMemory(), files: map[string]*file{}}
+// where Flux is bootstrapped: clusters/production, say. working is told before each
+// file that is read and each layer that is built, as kustomize can't be stopped. What can't be read or built is an error of its layer.
+func Load(tree fs.FS, root string, working ...func(layer, file string)) (*Repo, error) {
+	r := newRepo(working)
+	r.Path = clean(root)
 	if err := r.read(tree); err != nil {
 		return nil, err
 	}
@@ -69,6 +74,14 @@ func Load(tree fs.FS, root string) (*Repo, error) {
 	r.RecipientRules = rules
 	r.discover()
 	return r, nil
+}
+
+func newRepo(working []func(layer, file string)) *Repo {
+	return &Repo{memory: filesys.MakeFsInMemory(), files: map[string]*file{}, objects: map[string]int{}, working: func(layer, file string) {
+		for _, f := range working {
+			f(layer, file)
+		}
+	}}
 }
 
 // base is where the repo lies in memory: below it, so that a kustomization
@@ -110,8 +123,8 @@ func (r *Repo) read(tree fs.FS) error {
 			return err
 		}
 		if info.Size() > maxFile {
-			r.files[name] = &file{err: &ParseError{File: name, Message: fmt.Sprintf("larger than %d MiB", maxFile>>20)}}
-			return nil
+			r.files[name] = &file{err: &ParseError{File: name, Line: 1, Limit: true, Message: fmt.Sprintf("it is larger than %d MiB: it is not read", maxFile>>20)}}
+			return r.memory.WriteFile(at(name), []byte(stub))
 		}
 		b, err := fs.ReadFile(tree, name)
 		if errors.Is(err, fs.ErrPermission) {
@@ -121,12 +134,16 @@ func (r *Repo) read(tree fs.FS) error {
 		if err != nil {
 			return err
 		}
+		r.working("", name)
+		r.archive(name, b)
 		if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
 			r.files[name] = parse(name, b)
-			if e := r.files[name].err; e != nil && len(b) > 1<<20 {
-				// kustomize would take minutes to find the same.
-				return r.memory.MkdirAll(at(path.Dir(name)))
+			if e := r.files[name].err; e != nil && (e.Limit || len(b) > 1<<20) {
+				b = []byte(stub) // kustomize would take minutes to find the same
 			}
+		} else if why := hidden(string(b)); why != "" { // kustomize takes files of any name
+			r.files[name] = &file{err: &ParseError{File: name, Line: 1, Message: why, Limit: true}}
+			b = []byte(stub)
 		}
 		if err := r.memory.WriteFile(at(name), b); err != nil {
 			return nil // kustomize knows no file of such a name, so no layer can use it
@@ -164,8 +181,8 @@ func (r *Repo) bootstrapped(cluster string) string {
 // Roots guesses where Flux is bootstrapped in a tree: the folders that hold a
 // flux-system folder whose sync points back at them, else the children of
 // clusters/ and platforms/clusters/.
-func Roots(tree fs.FS) ([]string, error) {
-	r := &Repo{memory: filesys.MakeFsInMemory(), files: map[string]*file{}}
+func Roots(tree fs.FS, working ...func(layer, file string)) ([]string, error) {
+	r := newRepo(working)
 	if err := r.read(tree); err != nil {
 		return nil, err
 	}

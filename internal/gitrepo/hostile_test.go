@@ -257,3 +257,37 @@ func TestNamesThatAreNotText(t *testing.T) {
 		t.Errorf("got %q", b)
 	}
 }
+
+// A few objects can stand for billions of files.
+func TestExponentialTreeIsRefused(t *testing.T) {
+	dir := committed(t)
+	hash := git(t, dir, "hash-object", "-w", "clusters/a/x.yaml")
+	entry := "100644 blob " + hash
+	for range 12 {
+		var list strings.Builder
+		for i := range 10 {
+			fmt.Fprintf(&list, "%s\tf%d\n", entry, i)
+		}
+		cmd := command(t.Context(), nil, "mktree")
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(list.String())
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry = "040000 tree " + strings.TrimSpace(string(out))
+	}
+	commit := git(t, dir, "commit-tree", "-m", "bomb", strings.TrimPrefix(entry, "040000 tree "))
+	git(t, dir, "update-ref", "HEAD", commit)
+	for _, index := range []bool{true, false} {
+		if !index {
+			if err := os.Remove(filepath.Join(dir, ".git/index")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start := time.Now()
+		_, err := Take(t.Context(), dir, filepath.Join(t.TempDir(), "repo.git"), Options{})
+		if err == nil || !strings.Contains(err.Error(), "more than 50000 files") || time.Since(start) > 2*time.Second {
+			t.Errorf("index %v: got %v after %s", index, err, time.Since(start))
+		}
+	}
+}

@@ -1,9 +1,12 @@
 package gitrepo
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,6 +16,7 @@ import (
 const (
 	maxFiles = 50_000
 	maxBytes = 512 << 20
+	maxLevel = 100 // folders within folders
 )
 
 // withinLimits refuses changed files that would not fit, before any is read.
@@ -23,32 +27,124 @@ func withinLimits(dir string, paths []string) error {
 		if err != nil {
 			continue // deleted
 		}
-		t.add(name, info.Size())
+		t.add(name, 1, info.Size())
 	}
 	return t.err()
 }
 
-// bounded refuses a tree that would not fit. Git tells an object's size without
-// unpacking it.
+// bounded refuses a tree that would not fit. It looks at each object once, however
+// often the tree holds it, and unpacks no file: a few objects can stand for billions.
 func (s *Snapshot) bounded(ctx context.Context, tree string) error {
-	list, err := s.outputIn(ctx, "", nil, nil, "ls-tree", "-r", "-l", "-z", "--full-tree", tree)
+	var t tally
+	here := map[string]place{tree: {times: 1}} // folders of this level, by hash
+	files := map[string]place{}
+	for level := 0; len(here) > 0; level++ {
+		if level > maxLevel {
+			return fmt.Errorf("the repo's folders lie more than %d deep within each other: no more are read", maxLevel)
+		}
+		below := map[string]place{}
+		err := s.objects(ctx, "--batch", keys(here), func(hash string, _ int64, content []byte) error {
+			return entries(content, len(hash)/2, func(mode, name, entry string) {
+				at := place{path: path.Join(here[hash].path, name), times: here[hash].times}
+				switch mode {
+				case "40000":
+					below[entry] = below[entry].plus(at)
+				case "160000": // a submodule
+				default:
+					files[entry] = files[entry].plus(at)
+				}
+			})
+		})
+		if err != nil {
+			return err
+		}
+		here = below
+		for _, p := range files {
+			if p.times > maxFiles {
+				t.add(p.path, p.times, 0)
+			}
+		}
+		for _, p := range below {
+			if p.times > maxFiles {
+				t.add(p.path, p.times, 0)
+			}
+		}
+		if err := t.err(); err != nil {
+			return err
+		}
+	}
+	err := s.objects(ctx, "--batch-check", keys(files), func(hash string, size int64, _ []byte) error {
+		t.add(files[hash].path, files[hash].times, size)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return t.err()
+}
+
+// place is one of the paths at which a tree holds an object, and how many there are.
+type place struct {
+	path  string
+	times int
+}
+
+func (p place) plus(q place) place { return place{q.path, min(p.times+q.times, 100*maxFiles)} }
+
+func keys(m map[string]place) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	return out
+}
+
+// objects tells of objects by git cat-file: their size, and with --batch their content.
+func (s *Snapshot) objects(ctx context.Context, mode string, hashes []string, tell func(hash string, size int64, content []byte) error) error {
+	out, err := s.outputIn(ctx, "", nil, strings.NewReader(strings.Join(hashes, "\n")+"\n"), "cat-file", mode)
 	if err != nil {
 		return fmt.Errorf("read the repo: %w", err)
 	}
-	var t tally
-	for _, entry := range strings.Split(list, "\x00") {
-		meta, name, ok := strings.Cut(entry, "\t")
-		fields := strings.Fields(meta)
-		if !ok || len(fields) != 4 {
-			continue
+	for rest := []byte(out); len(rest) > 0; {
+		line, after, _ := bytes.Cut(rest, []byte("\n"))
+		f := strings.Fields(string(line))
+		if len(f) == 2 && f[1] == "missing" {
+			return fmt.Errorf("read the repo: object %s is not there: fetch it, and in a clone that borrows from another one run git repack -a -d", f[0])
 		}
-		size, err := strconv.ParseInt(fields[3], 10, 64)
+		if len(f) != 3 {
+			return fmt.Errorf("git cat-file: unexpected line %q", line)
+		}
+		size, err := strconv.ParseInt(f[2], 10, 64)
 		if err != nil {
-			continue // a submodule has no size
+			return fmt.Errorf("git cat-file: unexpected line %q", line)
 		}
-		t.add(name, size)
+		var content []byte
+		if mode == "--batch" {
+			if int64(len(after)) < size+1 {
+				return fmt.Errorf("git cat-file: object %s is cut off", f[0])
+			}
+			content, after = after[:size], after[size+1:]
+		}
+		if err := tell(f[0], size, content); err != nil {
+			return err
+		}
+		rest = after
 	}
-	return t.err()
+	return nil
+}
+
+// entries reads a tree object: mode, name and binary hash of each entry.
+func entries(tree []byte, hashSize int, tell func(mode, name, hash string)) error {
+	for len(tree) > 0 {
+		mode, rest, ok := bytes.Cut(tree, []byte(" "))
+		name, rest, ok2 := bytes.Cut(rest, []byte{0})
+		if !ok || !ok2 || len(rest) < hashSize {
+			return fmt.Errorf("read the repo: a folder's object is cut off")
+		}
+		tell(string(mode), string(name), hex.EncodeToString(rest[:hashSize]))
+		tree = rest[hashSize:]
+	}
+	return nil
 }
 
 // tally adds files up.
@@ -59,9 +155,9 @@ type tally struct {
 	most    int64
 }
 
-func (t *tally) add(name string, size int64) {
-	t.files++
-	t.bytes += size
+func (t *tally) add(name string, times int, size int64) {
+	t.files += times
+	t.bytes += size * int64(times)
 	if size >= t.most {
 		t.largest, t.most = name, size
 	}
@@ -70,7 +166,7 @@ func (t *tally) add(name string, size int64) {
 func (t *tally) err() error {
 	switch {
 	case t.files > maxFiles:
-		return fmt.Errorf("the repo holds %d files, %q among them: no more than %d are read: give the folder of a smaller repo, or keep generated files out of Git", t.files, t.largest, maxFiles)
+		return fmt.Errorf("the repo holds more than %d files, %q among them: no more are read: keep generated files out of Git", maxFiles, t.largest)
 	case t.bytes > maxBytes:
 		return fmt.Errorf("the repo's files take %d MiB, the largest is %q with %d MiB: no more than %d MiB are read: keep large files out of the GitOps repo", t.bytes>>20, t.largest, t.most>>20, maxBytes>>20)
 	}

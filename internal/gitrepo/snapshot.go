@@ -73,6 +73,15 @@ func Take(ctx context.Context, dir, gitDir string, o Options) (*Snapshot, error)
 	if err := s.init(ctx, from); err != nil {
 		return nil, err
 	}
+	head := ""
+	if from != nil && from.head != "" {
+		if head, err = s.output(ctx, nil, "rev-parse", "--verify", "--quiet", from.head+"^{tree}"); err != nil {
+			return nil, fmt.Errorf("read the repo: its HEAD commit %.12s is not there: fetch it, and in a clone that borrows from another one run git repack -a -d (%w)", from.head, err)
+		}
+		if err := s.bounded(ctx, head); err != nil {
+			return nil, err
+		}
+	}
 	tree, err := s.writeTree(ctx, dir, from, o.Exclude)
 	if err != nil {
 		return nil, err
@@ -80,11 +89,12 @@ func Take(ctx context.Context, dir, gitDir string, o Options) (*Snapshot, error)
 	if tree == emptyTree || tree == emptyTree256 {
 		return nil, fmt.Errorf("%s holds no files that Git would track", dir)
 	}
-	if from != nil && from.head != "" {
-		head, err := s.output(ctx, nil, "rev-parse", "--verify", "--quiet", from.head+"^{tree}")
-		if err != nil {
-			return nil, fmt.Errorf("read the repo: its HEAD commit %.12s is not there: fetch it, and in a clone that borrows from another one run git repack -a -d (%w)", from.head, err)
+	if tree != head {
+		if err := s.bounded(ctx, tree); err != nil {
+			return nil, err
 		}
+	}
+	if head != "" {
 		if head == tree {
 			s.Commit, s.Tree, s.Origin = from.head, tree, "commit "+from.head[:12]
 			return s, s.git(ctx, nil, "update-ref", "refs/heads/"+Branch, from.head)
@@ -166,7 +176,7 @@ func (s *Snapshot) writeTree(ctx context.Context, dir string, from *source, excl
 	if err != nil {
 		return "", fmt.Errorf("take the files of %s: %w", dir, err)
 	}
-	return tree, s.bounded(ctx, tree)
+	return tree, nil
 }
 
 // commit makes a commit of a tree, with the right parent, and the snapshot's branch.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,10 @@ type Options struct {
 	Upstream bool
 	// Log gets what the cluster can tell afterwards, as files; nil: none is wanted.
 	Log func(name string, text []byte) error
+	// Working is told what of the repo is read now.
+	Working func(layer, file string)
+	// Read is called when all of it is read; nothing else takes much of this process.
+	Read func()
 	// Timeout ends the rehearsal of the layers.
 	Timeout time.Duration
 	// State is a private, empty folder.
@@ -69,10 +74,7 @@ type rehearsal struct {
 // Run rehearses a repo on a cluster and says what became of it. The cluster is
 // up when Run returns without an error; ending it is the caller's.
 func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*report.Report, error) {
-	r := &rehearsal{Options: o, console: console, cluster: c, known: redact.New(), report: &report.Report{
-		APIVersion: report.APIVersion, Kind: report.Kind, Tier: c.Tier(), Versions: o.Versions,
-		Layers: []report.Layer{}, Findings: []finding.Finding{}, BlindSpots: []string{}, StandIns: []report.StandIn{},
-	}}
+	r := &rehearsal{Options: o, console: console, cluster: c, known: redact.New(), report: report.New(c.Tier(), o.Versions)}
 	for _, step := range []struct {
 		title string
 		time  *float64
@@ -93,6 +95,10 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 			*step.time = time.Since(start).Seconds()
 		}
 		done(err)
+		if errors.Is(err, errTooLarge) {
+			r.known.Strings(r.report)
+			return r.report, nil
+		}
 		if err != nil {
 			r.diagnose(ctx)
 			return nil, err
@@ -135,10 +141,10 @@ func (r *rehearsal) read(ctx context.Context) error {
 	if err := r.snapshot.Export(ctx, files); err != nil {
 		return err
 	}
-	if r.Path, err = FindPath(files, r.Path); err != nil {
+	if r.Path, err = FindPath(files, r.Path, r.Working); err != nil {
 		return err
 	}
-	if r.repo, err = gitops.Load(os.DirFS(files), r.Path); err != nil {
+	if r.repo, err = gitops.Load(os.DirFS(files), r.Path, r.Working); err != nil {
 		return err
 	}
 	r.known = secrets.Known(r.repo, r.Key)
@@ -148,7 +154,12 @@ func (r *rehearsal) read(ctx context.Context) error {
 		o.KeyRecipients = r.Key.Recipients()
 	}
 	r.static = check.Run(r.repo, o)
-	r.report.Path = r.Path
+	r.report.Path, r.report.Revision = r.Path, r.snapshot.Commit
+	r.Read()
+	if slices.ContainsFunc(r.static, func(f finding.Finding) bool { return f.Code == finding.TooLarge }) {
+		r.report.Verdict, r.report.Findings = report.Fail, r.static
+		return errTooLarge
+	}
 	if err := r.rekey(ctx, files); err != nil {
 		return err
 	}
@@ -156,12 +167,16 @@ func (r *rehearsal) read(ctx context.Context) error {
 	return nil
 }
 
+// errTooLarge says that the repo holds more than can be read, so that nothing is
+// rehearsed: Flux's controllers would take the same memory and time.
+var errTooLarge = errors.New("a file or layer is more than can be read")
+
 // FindPath returns path, or the only place in the tree where Flux is bootstrapped.
-func FindPath(dir, path string) (string, error) {
+func FindPath(dir, path string, working ...func(layer, file string)) (string, error) {
 	if path != "" {
 		return path, nil
 	}
-	roots, err := gitops.Roots(os.DirFS(dir))
+	roots, err := gitops.Roots(os.DirFS(dir), working...)
 	if err != nil {
 		return "", err
 	}

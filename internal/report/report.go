@@ -51,6 +51,14 @@ type Report struct {
 	Bootstrapped []Bootstrapped `json:"bootstrapped,omitempty"`
 }
 
+// New is a report of a tier that nothing is known of yet.
+func New(tier string, versions map[string]string) *Report {
+	return &Report{
+		APIVersion: APIVersion, Kind: Kind, Tier: tier, Versions: versions,
+		Layers: []Layer{}, Findings: []finding.Finding{}, BlindSpots: []string{}, StandIns: []StandIn{},
+	}
+}
+
 // Timings are wall-clock seconds by phase.
 type Timings struct {
 	Engine    float64 `json:"engine"`

@@ -135,7 +135,10 @@ func (s *Sandbox) OnEnd(f func()) {
 }
 
 // Abort ends this process at once, whatever it is doing, and leaves nothing behind.
-func (s *Sandbox) Abort() {
+func (s *Sandbox) Abort() { s.End(2) }
+
+// End ends this process at once with an exit code, and leaves nothing behind.
+func (s *Sandbox) End(code int) {
 	if !s.Namespaces { // else the kernel does it
 		s.mu.Lock()
 		for _, f := range s.onEnd {
@@ -143,7 +146,7 @@ func (s *Sandbox) Abort() {
 		}
 		_ = s.Close()
 	}
-	os.Exit(2)
+	os.Exit(code)
 }
 
 // Hand hands something to the outer process.

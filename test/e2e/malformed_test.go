@@ -50,7 +50,7 @@ func TestMalformedInputIsToldOf(t *testing.T) {
 		{name: "symlink loop", code: 0, says: "Summary: pass", change: func(dir string) error {
 			return os.Symlink("../settings", filepath.Join(dir, "layers", "settings", "loop"))
 		}},
-		{name: "five megabytes of keys", code: 1, says: "yaml-invalid", change: write("layers/settings/big.yaml", wide.String())},
+		{name: "five megabytes of keys", code: 1, says: "too-large", change: write("layers/settings/big.yaml", wide.String())},
 		{name: "five megabytes of text", code: 1, says: "layer settings", change: write("layers/settings/big.yaml", long)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// digestFile lists the digests of a family's files, as sha256sum writes them.
+const digestFile = "digests"
+
+// stampFile remembers which files were found to be whole, by what the kernel says
+// of them: it changes the time of a file's change with every write, so a file is
+// only read again if something may have happened to it.
+const stampFile = "verified.json"
+
+// stamp is what the kernel says of a file.
+type stamp struct {
+	Size, Inode, Modified, Changed int64
+}
+
+// Broken says that a file of the engine is not as it was built.
+type Broken struct {
+	Family Family
+	File   string
+	Why    string
+}
+
+func (b *Broken) Error() string {
+	return fmt.Sprintf("the engine is broken: %s (%s) %s", b.File, b.Family.Title, b.Why)
+}
+
+// writeDigests records the digests of all files of a family that is being built.
+func writeDigests(dir string) error {
+	var out strings.Builder
+	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		sum, err := digest(name)
+		fmt.Fprintf(&out, "%s  %s\n", sum, filepath.ToSlash(rel))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, digestFile), []byte(out.String()), 0o644)
+}
+
+func digest(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Verify looks whether every file of the engine is as it was built, and returns a
+// Broken if one is not. again has files read that were found to be whole before.
+func (c *Cache) Verify(ctx context.Context, again bool) error {
+	known := map[string]stamp{}
+	if b, err := os.ReadFile(filepath.Join(c.Dir, stampFile)); err == nil && !again {
+		_ = json.Unmarshal(b, &known) // what can't be read is verified anew
+	}
+	group, _ := errgroup.WithContext(ctx)
+	now := make([]map[string]stamp, len(families))
+	for i, f := range families {
+		group.Go(func() error {
+			var err error
+			now[i], err = c.verify(f, known)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	all := map[string]stamp{}
+	for _, stamps := range now {
+		for name, s := range stamps {
+			all[name] = s
+		}
+	}
+	return c.remember(all, known)
+}
+
+// remember writes the stamps if they are new. A cache that can't be written to is
+// verified each time.
+func (c *Cache) remember(now, before map[string]stamp) error {
+	changed := len(now) != len(before)
+	for name, s := range now {
+		changed = changed || before[name] != s
+	}
+	if !changed {
+		return nil
+	}
+	b, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(c.Dir, stampFile+".*"+partial)
+	if err != nil {
+		return nil
+	}
+	_, err = tmp.Write(b)
+	if err = errors.Join(err, tmp.Close(), os.Rename(tmp.Name(), filepath.Join(c.Dir, stampFile))); err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+	return nil
+}
+
+// verify looks at one family and returns the stamps of its files.
+func (c *Cache) verify(f Family, known map[string]stamp) (map[string]stamp, error) {
+	dir, err := c.familyDir(f)
+	if err != nil {
+		return nil, err
+	}
+	list, err := os.Open(filepath.Join(dir, digestFile))
+	if err != nil {
+		return nil, &Broken{f, filepath.Join(dir, digestFile), "is missing"}
+	}
+	defer list.Close()
+	stamps := map[string]stamp{}
+	lines := bufio.NewScanner(list)
+	var seen []string
+	for lines.Scan() {
+		want, rel, ok := strings.Cut(lines.Text(), "  ")
+		name := filepath.Join(dir, filepath.FromSlash(rel))
+		if !ok || !filepath.IsLocal(filepath.FromSlash(rel)) {
+			return nil, &Broken{f, list.Name(), "can't be read"}
+		}
+		seen = append(seen, rel)
+		now, err := stampOf(name)
+		if err != nil {
+			return nil, &Broken{f, name, "can't be read: " + err.Error()}
+		}
+		if known[name] != now {
+			sum, err := digest(name)
+			if err != nil {
+				return nil, &Broken{f, name, "can't be read: " + err.Error()}
+			}
+			if sum != want {
+				return nil, &Broken{f, name, "is not as it was built: its digest is another"}
+			}
+		}
+		stamps[name] = now
+	}
+	for name := range f.Binaries {
+		if !slices.Contains(seen, "bin/"+name) {
+			return nil, &Broken{f, list.Name(), "lacks bin/" + name}
+		}
+	}
+	return stamps, lines.Err()
+}
+
+func stampOf(name string) (stamp, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return stamp{}, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return stamp{}, errors.New("the kernel says nothing of it")
+	}
+	return stamp{Size: st.Size, Inode: int64(st.Ino), Modified: st.Mtim.Nano(), Changed: st.Ctim.Nano()}, nil
+}
+
+// dropBroken removes the families that are not as they were built, so that they
+// are built again. The caller holds the lock.
+func (c *Cache) dropBroken() error {
+	for _, f := range families {
+		dir, err := c.familyDir(f)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		var broken *Broken
+		if _, err := c.verify(f, nil); errors.As(err, &broken) {
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}

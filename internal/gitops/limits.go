@@ -1,0 +1,235 @@
+package gitops
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/kustomize/api/types"
+)
+
+// What a repo may hold. The limits are far above what people write, and far
+// below what takes a machine's memory or minutes of its time.
+const (
+	// maxFile is the largest file that is read, in bytes.
+	maxFile = 16 << 20
+	// maxKeys is the most keys of one mapping. YAML libraries compare each key with
+	// all others: beyond this a file of a few megabytes takes minutes.
+	maxKeys = 5000
+	// maxDepth is how deep mappings and lists may lie within each other.
+	maxDepth = 400
+	// maxNodes is the most values of a file whose aliases are written out, unless it
+	// has more than a tenth of them without.
+	maxNodes = 200_000
+	// maxObjects is the most objects of one layer: kustomize compares each with all
+	// others, which takes four seconds for so many.
+	maxObjects = 2000
+)
+
+// tooMuch says what of a document is beyond the limits, or "".
+func tooMuch(doc *yaml.Node) string {
+	if deeper(doc, maxDepth) {
+		return fmt.Sprintf("mappings and lists lie more than %d deep within each other: no more are read", maxDepth)
+	}
+	if n := widest(doc); n > maxKeys {
+		return fmt.Sprintf("a mapping has %d keys: no more than %d are read", n, maxKeys)
+	}
+	plain := count(doc)
+	if n := expanded(doc, map[*yaml.Node]int{}); n > maxNodes && n > 10*plain {
+		return fmt.Sprintf("its aliases (*name) stand for more than %d values: it is not read", maxNodes)
+	}
+	return ""
+}
+
+// deeper says whether anything below n lies more than depth levels deep.
+func deeper(n *yaml.Node, depth int) bool {
+	return depth < 0 || slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return deeper(c, depth-1) })
+}
+
+// widest is the number of keys of the largest mapping below n.
+func widest(n *yaml.Node) int {
+	most := 0
+	if n.Kind == yaml.MappingNode {
+		most = len(n.Content) / 2
+	}
+	for _, c := range n.Content {
+		most = max(most, widest(c))
+	}
+	return most
+}
+
+func count(n *yaml.Node) int {
+	total := 1
+	for _, c := range n.Content {
+		total += count(c)
+	}
+	return total
+}
+
+// expanded counts the values below n with each alias written out, up to a bit
+// more than ten times maxNodes.
+func expanded(n *yaml.Node, known map[*yaml.Node]int) int {
+	const enough = 100 * maxNodes
+	if total, ok := known[n]; ok {
+		return total
+	}
+	known[n] = enough // an alias within itself
+	total := 1
+	for _, c := range n.Content {
+		total = min(enough, total+expanded(c, known))
+	}
+	if n.Kind == yaml.AliasNode && n.Alias != nil {
+		total = min(enough, total+expanded(n.Alias, known))
+	}
+	known[n] = total
+	return total
+}
+
+// bombs are texts in which aliases may be: a name is given and used.
+var bombs = regexp.MustCompile(`(?s)&[\w-]+.*\*[\w-]+`)
+
+// hidden looks for what is beyond the limits in a text that is YAML for somebody:
+// a patch in a string, or a file of another name.
+func hidden(text string) string {
+	if len(text) > 1<<20 || !bombs.MatchString(text) {
+		return ""
+	}
+	d := yaml.NewDecoder(strings.NewReader(text))
+	for {
+		var doc yaml.Node
+		if err := d.Decode(&doc); err != nil {
+			return "" // its end, or it is no YAML for anybody
+		}
+		if why := tooMuch(&doc); why != "" {
+			return why
+		}
+	}
+}
+
+// hiddenBelow looks into the texts of a document.
+func hiddenBelow(n *yaml.Node) string {
+	if n.Kind == yaml.ScalarNode {
+		return hidden(n.Value)
+	}
+	for _, c := range n.Content {
+		if why := hiddenBelow(c); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// maxUnpacked is what a chart's archive may hold: Helm refuses more, too.
+const maxUnpacked = 100 << 20
+
+// Archive is a packed file of a chart that lies in the repo.
+type Archive struct {
+	File string
+	// TooMuch says that it holds more than Helm unpacks.
+	TooMuch bool
+}
+
+// archive notes a packed file. Its content is not looked at but for its size.
+func (r *Repo) archive(name string, b []byte) {
+	if path.Ext(name) != ".tgz" && !strings.HasSuffix(name, ".tar.gz") {
+		return
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return // no archive for anybody
+	}
+	n, _ := io.Copy(io.Discard, io.LimitReader(z, maxUnpacked+1))
+	r.archives = append(r.archives, Archive{name, n > maxUnpacked})
+}
+
+// Archives are the packed files that lie in a chart's folder, sorted by name.
+func (r *Repo) Archives() []Archive {
+	var out []Archive
+	for _, a := range r.archives {
+		for dir := path.Dir(a.File); ; dir = path.Dir(dir) {
+			if r.memory.Exists(at(path.Join(dir, "Chart.yaml"))) {
+				out = append(out, a)
+				break
+			}
+			if dir == "." {
+				break
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Archive) int { return strings.Compare(a.File, b.File) })
+	return out
+}
+
+// stub takes the place of a file that is beyond the limits: whoever reads it fails at once.
+const stub = "{this file is beyond what is read"
+
+// objectsOf counts what kustomize would build of a folder or file, up to a bit
+// more than maxObjects; above are the folders that are being counted.
+func (r *Repo) objectsOf(p string, above []string) int {
+	if n, ok := r.objects[p]; ok {
+		return n
+	}
+	n := 0
+	switch file := ""; {
+	case !r.memory.IsDir(at(p)):
+		if f := r.files[p]; f != nil {
+			for _, d := range f.docs {
+				items, _ := d.content["items"].([]any)
+				n += max(1, len(items))
+			}
+		}
+	case slices.Contains(above, p):
+		return 0 // kustomize says so better
+	default:
+		if file = r.kustomizationFile(p); file != "" {
+			n = r.objectsListed(p, file, append(above, p))
+			break
+		}
+		for name := range r.files {
+			if p == "" || strings.HasPrefix(name, p+"/") {
+				n += r.objectsOf(name, above)
+			}
+		}
+	}
+	n = min(n, 2*maxObjects)
+	r.objects[p] = n
+	return n
+}
+
+func (r *Repo) objectsListed(dir, file string, above []string) int {
+	b, err := r.memory.ReadFile(at(file))
+	if err != nil {
+		return 0
+	}
+	var k types.Kustomization
+	if err := k.Unmarshal(b); err != nil {
+		return 0
+	}
+	n := len(k.ConfigMapGenerator) + len(k.SecretGenerator)
+	for _, res := range slices.Concat(k.Resources, k.Components) {
+		if n += r.objectsOf(path.Join(dir, res), above); n > maxObjects {
+			break
+		}
+	}
+	return n
+}
+
+// beyond says why a layer is more than can be built, or nil.
+func (r *Repo) beyond(l *Layer, kustomization string) *BuildError {
+	if r.objectsOf(l.Path, nil) > maxObjects {
+		if !r.memory.Exists(at(kustomization)) || r.files[kustomization] == nil {
+			kustomization = "" // it was made for a folder without one
+		}
+		return &BuildError{File: kustomization, Limit: true, Message: fmt.Sprintf("the layer is made of more than %d objects: kustomize compares each with all others, so no more are built", maxObjects)}
+	}
+	if e := r.listedParseError(l.Path, map[string]bool{}); e != nil && e.Limit {
+		return &BuildError{Parse: e, File: e.File, Message: e.Message}
+	}
+	return nil
+}

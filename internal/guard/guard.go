@@ -1,0 +1,113 @@
+// Package guard keeps the reading of a repo within bounds. Kustomize and the YAML
+// libraries can't be stopped, so what takes too much is named, and the process ends.
+package guard
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Bounds of reading a repo.
+const (
+	// Memory is what this process may take, in bytes.
+	Memory = 800 << 20
+	// Step is the processor time of one file or one layer's build, and All of everything.
+	Step = 8 * time.Second
+	All  = 2 * time.Minute
+
+	every = 20 * time.Millisecond
+)
+
+// Guard watches this process while it reads.
+type Guard struct {
+	done chan struct{}
+
+	mu          sync.Mutex
+	layer, file string
+	began       time.Duration // processor time when the present step began
+	start       time.Duration
+}
+
+// Watch begins to watch, until Stop. exceeded is called once, with what was being
+// read (layer is empty while files are) and what it took too much of; it should
+// end the process.
+func Watch(exceeded func(layer, file, why string)) *Guard {
+	before := debug.SetMemoryLimit(Memory * 2 / 3) // garbage counts, too
+	g := &Guard{done: make(chan struct{}), start: processorTime()}
+	g.began = g.start
+	go func() {
+		defer debug.SetMemoryLimit(before)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-g.done:
+				return
+			case <-tick.C:
+			}
+			if layer, file, why := g.look(); why != "" {
+				exceeded(layer, file, why)
+				return
+			}
+		}
+	}()
+	return g
+}
+
+// Stop ends the watch.
+func (g *Guard) Stop() { close(g.done) }
+
+// Working says what is read now.
+func (g *Guard) Working(layer, file string) {
+	now := processorTime()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.layer, g.file, g.began = layer, file, now
+}
+
+func (g *Guard) look() (layer, file, why string) {
+	now := processorTime()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case resident() > Memory:
+		why = fmt.Sprintf("takes more than %d MiB of memory", Memory>>20)
+	case now-g.began > Step:
+		why = fmt.Sprintf("takes more than %s of processor time", Step)
+	case now-g.start > All:
+		why = fmt.Sprintf("is the last that was tried: all files and layers together take more than %s of processor time", All)
+	}
+	return g.layer, g.file, why
+}
+
+// processorTime is what this process has used.
+func processorTime() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// resident is this process's memory that it shares with no file, in bytes.
+func resident() int64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(bytes.TrimSpace(b)))
+	if len(f) < 3 {
+		return 0
+	}
+	all, _ := strconv.ParseInt(f[1], 10, 64)
+	shared, _ := strconv.ParseInt(f[2], 10, 64)
+	return (all - shared) * int64(os.Getpagesize())
+}

@@ -1,0 +1,236 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) {
+	Shim() // Probe starts this program again
+	os.Exit(m.Run())
+}
+
+// A machine confines enough by namespaces, or by a Landlock that knows ports.
+func TestConfines(t *testing.T) {
+	refused := errors.New("refused")
+	for _, c := range []struct {
+		able Ability
+		want string // of the error; empty: it is enough
+	}{
+		{Ability{nil, 0}, ""}, {Ability{nil, 7}, ""}, {Ability{refused, landlockNetwork}, ""},
+		{Ability{refused, 0}, "no Landlock"}, {Ability{refused, landlockNetwork - 1}, "can't confine the network"},
+	} {
+		err := c.able.Confines()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: got %v", c.able, err)
+		}
+	}
+}
+
+func TestParcels(t *testing.T) {
+	var pipe bytes.Buffer
+	sent := []Parcel{{Kind: "report", Data: []byte("{}\n{}")}, {Kind: "log", Name: "a.log", Data: bytes.Repeat([]byte("x"), 1<<20)}, {Kind: "log", Name: "empty"}}
+	for _, p := range sent {
+		if err := send(&pipe, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := pipe.Bytes()
+	var got []Parcel
+	take := func(p Parcel) error { got = append(got, p); return nil }
+	if err := receive(bytes.NewReader(whole), take); err != nil || len(got) != 3 || got[1].Name != "a.log" || len(got[1].Data) != 1<<20 {
+		t.Errorf("got %d parcels, %v", len(got), err)
+	}
+	for _, cut := range []int{5, 60, len(whole) - 3} {
+		if err := receive(bytes.NewReader(whole[:cut]), take); err == nil {
+			t.Errorf("cut off at %d: no error", cut)
+		}
+	}
+	if err := receive(strings.NewReader("{\"kind\":\"x\",\"size\":99999999999}\n"), take); err == nil {
+		t.Error("a size beyond all is believed")
+	}
+	// An error does not keep the sender waiting, and is told.
+	n := 0
+	err := receive(bytes.NewReader(whole), func(Parcel) error { n++; return errors.New("full") })
+	if err == nil || n != 3 {
+		t.Errorf("%d taken, %v", n, err)
+	}
+}
+
+// The filter's decisions, by the interpreter of golang.org/x/net/bpf, which reads big-endian.
+func TestSystemCallFilter(t *testing.T) {
+	raw, err := filter(unix.AUDIT_ARCH_X86_64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, ok := bpf.Disassemble(raw)
+	if !ok {
+		t.Fatal("the filter can't be read")
+	}
+	vm, err := bpf.NewVM(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const socket, mptcp = 41, 262 // on amd64
+	for _, c := range []struct {
+		arch, call, family, kind, protocol uint32
+		allowed                            bool
+	}{
+		{unix.AUDIT_ARCH_X86_64, 0, 0, 0, 0, true}, // read
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_INET, unix.SOCK_STREAM | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK, 0, true},
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_INET6, unix.SOCK_STREAM, unix.IPPROTO_TCP, true},
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_UNIX, unix.SOCK_DGRAM, 0, true},
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_NETLINK, unix.SOCK_RAW, 0, true},
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_INET, unix.SOCK_DGRAM, 0, false},
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_INET6, unix.SOCK_DGRAM, unix.IPPROTO_UDP, false},
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_INET, unix.SOCK_STREAM, mptcp, false},
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_TCP, false},
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_VSOCK, unix.SOCK_STREAM, 0, false},
+		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_PACKET, unix.SOCK_RAW, 0, false},
+		{unix.AUDIT_ARCH_X86_64, unix.SYS_PTRACE, 0, 0, 0, false},
+		{unix.AUDIT_ARCH_X86_64, unix.SYS_UNSHARE, 0, 0, 0, false},
+		{unix.AUDIT_ARCH_X86_64, unix.SYS_IO_URING_SETUP, 0, 0, 0, false},
+		{unix.AUDIT_ARCH_X86_64, 0x40000000 + socket, unix.AF_INET, unix.SOCK_DGRAM, 0, false}, // x32
+		{unix.AUDIT_ARCH_I386, 0, 0, 0, 0, false},
+	} {
+		data := make([]byte, 64)
+		for offset, v := range map[int]uint32{offsetCall: c.call, offsetArch: c.arch, offsetArgs: c.family, offsetArgs + 8: c.kind, offsetArgs + 16: c.protocol} {
+			binary.BigEndian.PutUint32(data[offset:], v)
+		}
+		verdict, err := vm.Run(data)
+		if err != nil || (uint32(verdict) == unix.SECCOMP_RET_ALLOW) != c.allowed {
+			t.Errorf("%+v: got %#x, %v", c, verdict, err)
+		}
+	}
+}
+
+func TestLimitsOfMachines(t *testing.T) {
+	const gib = 1 << 30
+	for memory, want := range map[int64]int64{1 * gib: gib * 3 / 2, 4 * gib: 3 * gib, 64 * gib: 8 * gib} {
+		l := limitsOf(memory)
+		if l.Memory != want || l.State > l.Memory/2 || l.State > 2*gib {
+			t.Errorf("%d GiB: got %+v", memory/gib, l)
+		}
+	}
+}
+
+func TestMemoryOfProcesses(t *testing.T) {
+	page := int64(os.Getpagesize())
+	proc := fstest.MapFS{
+		"11/stat": {Data: []byte("11 (a) b) S 1 11 11 0 -1")}, "11/statm": {Data: []byte("1000 500 100 1 0 1 0\n")},
+		"12/stat": {Data: []byte("12 (tool) S 11 11 11 0 -1")}, "12/statm": {Data: []byte("1000 50 0 1 0 1 0\n")},
+		"13/stat": {Data: []byte("13 (other) S 1 13 13 0 -1")}, "13/statm": {Data: []byte("1 9000 0 1 0 1 0\n")},
+		"self/stat": {Data: []byte("x")}, "14/stat": {Data: []byte("garbage")},
+	}
+	got := processes(proc, []int{11})
+	if len(got) != 2 || got[0].name != "a) b" || got[0].bytes != 400*page || got[1].bytes != 50*page {
+		t.Errorf("got %+v", got)
+	}
+	if got := processes(proc, nil); len(got) != 3 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// box is a sandbox of this very process: what confines a program without namespaces.
+func box(t *testing.T) *Sandbox {
+	t.Helper()
+	if LandlockVersion() < landlockNetwork {
+		t.Skip("this kernel's Landlock can't confine the network")
+	}
+	return &Sandbox{Mode: Mode{Landlock: LandlockVersion(), Limits: machineLimits()}, Dir: t.TempDir()}
+}
+
+// run runs a shell script in a cell and returns what it prints.
+func run(t *testing.T, s *Sandbox, c Cell, script string) string {
+	t.Helper()
+	c.Git = true // has a shell
+	var out bytes.Buffer
+	cmd := exec.Command("/bin/sh", "-c", script)
+	cmd.Env, cmd.Stdout, cmd.Stderr = []string{"PATH=/usr/bin:/bin"}, &out, &out
+	if err := s.Run(cmd, c); err != nil {
+		out.WriteString(err.Error())
+	}
+	return out.String()
+}
+
+// A program reads, writes, executes and reaches what its cell says, and nothing else.
+func TestCell(t *testing.T) {
+	s, open, shut := box(t), t.TempDir(), t.TempDir()
+	for _, dir := range []string{open, shut} {
+		if err := os.WriteFile(filepath.Join(dir, "file"), []byte("content of "+dir), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "program"), []byte("#!/bin/sh\necho ran\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := Cell{Write: []string{open}}
+	for script, want := range map[string]bool{
+		"cat " + open + "/file": true, "cat " + shut + "/file": false, "cat /etc/shadow": false, "cat /proc/1/environ": false, "cat /root/.bashrc": false,
+		"echo x > " + open + "/new && echo content of": true, "echo x > " + shut + "/new && echo content of": false,
+		": > " + open + "/old && rm " + open + "/old && echo content of": true, "rm -r " + shut + " && echo content of": false,
+		open + "/program && echo content of": false, "kill -0 " + fmt.Sprint(os.Getpid()) + " && echo content of": false,
+	} {
+		if got := run(t, s, c, script); strings.Contains(got, "content of") != want {
+			t.Errorf("%s: got %q", script, got)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(shut, "file")); err != nil {
+		t.Error("a file outside of the cell is gone")
+	}
+}
+
+// A program connects to the ports of its cell only. This test's own program does it.
+func TestCellConnects(t *testing.T) {
+	if addr, ok := os.LookupEnv("SEATRIAL_TEST_CONNECT"); ok {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			fmt.Println("connected")
+			conn.Close()
+		}
+		if _, err := net.Dial("udp", addr); err == nil {
+			fmt.Println("has udp")
+		}
+		return
+	}
+	s := box(t)
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, allowed := range []bool{true, false} {
+		c := Cell{Execute: []string{exe}}
+		if allowed {
+			c.Connect = []int{l.Addr().(*net.TCPAddr).Port}
+		}
+		if loader := interpreter(exe); loader != "" { // linked with C
+			c.Git = true
+		}
+		var out bytes.Buffer
+		cmd := exec.Command(exe, "-test.run=^TestCellConnects$")
+		cmd.Env, cmd.Stdout, cmd.Stderr = []string{"SEATRIAL_TEST_CONNECT=" + l.Addr().String()}, &out, &out
+		if err := s.Run(cmd, c); err != nil {
+			t.Errorf("%v: %s", err, out.String())
+		}
+		if strings.Contains(out.String(), "connected") != allowed || strings.Contains(out.String(), "has udp") {
+			t.Errorf("allowed %v: got %q", allowed, out.String())
+		}
+	}
+}

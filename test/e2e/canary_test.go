@@ -1,0 +1,163 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// canaries are fifty secret values of all forms, each with a part that nothing else has.
+func canaries() map[string]string {
+	out := map[string]string{}
+	for i := range 50 {
+		mark := fmt.Sprintf("Kn%02dxQ7", i)
+		v := []string{
+			mark + "aPlainPassword", mark + ` "quotes" \back\slash 'single'`, mark + "&<html>;=%20+?#", mark + "-ümläut-日本",
+			mark + " with several words", mark + ":colon@host/path", "7" + fmt.Sprintf("%02d", i) + "4815162342", mark + "\tTab$(dollar)${var}!",
+			"-----BEGIN KEY-----\n" + mark + strings.Repeat("Ab3", 20) + "\n" + mark + strings.Repeat("Zy9", 20) + "\n-----END KEY-----\n",
+			base64.StdEncoding.EncodeToString([]byte(mark + "binary-ish")),
+		}[i%10]
+		out[fmt.Sprintf("v%02d", i)] = v
+	}
+	return out
+}
+
+// echoed says in which form a value stands in a text, or "". It knows more and
+// other forms than the product does: lines and letters without space.
+func echoed(text, value string) string {
+	bare := strings.NewReplacer(" ", "", "\n", "", "\t", "", `\n`, "", `\t`, "", `\`, "", `"`, "", "'", "").Replace
+	parts := []string{value}
+	for _, line := range strings.Split(value, "\n") {
+		if len(line) > 12 && !strings.HasPrefix(line, "-----") {
+			parts = append(parts, line)
+		}
+	}
+	squeezed := bare(text)
+	for _, p := range parts {
+		quoted, _ := json.Marshal(p)
+		for form, v := range map[string]string{
+			"plain": p, "json": strings.Trim(string(quoted), `"`), "base64": base64.StdEncoding.EncodeToString([]byte(p)),
+			"query": url.QueryEscape(p), "path": url.PathEscape(p), "go": strings.Trim(fmt.Sprintf("%q", p), `"`),
+		} {
+			if strings.Contains(text, v) || len(bare(v)) > 8 && strings.Contains(squeezed, bare(v)) {
+				return form
+			}
+		}
+	}
+	return ""
+}
+
+// No output shows a secret value, in whatever way an error echoes it.
+func TestNoOutputShowsASecret(t *testing.T) {
+	t.Parallel()
+	dir, values := t.TempDir(), canaries()
+	key := filepath.Join(t.TempDir(), "age.agekey")
+	recipient := strings.TrimSpace(command(t, nil, "secrets", "keygen", key).stdout)
+	repo := map[string]string{".sops.yaml": "creation_rules:\n- encrypted_regex: ^(data|stringData)$\n  age: " + recipient + "\n"}
+	layer := func(name, spec string) {
+		repo["clusters/prod/"+name+".yaml"] = fmt.Sprintf("apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: %s, namespace: flux-system}\nspec:\n  interval: 10m\n  timeout: 1m\n  retryInterval: 1m\n  prune: true\n  path: ./layers/%[1]s\n  sourceRef: {kind: GitRepository, name: flux-system}\n%s", name, spec)
+	}
+	const after = "  dependsOn: [{name: secrets}]\n"
+	document, err := json.Marshal(map[string]any{"all": values})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := func(name, namespace string, data map[string]string) string {
+		b, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]string{"name": name, "namespace": namespace}, "stringData": data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	layer("secrets", "  decryption: {provider: sops, secretRef: {name: sops-age}}\n")
+	repo["layers/secrets/namespace.yaml"] = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n"
+	repo["layers/secrets/values.yaml"] = secret("values", "web", map[string]string{"values.yaml": string(document)})
+	repo["layers/secrets/vars.yaml"] = secret("vars", "flux-system", values)
+	// Helm's fail, in each form that a template can write.
+	for name, template := range map[string]string{
+		"plain": `{{ range .Values.all }}{{ . }} {{ end }}`, "json": `{{ toJson .Values }}`, "yaml": `{{ toYaml .Values }}`, "go": `{{ printf "%q" .Values.all }}`,
+		"base64": `{{ range .Values.all }}{{ b64enc . }} {{ end }}`, "base64-all": `{{ toJson .Values | b64enc }}`, "query": `{{ range .Values.all }}{{ urlquery . }} {{ end }}`,
+		"wrapped": `{{ range .Values.all }}{{ wrap 7 . }} {{ end }}`, "indented": `{{ range .Values.all }}{{ indent 8 . }}{{ end }}`,
+	} {
+		layer("helm-"+name, after)
+		repo["layers/helm-"+name+"/kustomization.yaml"] = "resources: [release.yaml]\n"
+		repo["layers/helm-"+name+"/release.yaml"] = fmt.Sprintf("apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: %s, namespace: web}\nspec:\n  interval: 1m\n  chart: {spec: {chart: ./charts/%[1]s, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}\n  valuesFrom: [{kind: Secret, name: values}]\n", name)
+		repo["charts/"+name+"/Chart.yaml"] = "apiVersion: v2\nname: " + name + "\nversion: 1.0.0\n"
+		repo["charts/"+name+"/templates/fail.yaml"] = `{{- define "text" }}` + template + `{{ end }}{{ fail (include "text" .) }}` + "\n"
+	}
+	// A value as a label, an annotation's key, a number, a name.
+	for _, v := range []string{"v00", "v01", "v02", "v03", "v04", "v08"} {
+		for field, object := range map[string]string{
+			"label": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x-%[1]s\n  namespace: web\n  labels:\n    l: \"${%[1]s}\"\n",
+			"name":  "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: \"${%[1]s}\"\n  namespace: web\n",
+			"type":  "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x-%[1]s, namespace: web}\nspec:\n  replicas: \"${%[1]s}\"\n  selector: {matchLabels: {a: b}}\n  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}\n",
+		} {
+			name := field + "-" + v
+			layer(name, after+"  postBuild: {substituteFrom: [{kind: Secret, name: vars}]}\n")
+			repo["layers/"+name+"/object.yaml"] = fmt.Sprintf(object, v)
+		}
+	}
+	// Secrets in plain text that are no Secrets.
+	layer("malformed", "")
+	repo["layers/malformed/kustomization.yaml"] = "resources: [secret.yaml]\n"
+	repo["layers/malformed/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad, namespace: web}\nstringData:\n  a: {deep: " + values["v00"] + "}\n  b: [" + values["v10"] + "]\n  c: " + values["v16"] + "\n"
+	layer("base64", "")
+	repo["layers/base64/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad64, namespace: web}\ndata:\n  a: " + values["v20"] + "!\n"
+	layer("duplicate", "")
+	repo["layers/duplicate/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: twice, namespace: web}\nstringData:\n  a: " + values["v30"] + "\n  a: " + values["v40"] + "\n"
+	for name, text := range repo {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"values.yaml", "vars.yaml"} {
+		if err := command(t, nil, "secrets", "encrypt", "--recipient", recipient, filepath.Join(dir, "layers/secrets", name)).err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := t.TempDir()
+	args := []string{"verify", dir, "--age-key", key, "--logs", filepath.Join(out, "logs"), "--timeout", "4m"}
+	for _, name := range []string{"report.json", "junit.xml", "report.md", "report.txt"} {
+		args = append(args, "--report", filepath.Join(out, name))
+	}
+	runs := map[string]run{
+		"verify": command(t, nil, args...), "check": command(t, nil, "check", dir, "--age-key", key), "check without the key": command(t, nil, "check", dir, "-o", "json"),
+		"audit": command(t, nil, "secrets", "audit", dir, "--age-key", key),
+	}
+	if runs["verify"].code != 1 {
+		t.Fatalf("exit %d\n%s", runs["verify"].code, runs["verify"].stderr)
+	}
+	texts := map[string]string{}
+	for name, r := range runs {
+		texts[name+" stdout"], texts[name+" stderr"] = r.stdout, r.stderr
+	}
+	if err := filepath.WalkDir(out, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		texts[p] = string(b)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(texts) < 15 || !strings.Contains(texts[filepath.Join(out, "report.json")], "***(") {
+		t.Errorf("too little to look at: %d texts, or nothing was taken out", len(texts))
+	}
+	for name, text := range texts {
+		for k, v := range values {
+			if form := echoed(text, v); form != "" {
+				t.Errorf("%s shows %s as %s", name, k, form)
+			}
+		}
+	}
+}
