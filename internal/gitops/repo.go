@@ -40,8 +40,9 @@ type Repo struct {
 
 // file is a YAML file of the repo.
 type file struct {
-	docs []document
-	err  *ParseError
+	docs   []document
+	err    *ParseError
+	partly bool // some of its documents are no objects
 }
 
 // ParseError is a file that is not YAML.

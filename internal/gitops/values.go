@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,11 +47,14 @@ func (r *Repo) PlainSecrets() []SecretValue {
 			}
 		}
 	}
-	for _, f := range r.files {
+	for name, f := range r.files {
 		for _, d := range f.docs {
 			if d.str("kind") == "Secret" {
 				add(d.content)
 			}
+		}
+		if b, err := r.memory.ReadFile(at(name)); (f.err != nil || f.partly) && err == nil && kindSecret.Match(b) {
+			out = append(out, guessed(name, string(b))...)
 		}
 	}
 	for _, l := range r.Layers {
@@ -59,6 +63,28 @@ func (r *Repo) PlainSecrets() []SecretValue {
 				add(o.Object)
 			}
 		}
+	}
+	return out
+}
+
+var (
+	kindSecret = regexp.MustCompile(`(?m)^\s*"?kind"?:\s*["']?Secret\b`)
+	keyValue   = regexp.MustCompile(`^[-\s]*["']?([\w./-]+)["']?:\s+(.*)$`)
+)
+
+// guessed are the values of a Secret that is not YAML: what stands behind each
+// name, and each line that has none.
+func guessed(file, text string) []SecretValue {
+	var out []SecretValue
+	for _, line := range strings.Split(text, "\n") {
+		key, value := "", strings.TrimSpace(line)
+		if m := keyValue.FindStringSubmatch(line); m != nil {
+			key, value = m[1], strings.TrimSpace(m[2])
+		}
+		if slices.Contains([]string{"apiVersion", "kind", "metadata", "name", "namespace", "type"}, key) || strings.HasSuffix(value, ":") || value == "---" {
+			continue
+		}
+		out = append(out, SecretValue{file, key, strings.Trim(value, `"'`)})
 	}
 	return out
 }
