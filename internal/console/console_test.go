@@ -26,7 +26,7 @@ func TestConceals(t *testing.T) {
 func TestNothingActsOnTheTerminal(t *testing.T) {
 	var out bytes.Buffer
 	New(&out).Note("name\x1b[2J\x07 of \xff\xfe bytes")
-	if got := out.String(); strings.ContainsAny(got, "\x1b\x07\xff") || !strings.Contains(got, `\u001b[2J`) {
+	if got := out.String(); strings.ContainsAny(got, "\x1b\x07") || strings.Contains(got, "\xff") || !strings.Contains(got, `\u001b[2J`) {
 		t.Errorf("got %q", got)
 	}
 }

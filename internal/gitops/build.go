@@ -361,9 +361,11 @@ func (r *Repo) listedParseError(dir string, seen map[string]bool) *ParseError {
 // parsed are the files, beside the resources, that kustomize reads as YAML.
 func parsed(k *types.Kustomization) []string {
 	out := slices.Concat(k.Transformers, k.Generators, k.Validators, k.Configurations, k.Crds)
+	//lint:ignore SA1019 repos still have the old fields, and kustomize reads them
 	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {
 		out = append(out, p.Path)
 	}
+	//lint:ignore SA1019 as above
 	for _, p := range k.PatchesStrategicMerge {
 		out = append(out, string(p))
 	}

@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/guard"
+	"seatrial.dev/seatrial/internal/rehearse"
+	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/internal/sandbox"
+	"seatrial.dev/seatrial/internal/secrets"
+)
+
+// inside rehearses.
+func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) error {
+	if v.cluster == tierEmbedded {
+		v.tellConfinement(box)
+	}
+	var key *secrets.Key
+	var err error
+	if len(given.Key) > 0 {
+		if key, err = secrets.ParseKey(given.Key); err != nil {
+			return err
+		}
+	}
+	var read rehearsed
+	g := guard.Watch(func(layer, file, why string) { v.tooLarge(box, &read, tooLarge(layer, file, why)) })
+	dir, sample := v.dir, false
+	if dir == "" {
+		if dir, key, err = v.findRepo(box, key, g.Working); err != nil {
+			return err
+		}
+		sample = dir == filepath.Join(box.Dir, "sample")
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	done := v.console.Step("take the tree")
+	snapshot, err := v.take(ctx, box, dir, given.Engine)
+	done(err)
+	if err != nil {
+		return err
+	}
+	if sample {
+		snapshot.Origin = "the sample blueprint"
+	}
+	read.set(snapshot)
+	provider, versions, err := v.provider(box, given.Engine)
+	if err != nil {
+		return err
+	}
+	o := rehearse.Options{
+		Snapshot: snapshot, Path: v.path, Key: key, Timeout: v.timeout, State: box.Dir, Versions: versions,
+		Upstream: v.sources == sourcesUpstream, Working: g.Working, Read: g.Stop,
+	}
+	if v.logs != "" {
+		o.Log = func(name string, text []byte) error { return box.Hand(parcelLog, name, text) }
+	}
+	r, err := rehearse.Run(ctx, o, provider, v.console)
+	if err != nil {
+		return v.explained(errors.Join(err, provider.Down()))
+	}
+	r.Timings.Engine = given.EngineSeconds
+	if box.Unconfined && v.cluster == tierEmbedded {
+		r.BlindSpots = append([]string{"UNCONFINED: nothing kept what the repo has programs do from this machine's files and network"}, r.BlindSpots...)
+	}
+	var left error
+	if !v.keep {
+		start := time.Now()
+		left = provider.Down()
+		r.Timings.Teardown = time.Since(start).Seconds()
+	}
+	b, err := json.Marshal(r)
+	if err == nil {
+		err = box.Hand(parcelReport, "", b)
+	}
+	if err != nil {
+		return errors.Join(err, left, provider.Down())
+	}
+	if left != nil {
+		return left // after the report: the verdict stands
+	}
+	code := map[string]int{report.Pass: exitPass, report.Fail: exitFail, report.Inconclusive: exitUsage}[r.Verdict]
+	if v.keep && provider.Client() != nil { // it came up
+		return v.stay(ctx, box, provider, code)
+	}
+	return exit(code)
+}
+
+// rehearsed is the tree that is being read, for whoever has to tell of it meanwhile.
+type rehearsed struct {
+	mu       sync.Mutex
+	snapshot gitrepo.Snapshot
+}
+
+func (r *rehearsed) set(s *gitrepo.Snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.snapshot = *s
+}
+
+// tooLarge reports a repo that can't be read, and ends this process.
+func (v *verify) tooLarge(box *sandbox.Sandbox, read *rehearsed, f finding.Finding) {
+	read.mu.Lock()
+	s := read.snapshot
+	read.mu.Unlock()
+	r := report.New(v.cluster, nil)
+	r.Verdict, r.Revision, r.Tree, r.Origin, r.Path, r.Findings = report.Fail, s.Commit, s.Tree, s.Origin, v.path, []finding.Finding{f}
+	code := exitFail
+	b, err := json.Marshal(r)
+	if err == nil {
+		err = box.Hand(parcelReport, "", b)
+	}
+	if err != nil {
+		v.console.Error(err)
+		code = exitUsage
+	}
+	box.End(code)
+}
+
+// tellConfinement tells a person where less than usual confines the programs.
+func (v *verify) tellConfinement(box *sandbox.Sandbox) {
+	switch {
+	case box.Unconfined:
+		v.console.Note("nothing on this machine confines what the repo has programs do (" + box.Why + ")")
+	case !box.Namespaces:
+		v.console.Note("this machine grants no private namespaces (" + box.Why + "): running on its loopback, confined by Landlock")
+	}
+}
+
+// take takes the tree and, on the embedded tier, leaves the machine behind.
+func (v *verify) take(ctx context.Context, box *sandbox.Sandbox, dir string, families map[string]string) (*gitrepo.Snapshot, error) {
+	gitDir := filepath.Join(box.Dir, "repo.git")
+	s, err := gitrepo.Take(ctx, dir, gitDir, gitrepo.Options{Exclude: v.keyFiles(), Confine: func(read ...string) gitrepo.Runner {
+		cell := sandbox.Cell{Git: true, Read: read, Write: []string{box.Dir}, Owner: true}
+		return func(cmd *exec.Cmd) error { return box.Run(cmd, cell) }
+	}})
+	if err != nil {
+		return nil, err
+	}
+	if v.cluster != tierEmbedded {
+		s.Run = nil // it speaks with a server that is ours, and reads nothing but its own copy
+		return s, nil
+	}
+	if err := s.Detach(ctx); err != nil {
+		return nil, err
+	}
+	tree := filepath.Join(box.Dir, "tree")
+	if err := os.Mkdir(tree, 0o700); err != nil {
+		return nil, err
+	}
+	if err := box.Give(gitDir, tree); err != nil {
+		return nil, err
+	}
+	show := map[string]string{}
+	for family, folder := range families {
+		show[engineRoot+"/"+family] = folder
+	}
+	if err := box.Enter(show); err != nil {
+		return nil, err
+	}
+	s = s.Moved(filepath.Join(box.Dir, "repo.git"))
+	cell := sandbox.Cell{Git: true, Write: []string{s.GitDir, filepath.Join(box.Dir, "tree")}}
+	s.Run = func(cmd *exec.Cmd) error { return box.Run(cmd, cell) }
+	return s, nil
+}
+
+// engineRoot is where the engine lies in a root of our own.
+const engineRoot = "/engine"
+
+// keyFiles are the files that hold keys, which may lie in the repo's folder.
+func (v *verify) keyFiles() []string {
+	var out []string
+	for _, file := range []string{v.ageKey, os.Getenv(secrets.KeyFileEnv)} {
+		if abs, err := filepath.Abs(file); err == nil && file != "" && file != "-" {
+			out = append(out, abs)
+		}
+	}
+	return out
+}
+
+// findRepo takes the working folder if it holds a Flux repo, and generates the
+// sample otherwise.
+func (v *verify) findRepo(box *sandbox.Sandbox, key *secrets.Key, working func(layer, file string)) (string, *secrets.Key, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", nil, err
+	}
+	if v.path != "" {
+		return wd, key, nil
+	}
+	if sample, err := wantsSample(wd, working); err != nil || !sample {
+		return wd, key, err
+	}
+	v.console.Note("no Flux repo here: rehearsing the sample blueprint's")
+	dir := filepath.Join(box.Dir, "sample")
+	key, err = writeSample(dir)
+	return dir, key, err
+}
