@@ -17,12 +17,16 @@ import (
 
 const nobody = 65534
 
+// made is the folder that TestMain removes.
+var made string
+
 // built is the command: as it is, and with protections that can be taken out.
 var built = sync.OnceValues(func() (map[string]string, error) {
 	dir, err := os.MkdirTemp("", "seatrial-hostile-")
 	if err != nil {
 		return nil, err
 	}
+	made = dir
 	out := map[string]string{}
 	for name, tags := range map[string]string{"seatrial": "", "weakened": "weakened"} {
 		out[name] = filepath.Join(dir, name)
@@ -63,8 +67,7 @@ var ways = []struct {
 	{name: "root with namespaces"},
 	{name: "unprivileged", uid: nobody},
 	{name: "namespaces without Landlock", weakened: "landlock"},
-	{name: "container without namespaces", prefix: []string{"setpriv", "--bounding-set=-sys_admin"}},
-	{name: "Landlock alone", weakened: "namespaces"},
+	{name: "Landlock alone, as in a container", prefix: []string{"setpriv", "--bounding-set=-sys_admin"}},
 }
 
 // A repo reaches nothing of the machine, whatever confines it, and each layer that
@@ -74,7 +77,7 @@ func TestRepoReachesNothing(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
-			o := order{Seatrial: programs["seatrial"], Cache: cache, Prefix: way.prefix, UID: way.uid, Fill: "reaching"}
+			o := order{Seatrial: programs["seatrial"], Cache: cache, Prefix: way.prefix, UID: way.uid, Fill: "all"}
 			if way.weakened != "" {
 				o.Seatrial, o.Env = programs["weakened"], []string{"SEATRIAL_WITHOUT=" + way.weakened}
 			}
@@ -126,7 +129,7 @@ func TestTrapsWork(t *testing.T) {
 	} {
 		t.Run(c.without, func(t *testing.T) {
 			t.Parallel()
-			got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=" + c.without}, Args: c.args, Fill: "reaching"})
+			got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=" + c.without}, Args: c.args, Fill: "few"})
 			if !c.sprung(got) {
 				t.Errorf("nothing happened: reached %v, changed %v, leaked %v", got.Reached, got.Changed, got.Leaked)
 			}
@@ -137,7 +140,7 @@ func TestTrapsWork(t *testing.T) {
 // Where nothing can confine a repo, nothing runs.
 func TestUnconfinableIsRefused(t *testing.T) {
 	programs, cache := prepare(t)
-	got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=namespaces,landlock"}, Fill: "reaching"})
+	got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=namespaces,landlock"}, Fill: "few"})
 	if got.Code != 2 || !strings.Contains(got.Stderr, "--unconfined") || len(got.Changed)+len(got.Reached) > 0 {
 		t.Errorf("exit %d, %v, %v\n%s", got.Code, got.Changed, got.Reached, got.Stderr)
 	}

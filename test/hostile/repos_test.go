@@ -5,11 +5,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// repos write a repo into a new folder.
-var repos = map[string]func(dir string) error{"reaching": reaching}
+// repos write a repo into a new folder: one that tries each way, and one with a few.
+var repos = map[string]func(dir string) error{
+	"all": func(dir string) error { return reaching(dir, layers()) },
+	"few": func(dir string) error {
+		return reaching(dir, slices.DeleteFunc(layers(), func(l layer) bool {
+			return !slices.Contains([]string{"fetch-absolute-4", "fetch-absolute-5", "fetch-http-loopback", "source-git"}, l.name)
+		}))
+	},
+}
 
 // layer is one hostile Kustomization: files by name, below its folder.
 type layer struct {
@@ -140,7 +148,7 @@ spec:
 
 // reaching is a repo that wants the machine: a layer for each way, and a
 // configuration of Git that would run programs.
-func reaching(dir string) error {
+func reaching(dir string, layers []layer) error {
 	files := map[string]string{
 		"layers/base/base.yaml": `apiVersion: v1
 kind: Namespace
@@ -159,7 +167,7 @@ subjects: [{kind: ServiceAccount, name: hostile, namespace: hostile}]
 		"clusters/prod/base.yaml": kustomization("base", ""),
 		".gitattributes":          "* filter=f\n",
 	}
-	for _, l := range layers() {
+	for _, l := range layers {
 		for name, text := range l.files {
 			files["layers/"+l.name+"/"+name] = text
 		}
