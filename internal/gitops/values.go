@@ -89,30 +89,31 @@ func guessed(file, text string) []SecretValue {
 	return out
 }
 
-// PlainValues are the scalars of everything but Secrets and encrypted files:
-// what stands there is no secret.
+// PlainValues are the scalars of everything but Secrets and encrypted files, and
+// the names of what is in those, too: what stands there is no secret.
 func (r *Repo) PlainValues() map[string]bool {
 	out := map[string]bool{}
-	var walk func(v any)
-	walk = func(v any) {
+	var walk func(v any, values bool)
+	walk = func(v any, values bool) {
 		switch v := v.(type) {
 		case map[string]any:
-			for _, inner := range v {
-				walk(inner)
+			for name, inner := range v {
+				out[name] = true
+				walk(inner, values)
 			}
 		case []any:
 			for _, inner := range v {
-				walk(inner)
+				walk(inner, values)
 			}
 		case string:
-			out[v] = true
+			if values {
+				out[v] = true
+			}
 		}
 	}
 	for _, f := range r.files {
 		for _, d := range f.docs {
-			if d.str("kind") != "Secret" && d.content["sops"] == nil {
-				walk(d.content)
-			}
+			walk(d.content, d.str("kind") != "Secret" && d.content["sops"] == nil)
 		}
 	}
 	return out

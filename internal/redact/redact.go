@@ -30,20 +30,25 @@ type Set struct {
 	index  map[string][]string // needles by their first bytes, longest first
 	short  map[string]bool     // names whose values are too short
 	public map[string]bool     // values that stand in plain text elsewhere
+	words  map[string]bool     // words of what stands in plain text elsewhere
 }
 
 // New makes an empty set.
 func New() *Set {
-	return &Set{names: map[string]string{}, index: map[string][]string{}, short: map[string]bool{}, public: map[string]bool{}}
+	return &Set{names: map[string]string{}, index: map[string][]string{}, short: map[string]bool{}, public: map[string]bool{}, words: map[string]bool{}}
 }
 
 // Public says that values are no secrets, as they stand in plain text elsewhere in
-// the repo: user names, hosts. It holds for values that are added later.
+// the repo: user names, hosts. Their words are none either where they are but a part
+// of a value, as a document's "default" is. It holds for values that are added later.
 func (s *Set) Public(values map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for v := range values {
 		s.public[v] = true
+		for _, word := range strings.FieldsFunc(v, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+			s.words[word] = true
+		}
 	}
 }
 
@@ -55,10 +60,10 @@ func (s *Set) Add(name, value string) {
 	if s.public[strings.TrimSpace(value)] {
 		return
 	}
-	for _, part := range parts(value) {
+	for i, part := range parts(value) {
 		trimmed := strings.TrimSpace(part)
 		switch {
-		case trimmed == "" || s.public[trimmed] || ordinary(trimmed):
+		case trimmed == "" || s.public[trimmed] || ordinary(trimmed) || i > 0 && s.words[trimmed]:
 		case len(squeeze(trimmed)) < MinLength:
 			s.short[name] = true
 		default:
@@ -108,10 +113,11 @@ func (s *Set) Text(text string) string {
 	}
 	// What is searched has no space and no line breaks, as values may be broken anywhere.
 	squeezed, at := positions(text)
+	cut := len(text) >= longest || strings.HasSuffix(strings.TrimRight(text, " \n\"'"), "...") || strings.HasSuffix(strings.TrimRight(text, " \n\"'"), "…")
 	var out strings.Builder
 	done := 0 // bytes of text that are in out
 	for i := 0; i+window <= len(squeezed); {
-		needle, length := s.match(squeezed[i:])
+		needle, length := s.match(squeezed[i:], cut)
 		if needle == "" {
 			i++
 			continue
@@ -130,13 +136,19 @@ func (s *Set) Text(text string) string {
 	return out.String()
 }
 
-// match finds the longest needle that squeezed begins with, or, at its end, a
-// needle of which only the beginning is left.
-func (s *Set) match(squeezed string) (needle string, length int) {
+// longest is what Kubernetes lets an event say: what is as long may be cut off.
+const longest = 1000
+
+// match finds the longest needle that squeezed begins with, or, at the end of a
+// text that is cut off, a needle of which only the beginning is left.
+func (s *Set) match(squeezed string, cut bool) (needle string, length int) {
 	for _, n := range s.index[squeezed[:window]] {
 		if strings.HasPrefix(squeezed, n) {
 			return n, len(n)
 		}
+	}
+	if !cut {
+		return "", 0
 	}
 	for _, n := range s.index[squeezed[:window]] {
 		rest := strings.TrimRight(squeezed, `.…"'`)

@@ -72,11 +72,13 @@ func TestDocuments(t *testing.T) {
 // Sentences stay readable.
 func TestWhatIsNoSecretStays(t *testing.T) {
 	s := New()
-	s.Public(map[string]bool{"postgres": true})
+	s.Public(map[string]bool{"postgres": true, "use the default storage": true})
+	s.Add("config", "storage:\n  default: true\n  kind: default\n")
+	s.Add("htpasswd", "harbor:$2y$05$abcdefghijklmnop")
 	s.Add("user", "postgres")
 	s.Add("pin", "1234")
 	s.Add("flag", "true")
-	const text = "Deployment postgres/postgres: 1234 is true, and namespaces are made"
+	const text = "Deployment postgres/postgres: 1234 is true, the default, and namespaces are made of harbor"
 	if got := s.Text(text); got != text {
 		t.Errorf("got %q", got)
 	}
