@@ -191,15 +191,30 @@ func (r *Repo) objectsOf(p string, above []string) int {
 			n = r.objectsListed(p, file, append(above, p))
 			break
 		}
+		parts := map[string]bool{} // as generate finds them
 		for name := range r.files {
 			if p == "" || strings.HasPrefix(name, p+"/") {
-				n += r.objectsOf(name, above)
+				parts[r.partOf(p, name)] = true
 			}
+		}
+		for part := range parts {
+			n += r.objectsOf(part, append(above, p))
 		}
 	}
 	n = min(n, 2*maxObjects)
 	r.objects[p] = n
 	return n
+}
+
+// partOf is a file below dir, or the topmost folder on the way to it that has a
+// kustomization of its own.
+func (r *Repo) partOf(dir, name string) string {
+	for i := len(dir) + 1; i < len(name); i++ {
+		if name[i] == '/' && r.kustomizationFile(name[:i]) != "" {
+			return name[:i]
+		}
+	}
+	return name
 }
 
 func (r *Repo) objectsListed(dir, file string, above []string) int {

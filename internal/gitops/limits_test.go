@@ -90,6 +90,20 @@ func TestOrdinaryFilesAreWithinLimits(t *testing.T) {
 	}
 }
 
+// Only what is built counts: a folder with a kustomization brings what that lists.
+func TestObjectsThatAreNotBuiltDoNotCount(t *testing.T) {
+	r, err := Load(fstest.MapFS{
+		"c/a/kustomization.yaml": {Data: []byte("resources: [one.yaml]\n")}, "c/a/one.yaml": {Data: []byte(object)},
+		"c/a/unused.yaml": {Data: []byte(many(maxObjects + 1))},
+	}, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := r.Layer(RootLayer); l.Build != nil || len(l.Objects) != 1 {
+		t.Errorf("got %+v, %d objects", l.Build, len(l.Objects))
+	}
+}
+
 func TestPackedChartsThatHoldTooMuch(t *testing.T) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)

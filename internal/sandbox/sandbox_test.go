@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -233,4 +234,33 @@ func TestCellConnects(t *testing.T) {
 			t.Errorf("allowed %v: got %q", allowed, out.String())
 		}
 	}
+}
+
+// A rehearsal that takes too much memory loses its largest program, which is named.
+func TestWatchEndsTheLargest(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	cmd.SysProcAttr = Own()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &Sandbox{Mode: Mode{Limits: Limits{Memory: 1}}, Dir: t.TempDir()}
+	broken := make(chan error, 1)
+	done := make(chan struct{})
+	defer close(done)
+	s.Watch(done, func() []int { return []int{cmd.Process.Pid} }, func(err error) { broken <- err })
+	if err := cmd.Wait(); err == nil {
+		t.Error("the program ended by itself")
+	}
+	if err := <-broken; !strings.Contains(err.Error(), "sleep") || !strings.Contains(err.Error(), "memory") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Below its limit a rehearsal is left alone.
+func TestWatchLeavesTheSmallAlone(t *testing.T) {
+	s := &Sandbox{Mode: Mode{Limits: limitsOf(8 << 30)}, Dir: t.TempDir()}
+	done := make(chan struct{})
+	s.Watch(done, func() []int { return []int{os.Getpid()} }, func(err error) { t.Error(err) })
+	time.Sleep(3 * watchEvery)
+	close(done)
 }
