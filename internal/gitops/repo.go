@@ -119,6 +119,10 @@ func (r *Repo) read(tree fs.FS) error {
 		if !d.Type().IsRegular() || slices.Contains(ignored, d.Name()) {
 			return nil
 		}
+		if !fs.ValidPath(name) {
+			r.files[name] = &file{err: &ParseError{File: name, Line: 1, Message: "its name is not text (UTF-8)"}}
+			return nil
+		}
 		info, err := d.Info()
 		if err != nil {
 			return err
