@@ -558,6 +558,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg timeout", err))
 				}
 			}
+			var unconfined bool
+			if inputArgs["unconfined"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["unconfined"]), &unconfined)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg unconfined", err))
+				}
+			}
 			var packagingGlobalNamespace string
 			if inputArgs["packagingGlobalNamespace"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["packagingGlobalNamespace"]), &packagingGlobalNamespace)
@@ -607,7 +614,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kube", err))
 				}
 			}
-			return (*Seatrial).Verify(&parent, ctx, cluster, path, ageKey, sources, timeout, packagingGlobalNamespace, nodeImage, kindConfig, registryMirror, load, kubeconfig, kube)
+			return (*Seatrial).Verify(&parent, ctx, cluster, path, ageKey, sources, timeout, unconfined, packagingGlobalNamespace, nodeImage, kindConfig, registryMirror, load, kubeconfig, kube)
 		case "":
 			var parent Seatrial
 			err = json.Unmarshal(parentJSON, &parent)

@@ -175,6 +175,10 @@ func (m *Seatrial) Verify(
 	//
 	// +optional
 	timeout string,
+	// embedded: rehearse even where the kernel (before Linux 6.7) can't keep the repo from the container's files and network; for repos that you trust.
+	//
+	// +optional
+	unconfined bool,
 	// Namespace whose Carvel packages all namespaces see (default: tkg-system).
 	//
 	// +optional
@@ -205,7 +209,7 @@ func (m *Seatrial) Verify(
 	kube *dagger.Service,
 ) (*Rehearsal, error) {
 	r, err := m.pipeline().Verify(ctx, pipelines.Verify{
-		Cluster: cluster, Path: path, AgeKey: ageKey, Sources: sources, Timeout: timeout,
+		Cluster: cluster, Path: path, AgeKey: ageKey, Sources: sources, Timeout: timeout, Unconfined: unconfined,
 		PackagingGlobalNamespace: packagingGlobalNamespace, NodeImage: nodeImage, KindConfig: kindConfig,
 		RegistryMirrors: registryMirror, Load: load, Kubeconfig: kubeconfig, Kube: kube,
 	})

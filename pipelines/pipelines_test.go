@@ -85,7 +85,8 @@ func asked(t *testing.T, call func() error) string {
 func TestContainers(t *testing.T) {
 	file := dag.Directory().WithNewFile("a-file", "").File("a-file")
 	for name, got := range map[string]string{
-		"verify-embedded": verify(t, pipeline(withEngine), pipelines.Verify{Cluster: pipelines.Embedded, AgeKey: secret(), Path: "clusters/a", Timeout: "5m"}),
+		"verify-embedded":   verify(t, pipeline(withEngine), pipelines.Verify{Cluster: pipelines.Embedded, AgeKey: secret(), Path: "clusters/a", Timeout: "5m"}),
+		"verify-unconfined": verify(t, pipeline(), pipelines.Verify{Cluster: pipelines.Embedded, Unconfined: true}),
 		"verify-kind": verify(t, pipeline(withSocket), pipelines.Verify{
 			Cluster: pipelines.Kind, NodeImage: "node:1", KindConfig: file, RegistryMirrors: []string{"docker.io=http://mirror"}}),
 		"verify-kind-service": verify(t, pipeline(withService, withPrefix), pipelines.Verify{Cluster: pipelines.Kind, Keep: true}),

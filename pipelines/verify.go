@@ -25,6 +25,7 @@ type Verify struct {
 	AgeKey                   *dagger.Secret
 	Sources                  string
 	Timeout                  string
+	Unconfined               bool
 	PackagingGlobalNamespace string
 	NodeImage                string
 	KindConfig               *dagger.File
@@ -81,6 +82,9 @@ func (p *Pipeline) rehearsal(ctx context.Context, v Verify) (*dagger.Container, 
 	var err error
 	switch v.Cluster {
 	case Embedded:
+		if v.Unconfined {
+			args = append(args, "--unconfined")
+		}
 		return p.withEngine(c, v.Run), args, nil
 	case Kind:
 		if c, err = p.withDocker(ctx, c); err != nil {
