@@ -130,7 +130,7 @@ func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*o
 
 // print writes findings without the repo's secret values.
 func (r *opened) print(s Streams, found []finding.Finding, output string) error {
-	r.known.Strings(&found)
+	finding.Conceal(found, r.known.Text)
 	return printFindings(s, found, len(r.Layers), output)
 }
 

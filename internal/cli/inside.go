@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,7 +89,10 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 	if left != nil {
 		return left // after the report: the verdict stands
 	}
-	code := map[string]int{report.Pass: exitPass, report.Fail: exitFail, report.Inconclusive: exitUsage}[r.Verdict]
+	code, known := map[string]int{report.Pass: exitPass, report.Fail: exitFail, report.Inconclusive: exitUsage}[r.Verdict]
+	if !known {
+		return fmt.Errorf("the rehearsal has no verdict, but %q", r.Verdict)
+	}
 	if v.keep && provider.Client() != nil { // it came up
 		return v.stay(ctx, box, provider, code)
 	}

@@ -41,7 +41,7 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 	if err := c.sweep(); err != nil {
 		return err
 	}
-	if err := c.dropBroken(); err != nil {
+	if err := c.dropBroken(ctx); err != nil {
 		return err
 	}
 	missing, err := c.Missing()

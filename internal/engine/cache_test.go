@@ -169,7 +169,7 @@ func TestBrokenEngineIsFound(t *testing.T) {
 		if err := c.Verify(t.Context(), false); !errors.As(err, &broken) || broken.File != file || broken.Family.Name != "carvel" {
 			t.Errorf("%s: got %v", name, err)
 		}
-		if err := c.dropBroken(); err != nil {
+		if err := c.dropBroken(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if missing, err := c.Missing(); err != nil || len(missing) != 1 || missing[0].Name != "carvel" {

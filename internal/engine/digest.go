@@ -53,7 +53,7 @@ func writeDigests(dir string) error {
 		if err != nil {
 			return err
 		}
-		sum, err := digest(name)
+		sum, err := digest(context.Background(), name)
 		fmt.Fprintf(&out, "%s  %s\n", sum, filepath.ToSlash(rel))
 		return err
 	})
@@ -63,15 +63,22 @@ func writeDigests(dir string) error {
 	return os.WriteFile(filepath.Join(dir, digestFile), []byte(out.String()), 0o644)
 }
 
-func digest(name string) (string, error) {
+// digest reads a file, as long as ctx lasts.
+func digest(ctx context.Context, name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	for {
+		_, err := io.CopyN(h, f, 4<<20)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return "", err
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
@@ -83,12 +90,12 @@ func (c *Cache) Verify(ctx context.Context, again bool) error {
 	if b, err := os.ReadFile(filepath.Join(c.Dir, stampFile)); err == nil && !again {
 		_ = json.Unmarshal(b, &known) // what can't be read is verified anew
 	}
-	group, _ := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(ctx)
 	now := make([]map[string]stamp, len(families))
 	for i, f := range families {
 		group.Go(func() error {
 			var err error
-			now[i], err = c.verify(f, known)
+			now[i], err = c.verify(ctx, f, known)
 			return err
 		})
 	}
@@ -130,7 +137,7 @@ func (c *Cache) remember(now, before map[string]stamp) error {
 }
 
 // verify looks at one family and returns the stamps of its files.
-func (c *Cache) verify(f Family, known map[string]stamp) (map[string]stamp, error) {
+func (c *Cache) verify(ctx context.Context, f Family, known map[string]stamp) (map[string]stamp, error) {
 	dir, err := c.familyDir(f)
 	if err != nil {
 		return nil, err
@@ -155,7 +162,10 @@ func (c *Cache) verify(f Family, known map[string]stamp) (map[string]stamp, erro
 			return nil, &Broken{f, name, "can't be read: " + err.Error()}
 		}
 		if known[name] != now {
-			sum, err := digest(name)
+			sum, err := digest(ctx, name)
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
 			if err != nil {
 				return nil, &Broken{f, name, "can't be read: " + err.Error()}
 			}
@@ -187,7 +197,7 @@ func stampOf(name string) (stamp, error) {
 
 // dropBroken removes the families that are not as they were built, so that they
 // are built again. The caller holds the lock.
-func (c *Cache) dropBroken() error {
+func (c *Cache) dropBroken(ctx context.Context) error {
 	for _, f := range families {
 		dir, err := c.familyDir(f)
 		if err != nil {
@@ -197,7 +207,7 @@ func (c *Cache) dropBroken() error {
 			continue
 		}
 		var broken *Broken
-		if _, err := c.verify(f, nil); errors.As(err, &broken) {
+		if _, err := c.verify(ctx, f, nil); errors.As(err, &broken) {
 			if err := os.RemoveAll(dir); err != nil {
 				return err
 			}

@@ -117,6 +117,16 @@ func Merge(a, b []Finding) []Finding {
 	return out
 }
 
+// Conceal passes the findings' free text through f: one that takes secret values out.
+// Codes, severities, layers and files are not free text.
+func Conceal(all []Finding, f func(string) string) {
+	for i := range all {
+		for _, text := range []*string{&all[i].Object, &all[i].Message, &all[i].Fix, &all[i].Evidence} {
+			*text = f(*text)
+		}
+	}
+}
+
 // Errors counts the findings that fail a run.
 func Errors(all []Finding) int {
 	n := 0

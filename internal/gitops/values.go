@@ -2,13 +2,14 @@ package gitops
 
 import (
 	"encoding/base64"
+	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"go.yaml.in/yaml/v3"
 )
 
 // SecretValue is a value of a Secret that stands in plain text in the repo, or
@@ -19,56 +20,159 @@ type SecretValue struct {
 	Value  string // decoded
 }
 
-// PlainSecrets are the values of all Secrets that are not encrypted.
+// PlainSecrets are the values of all Secrets that are not encrypted, and what
+// kustomize makes Secrets of.
 func (r *Repo) PlainSecrets() []SecretValue {
 	var out []SecretValue
-	add := func(content map[string]any) {
-		if _, encrypted := content["sops"]; encrypted {
-			return
-		}
-		u := &unstructured.Unstructured{Object: content}
-		name := strings.TrimPrefix(u.GetNamespace()+"/"+u.GetName(), "/")
-		for _, section := range []string{"data", "stringData"} {
-			values, _ := content[section].(map[string]any)
-			for key, v := range values {
-				text, isText := v.(string)
-				if !isText {
-					continue
-				}
-				if section == "data" {
-					b, err := base64.StdEncoding.DecodeString(text)
-					if err != nil {
-						out = append(out, SecretValue{name, key, text}) // malformed: it may be meant so
-						continue
-					}
-					text = string(b)
-				}
-				out = append(out, SecretValue{name, key, text})
-			}
-		}
-	}
 	for name, f := range r.files {
 		for _, d := range f.docs {
-			if d.str("kind") == "Secret" {
-				add(d.content)
-			}
+			out = append(out, secretsIn(d.node)...)
+			out = append(out, r.generated(path.Dir(name), d)...)
 		}
 		if b, err := r.memory.ReadFile(at(name)); (f.err != nil || f.partly) && err == nil && kindSecret.Match(b) {
 			out = append(out, guessed(name, string(b))...)
 		}
 	}
+	for _, name := range r.named(".json") { // YAML for kustomize
+		b, err := r.memory.ReadFile(at(name))
+		if err != nil || !kindSecret.Match(b) {
+			continue
+		}
+		for _, d := range parse(name, b).docs {
+			out = append(out, secretsIn(d.node)...)
+		}
+	}
 	for _, l := range r.Layers {
 		for _, o := range l.Objects {
-			if o.GetKind() == "Secret" {
-				add(o.Object)
+			if o.GetKind() != "Secret" || o.Encrypted {
+				continue
+			}
+			for _, section := range []string{"data", "stringData"} {
+				values, _ := o.Object[section].(map[string]any)
+				for key, v := range values {
+					out = append(out, secretValue(strings.TrimPrefix(o.GetNamespace()+"/"+o.GetName(), "/"), section, key, fmt.Sprint(v)))
+				}
 			}
 		}
 	}
 	return out
 }
 
+// secretsIn finds the Secrets of a document, also of a list, and all scalars below
+// their values, as they are written: what is no Secret yet may be meant as one.
+func secretsIn(n *yaml.Node) []SecretValue {
+	if n.Kind == yaml.DocumentNode && len(n.Content) > 0 {
+		n = n.Content[0]
+	}
+	var out []SecretValue
+	if items := lookup(n, "items"); items != nil {
+		for _, item := range items.Content {
+			out = append(out, secretsIn(item)...)
+		}
+	}
+	if kind := lookup(n, "kind"); kind == nil || kind.Value != "Secret" || lookup(n, "sops") != nil {
+		return out
+	}
+	text := func(keys ...string) string {
+		if v := lookup(n, keys...); v != nil {
+			return v.Value
+		}
+		return ""
+	}
+	name := strings.TrimPrefix(text("metadata", "namespace")+"/"+text("metadata", "name"), "/")
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		section, value := n.Content[i].Value, n.Content[i+1]
+		if section == "metadata" || value.Kind == yaml.ScalarNode {
+			continue // its names, its type
+		}
+		scalars(value, section, func(key, text string) { out = append(out, secretValue(name, section, key, text)) })
+	}
+	return out
+}
+
+// scalars calls tell with each scalar below n and the last name on the way to it.
+func scalars(n *yaml.Node, key string, tell func(key, text string)) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		tell(key, n.Value)
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			scalars(n.Content[i+1], n.Content[i].Value, tell)
+		}
+	case yaml.SequenceNode:
+		for _, c := range n.Content {
+			scalars(c, key, tell)
+		}
+	case yaml.AliasNode:
+		if n.Alias != nil && n.Alias.Kind == yaml.ScalarNode {
+			tell(key, n.Alias.Value)
+		}
+	}
+}
+
+// secretValue decodes a value of a Secret's data. One that can't be decoded may be
+// malformed: it is kept as it is.
+func secretValue(name, section, key, text string) SecretValue {
+	if section == "data" {
+		if b, err := base64.StdEncoding.DecodeString(text); err == nil {
+			text = string(b)
+		}
+	}
+	return SecretValue{name, key, text}
+}
+
+// generated are the values that a kustomization's generators make Secrets of.
+func (r *Repo) generated(dir string, d document) []SecretValue {
+	list, _ := d.content["secretGenerator"].([]any)
+	var out []SecretValue
+	for _, entry := range list {
+		g, _ := entry.(map[string]any)
+		name := fmt.Sprint(g["name"])
+		for _, literal := range texts(g["literals"]) {
+			key, value, _ := strings.Cut(literal, "=")
+			out = append(out, SecretValue{name, key, strings.Trim(value, `"'`)})
+		}
+		for _, file := range append(append(texts(g["envs"]), texts(g["env"])...), texts(g["files"])...) {
+			if _, path, ok := strings.Cut(file, "="); ok {
+				file = path
+			}
+			if b, err := r.memory.ReadFile(at(path.Join(dir, file))); err == nil && !strings.Contains(string(b), "ENC[AES256_GCM,") {
+				out = append(out, SecretValue{name, path.Base(file), string(b)})
+			}
+		}
+	}
+	return out
+}
+
+// texts are the strings of a list, or the one that stands in its place.
+func texts(v any) []string {
+	if s, ok := v.(string); ok {
+		return []string{s}
+	}
+	list, _ := v.([]any)
+	var out []string
+	for _, e := range list {
+		if s, ok := e.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// named are the files with an extension.
+func (r *Repo) named(ext string) []string {
+	var out []string
+	_ = r.memory.Walk(base, func(p string, info fs.FileInfo, err error) error { // memory has no errors
+		if err == nil && !info.IsDir() && path.Ext(p) == ext {
+			out = append(out, clean(strings.TrimPrefix(p, base)))
+		}
+		return err
+	})
+	return out
+}
+
 var (
-	kindSecret = regexp.MustCompile(`(?m)^\s*"?kind"?:\s*["']?Secret\b`)
+	kindSecret = regexp.MustCompile(`(?m)^(\{.*)?["']?kind["']?\s*:\s*["']?Secret\b`)
 	keyValue   = regexp.MustCompile(`^[-\s]*["']?([\w./-]+)["']?:\s+(.*)$`)
 )
 

@@ -66,6 +66,9 @@ func (s *Snapshot) outputIn(ctx context.Context, dir string, env []string, stdin
 	cmd := command(ctx, append([]string{"GIT_DIR=" + s.GitDir}, env...), args...)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, stdin, &stdout, &stderr
 	if err := s.run(cmd); err != nil {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
 		return "", fmt.Errorf("git %s: %w: %s", args[0], err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return stdout.String(), nil

@@ -16,7 +16,8 @@ import (
 const (
 	maxFiles = 50_000
 	maxBytes = 512 << 20
-	maxLevel = 100 // folders within folders
+	maxLevel = 100      // folders within folders
+	maxTrees = 16 << 20 // bytes of the objects that list the entries of one level's folders
 )
 
 // withinLimits refuses changed files that would not fit, before any is read.
@@ -43,6 +44,9 @@ func (s *Snapshot) bounded(ctx context.Context, tree string) error {
 			return fmt.Errorf("the repo's folders lie more than %d deep within each other: no more are read", maxLevel)
 		}
 		below := map[string]place{}
+		if err := s.smallTrees(ctx, here); err != nil {
+			return err
+		}
 		err := s.objects(ctx, "--batch", keys(here), func(hash string, _ int64, content []byte) error {
 			return entries(content, len(hash)/2, func(mode, name, entry string) {
 				at := place{path: path.Join(here[hash].path, name), times: here[hash].times}
@@ -81,6 +85,17 @@ func (s *Snapshot) bounded(ctx context.Context, tree string) error {
 		return err
 	}
 	return t.err()
+}
+
+// smallTrees refuses folders whose own objects would not fit: each names its entries.
+func (s *Snapshot) smallTrees(ctx context.Context, trees map[string]place) error {
+	var all int64
+	return s.objects(ctx, "--batch-check", keys(trees), func(hash string, size int64, _ []byte) error {
+		if all += size; all > maxTrees {
+			return fmt.Errorf("the repo's folder %q has more entries than are read: keep generated files out of Git", "/"+trees[hash].path)
+		}
+		return nil
+	})
 }
 
 // place is one of the paths at which a tree holds an object, and how many there are.

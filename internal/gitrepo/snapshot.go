@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Branch is the branch that a snapshot is served as.
@@ -42,6 +43,9 @@ type Options struct {
 	Confine func(read ...string) Runner
 }
 
+// patience is how long git may take for all of a folder.
+const patience = 2 * time.Minute
+
 // Take makes a snapshot of the folder dir in the new folder gitDir. A Git
 // working tree with no changes gives its HEAD commit itself; with changes, or
 // without Git, a new commit of what `git add --all` would take. A folder that
@@ -60,6 +64,8 @@ func Take(ctx context.Context, dir, gitDir string, o Options) (*Snapshot, error)
 		return nil, fmt.Errorf("%w: install git", err)
 	}
 	s := &Snapshot{GitDir: gitDir}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s can't be taken within %s: a pipe may stand in a file's place", dir, patience))
+	defer cancel()
 	if o.Confine != nil {
 		s.Run = o.Confine()
 	}
@@ -264,6 +270,14 @@ const (
 
 // Export writes the snapshot's files to the folder to, which must exist.
 func (s *Snapshot) Export(ctx context.Context, to string) error {
+	// As they are in Git, which is how source-controller packs them: no line ends are changed.
+	attributes := filepath.Join(s.GitDir, "info", "attributes")
+	if err := os.MkdirAll(filepath.Dir(attributes), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(attributes, []byte("* -text -ident -filter -working-tree-encoding\n"), 0o644); err != nil {
+		return err
+	}
 	env := []string{"GIT_WORK_TREE=" + to, "GIT_INDEX_FILE=" + filepath.Join(s.GitDir, "export-index")}
 	if _, err := s.outputIn(ctx, to, env, nil, "read-tree", s.Commit); err != nil {
 		return err

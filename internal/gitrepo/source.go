@@ -46,8 +46,11 @@ func openSource(ctx context.Context, dir string, run Runner) (*source, error) {
 		return nil, fmt.Errorf("read the repo: %w", err)
 	}
 	s := &source{dir: dir, gitDir: dot}
+	if s.gitDir, err = filepath.EvalSymlinks(dot); err != nil { // where it really is: git sees no more than that
+		return nil, fmt.Errorf("read the repo: %w", err)
+	}
 	if !info.IsDir() {
-		b, err := readRegular(dot, maxPointer)
+		b, err := readRegular(s.gitDir, maxPointer)
 		if err != nil {
 			return nil, fmt.Errorf("read the repo: %w", err)
 		}
@@ -214,6 +217,14 @@ func (s *source) lend(gitDir, index string) error {
 			return err
 		}
 		if err := os.WriteFile(to, b, 0o600); err != nil {
+			return err
+		}
+		// Git looks into files that are not older than the index: their times say nothing.
+		info, err := os.Stat(from)
+		if err == nil {
+			err = os.Chtimes(to, info.ModTime(), info.ModTime())
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -187,13 +187,18 @@ func (g *Group) Stop() {
 	all, undo := g.running, g.undo
 	g.running, g.undo = nil, nil
 	for i := len(all) - 1; i >= 0; i-- {
-		_ = syscall.Kill(-all[i].cmd.Process.Pid, syscall.SIGKILL) // state is disposable: nothing to save
+		select {
+		case <-all[i].done: // its number may be somebody else's by now
+		default:
+			_ = syscall.Kill(-all[i].cmd.Process.Pid, syscall.SIGKILL) // state is disposable: nothing to save
+		}
 	}
 	g.mu.Unlock()
+	late := time.After(5 * time.Second)
 	for _, r := range all {
 		select {
 		case <-r.done:
-		case <-time.After(5 * time.Second):
+		case <-late:
 		}
 	}
 	for _, f := range undo {
@@ -221,12 +226,20 @@ func (g *Group) Tail(name string, lines int) string {
 		return ""
 	}
 	defer f.Close()
-	if end, err := f.Seek(0, io.SeekEnd); err == nil {
-		_, _ = f.Seek(max(0, end-16<<10), io.SeekStart)
+	const most = 16 << 10
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return ""
+	}
+	if _, err := f.Seek(max(0, end-most), io.SeekStart); err != nil {
+		return ""
 	}
 	b, err := io.ReadAll(f)
 	if err != nil {
 		return ""
+	}
+	if end > most { // half a line may hold half a secret value, which nobody knows
+		_, b, _ = bytes.Cut(b, []byte("\n"))
 	}
 	all := bytes.Split(bytes.TrimRight(b, "\n"), []byte("\n"))
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))

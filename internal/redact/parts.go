@@ -15,7 +15,7 @@ func parts(value string) []string {
 	out := []string{value}
 	if lines := strings.Split(value, "\n"); len(lines) > 1 {
 		for _, line := range lines {
-			if len(strings.TrimSpace(line)) >= 2*MinLength {
+			if len(strings.TrimSpace(line)) >= MinLength {
 				out = append(out, line)
 			}
 		}

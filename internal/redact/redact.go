@@ -7,9 +7,9 @@ package redact
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/url"
-	"reflect"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,19 +23,27 @@ const MinLength = 6
 // window is how many bytes of a needle are indexed; no needle is shorter.
 const window = MinLength
 
+// What a set holds at the most. A value beyond that is known as a whole, and not by
+// its lines and parts; beyond maxNeedles no more are known. Crowded says so.
+const (
+	maxParts   = 500     // of one value
+	maxNeedles = 400_000 // forms of all values
+)
+
 // Set is a set of secret values. It may be used by several goroutines.
 type Set struct {
-	mu     sync.RWMutex
-	names  map[string]string   // by needle
-	index  map[string][]string // needles by their first bytes, longest first
-	short  map[string]bool     // names whose values are too short
-	public map[string]bool     // values that stand in plain text elsewhere
-	words  map[string]bool     // words of what stands in plain text elsewhere
+	mu      sync.Mutex
+	names   map[string]string // by needle
+	short   map[string]bool   // names whose values are too short
+	crowded map[string]bool   // names whose values are too many
+	public  map[string]bool   // values that stand in plain text elsewhere
+	words   map[string]bool   // words of what stands in plain text elsewhere
+	index   *index            // of the needles; nil when there are new ones
 }
 
 // New makes an empty set.
 func New() *Set {
-	return &Set{names: map[string]string{}, index: map[string][]string{}, short: map[string]bool{}, public: map[string]bool{}, words: map[string]bool{}}
+	return &Set{names: map[string]string{}, short: map[string]bool{}, crowded: map[string]bool{}, public: map[string]bool{}, words: map[string]bool{}}
 }
 
 // Public says that values are no secrets, as they stand in plain text elsewhere in
@@ -60,12 +68,19 @@ func (s *Set) Add(name, value string) {
 	if s.public[strings.TrimSpace(value)] {
 		return
 	}
-	for i, part := range parts(value) {
+	all := parts(value)
+	if len(all) > maxParts {
+		s.crowded[name] = true
+		all = all[:maxParts]
+	}
+	for i, part := range all {
 		trimmed := strings.TrimSpace(part)
 		switch {
 		case trimmed == "" || s.public[trimmed] || ordinary(trimmed) || i > 0 && s.words[trimmed]:
 		case len(squeeze(trimmed)) < MinLength:
-			s.short[name] = true
+			if i == 0 {
+				s.short[name] = true
+			}
 		default:
 			for _, form := range forms(trimmed) {
 				s.add(name, form)
@@ -85,49 +100,59 @@ func (s *Set) add(name, form string) {
 	if len(needle) < window || s.names[needle] != "" {
 		return
 	}
+	if len(s.names) >= maxNeedles {
+		s.crowded[name] = true
+		return
+	}
 	s.names[needle] = name
-	key := needle[:window]
-	list := append(s.index[key], needle)
-	sort.Slice(list, func(i, j int) bool { return len(list[i]) > len(list[j]) })
-	s.index[key] = list
+	s.index = nil
 }
 
+// Crowded are the names of values of which not every part is known, sorted.
+func (s *Set) Crowded() []string { return s.sorted(s.crowded) }
+
 // Short are the names of values that are too short to be redacted, sorted.
-func (s *Set) Short() []string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var out []string
-	for name := range s.short {
-		out = append(out, name)
-	}
-	sort.Strings(out)
-	return out
+func (s *Set) Short() []string { return s.sorted(s.short) }
+
+func (s *Set) sorted(names map[string]bool) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(names))
 }
 
 // Text returns text with every known value replaced.
 func (s *Set) Text(text string) string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if len(s.index) == 0 || len(text) < window {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.names) == 0 || len(text) < window {
 		return text
+	}
+	if s.index == nil {
+		s.index = newIndex(slices.Collect(maps.Keys(s.names)))
 	}
 	// What is searched has no space and no line breaks, as values may be broken anywhere.
 	squeezed, at := positions(text)
-	cut := len(text) >= longest || strings.HasSuffix(strings.TrimRight(text, " \n\"'"), "...") || strings.HasSuffix(strings.TrimRight(text, " \n\"'"), "…")
 	var out strings.Builder
 	done := 0 // bytes of text that are in out
-	for i := 0; i+window <= len(squeezed); {
-		needle, length := s.match(squeezed[i:], cut)
-		if needle == "" {
-			i++
-			continue
-		}
-		if start := at[i]; start > done {
+	replace := func(from, to int, needle string) {
+		if start := int(at[from]); start > done {
 			out.WriteString(text[done:start])
 		}
 		out.WriteString("***(" + s.names[needle] + ")")
-		done = at[i+length-1] + 1
-		i += length
+		done = int(at[to-1]) + 1
+	}
+	for i := 0; i+window <= len(squeezed); {
+		if needle := s.index.prefixOf(squeezed[i:]); needle != "" {
+			replace(i, i+len(needle), needle)
+			i += len(needle)
+			continue
+		}
+		if length, needle := s.cutOff(squeezed[i:]); length > 0 {
+			replace(i, i+length, needle)
+			i += length
+			continue
+		}
+		i++
 	}
 	if done == 0 {
 		return text
@@ -136,59 +161,24 @@ func (s *Set) Text(text string) string {
 	return out.String()
 }
 
-// longest is what Kubernetes lets an event say: what is as long may be cut off.
-const longest = 1000
+// longestCut is how much of a value that is cut off is looked for.
+const longestCut = 256
 
-// match finds the longest needle that squeezed begins with, or, at the end of a
-// text that is cut off, a needle of which only the beginning is left.
-func (s *Set) match(squeezed string, cut bool) (needle string, length int) {
-	for _, n := range s.index[squeezed[:window]] {
-		if strings.HasPrefix(squeezed, n) {
-			return n, len(n)
-		}
+// cutOff finds a needle of which text begins with a part, if it is cut off after
+// that: by dots, as YAML and Kubernetes cut.
+func (s *Set) cutOff(text string) (length int, needle string) {
+	if !s.index.begins(text) {
+		return 0, ""
 	}
-	if !cut {
-		return "", 0
-	}
-	for _, n := range s.index[squeezed[:window]] {
-		rest := strings.TrimRight(squeezed, `.…"'`)
-		if len(rest) >= window && len(rest) < len(n) && strings.HasPrefix(n, rest) {
-			return n, len(rest)
-		}
-	}
-	return "", 0
-}
-
-// Strings replaces known values in every string that v, a pointer, leads to.
-func (s *Set) Strings(v any) { s.walk(reflect.ValueOf(v)) }
-
-func (s *Set) walk(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if !v.IsNil() {
-			s.walk(v.Elem())
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				s.walk(v.Field(i))
+	near := text[:min(len(text), longestCut)]
+	for _, dots := range []string{"...", "…"} {
+		if n := strings.Index(near, dots); n >= window && !s.words[near[:n]] {
+			if needle := s.index.startingWith(near[:n]); needle != "" {
+				return n, needle
 			}
 		}
-	case reflect.Slice, reflect.Array:
-		for i := range v.Len() {
-			s.walk(v.Index(i))
-		}
-	case reflect.Map:
-		for _, key := range v.MapKeys() {
-			if value := v.MapIndex(key); value.Kind() == reflect.String {
-				v.SetMapIndex(key, reflect.ValueOf(s.Text(value.String())).Convert(value.Type()))
-			}
-		}
-	case reflect.String:
-		if v.CanSet() && v.Type() == reflect.TypeFor[string]() { // codes and the like have types of their own
-			v.SetString(s.Text(v.String()))
-		}
 	}
+	return 0, ""
 }
 
 // ordinary values are in every text, or mean nothing.
@@ -272,9 +262,9 @@ func squeeze(s string) string {
 
 // positions squeezes a text and says where each byte was. A line break that is
 // written as \n, as in a quoted text, counts as one.
-func positions(s string) (string, []int) {
+func positions(s string) (string, []uint32) {
 	b := make([]byte, 0, len(s))
-	at := make([]int, 0, len(s))
+	at := make([]uint32, 0, len(s))
 	for i, r := range s {
 		if skipped(r) {
 			continue
@@ -291,7 +281,7 @@ func positions(s string) (string, []int) {
 		}
 		for k := range size {
 			b = append(b, s[i+k])
-			at = append(at, i+k)
+			at = append(at, uint32(i+k))
 		}
 	}
 	return string(b), at

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var values = []string{
@@ -87,19 +88,47 @@ func TestWhatIsNoSecretStays(t *testing.T) {
 	}
 }
 
-func TestStringsOfAReport(t *testing.T) {
-	type code string
-	type inner struct{ Message string }
-	v := struct {
-		Code  code
-		List  []inner
-		ByKey map[string]string
-	}{code("hunter2-hunter2"), []inner{{"x hunter2-hunter2"}}, map[string]string{"a": "hunter2-hunter2"}}
+// Values that have much in common, and texts that are made for it, take no longer.
+func TestHostileValuesTakeNoTime(t *testing.T) {
+	s := New()
+	for i := range 3000 {
+		s.Add("k", "......"+strings.Repeat("0", i%500)+fmt.Sprint(i))
+	}
+	for i := range 2000 {
+		s.Add("chain", strings.Repeat("a", 6+i))
+	}
+	var lines strings.Builder
+	for i := range 22_000 {
+		fmt.Fprintf(&lines, "user%d:$2y$05$%022d\n", i, i)
+	}
+	s.Add("htpasswd", lines.String())
+	start := time.Now()
+	for _, text := range []string{strings.Repeat(".", 20_000), strings.Repeat("a", 20_000), strings.Repeat("......0", 5000), lines.String()[:20_000]} {
+		s.Text(text)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+	if got := s.Crowded(); !slices.Equal(got, []string{"htpasswd"}) {
+		t.Errorf("crowded: %v", got)
+	}
+	if got := s.Text("x " + strings.Repeat("a", 50) + " y"); got != "x ***(chain) y" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// What is cut off anywhere, and lines of a value, are taken out, too.
+func TestCutOffAndLines(t *testing.T) {
 	s := New()
 	s.Add("k", "hunter2-hunter2")
-	s.Strings(&v)
-	if v.List[0].Message != "x ***(k)" || v.ByKey["a"] != "***(k)" || v.Code != "hunter2-hunter2" {
-		t.Errorf("got %+v", v)
+	s.Add("lines", "first-line-is-long\nhunter22\n")
+	for _, text := range []string{"cannot unmarshal !!str `hunter2...` into map", "hunter2-hunter2... (truncated): see more", "line hunter22 is wrong", "hunter2-hun…"} {
+		if got := s.Text(text); strings.Contains(got, "hunter") {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	if got := s.Text("the hunter waits"); got != "the hunter waits" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -3,6 +3,8 @@ package rehearse
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -96,7 +98,7 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 		}
 		done(err)
 		if errors.Is(err, errTooLarge) {
-			r.known.Strings(r.report)
+			r.report.Conceal(r.known.Text)
 			return r.report, nil
 		}
 		if err != nil {
@@ -108,9 +110,15 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 	if short := r.known.Short(); len(short) > 0 {
 		r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("values of fewer than %d characters are not taken out of messages: %s", redact.MinLength, strings.Join(short, "; ")))
 	}
-	r.known.Strings(r.report)
+	if crowded := r.known.Crowded(); len(crowded) > 0 {
+		r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("values of too many lines or parts are taken out of messages as a whole only: %s", strings.Join(crowded, "; ")))
+	}
+	r.report.Conceal(r.known.Text)
 	return r.report, nil
 }
+
+// maxLog is how much of a log's end is kept, in bytes.
+const maxLog = 32 << 20
 
 // diagnose collects what the cluster can tell, if that is wanted.
 func (r *rehearsal) diagnose(ctx context.Context) {
@@ -119,7 +127,12 @@ func (r *rehearsal) diagnose(ctx context.Context) {
 	}
 	done := r.console.Step("collect logs")
 	err := r.cluster.Diagnose(context.WithoutCancel(ctx), func(name string, text []byte) error {
-		return r.Log(r.known.Text(name), []byte(r.known.Text(string(text))))
+		if concealed := r.known.Text(name); concealed != name && strings.HasPrefix(name, "describe-") {
+			sum := sha256.Sum256([]byte(name)) // it names an object after a secret value
+			name = "describe-" + hex.EncodeToString(sum[:4]) + ".txt"
+		}
+		text = text[max(0, len(text)-maxLog):]
+		return r.Log(name, []byte(r.known.Text(string(text))))
 	}, r.failing)
 	if done(err); err != nil {
 		r.console.Note("the logs are not complete: " + err.Error()) // the verdict stands without them

@@ -128,6 +128,22 @@ func (r *Report) reconciled() int {
 	return n
 }
 
+// Conceal passes the report's free text through f: one that takes secret values out.
+// What programs go by (verdict, statuses, names of layers and files, hashes) is no free text.
+func (r *Report) Conceal(f func(string) string) {
+	finding.Conceal(r.Findings, f)
+	for i := range r.Layers {
+		r.Layers[i].Message = f(r.Layers[i].Message)
+		finding.Conceal(r.Layers[i].Findings, f)
+	}
+	for i := range r.BlindSpots {
+		r.BlindSpots[i] = f(r.BlindSpots[i])
+	}
+	for i := range r.StandIns {
+		r.StandIns[i].Upstream = f(r.StandIns[i].Upstream)
+	}
+}
+
 // WriteJSON writes the report as indented JSON.
 func (r *Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)

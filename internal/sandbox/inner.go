@@ -35,6 +35,8 @@ type Sandbox struct {
 
 	mu      sync.Mutex
 	parcels *os.File
+
+	onEndMu sync.Mutex // not mu: who hands something over may never end
 	onEnd   []func()
 }
 
@@ -129,8 +131,8 @@ func (s *Sandbox) holdOn(cancel context.CancelCauseFunc) {
 
 // OnEnd has f run by Abort.
 func (s *Sandbox) OnEnd(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.onEndMu.Lock()
+	defer s.onEndMu.Unlock()
 	s.onEnd = append(s.onEnd, f)
 }
 
@@ -140,7 +142,7 @@ func (s *Sandbox) Abort() { s.End(2) }
 // End ends this process at once with an exit code, and leaves nothing behind.
 func (s *Sandbox) End(code int) {
 	if !s.Namespaces { // else the kernel does it
-		s.mu.Lock()
+		s.onEndMu.Lock()
 		for _, f := range s.onEnd {
 			f()
 		}
@@ -241,7 +243,9 @@ func (s *Sandbox) Enter(show map[string]string) error {
 	if err := newRoot(s.mount, true, binds); err != nil {
 		return fmt.Errorf("make a root: %w", err)
 	}
-	mountProc(s.mount)
+	if err := mountProc(s.mount); err != nil {
+		return err
+	}
 	if err := enter(s.mount); err != nil {
 		return err
 	}

@@ -83,11 +83,7 @@ func (s *Sandbox) Watch(done <-chan struct{}, pids func() []int, broken func(err
 				return
 			case <-tick.C:
 			}
-			var groups []int
-			if !s.Namespaces {
-				groups = pids()
-			}
-			all := processes(os.DirFS("/proc"), groups)
+			all := processes(os.DirFS("/proc"), s.Namespaces, pids())
 			total, largest := stateBytes(s.Dir), usage{}
 			for _, u := range all {
 				total += u.bytes

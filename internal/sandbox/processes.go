@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// processes reads the memory of all processes in /proc, or of those whose process
-// group is one of groups, if any is given.
-func processes(proc fs.FS, groups []int) []usage {
+// processes reads the memory of processes in /proc: of all, or of this one and those
+// whose process group is one of groups.
+func processes(proc fs.FS, all bool, groups []int) []usage {
 	dirs, err := fs.ReadDir(proc, ".")
 	if err != nil {
 		return nil
@@ -27,7 +27,7 @@ func processes(proc fs.FS, groups []int) []usage {
 			continue // it has ended meanwhile
 		}
 		name, group, ok := parseStat(string(stat))
-		if !ok || len(groups) > 0 && pid != os.Getpid() && !slices.Contains(groups, group) {
+		if !ok || !all && pid != os.Getpid() && !slices.Contains(groups, group) {
 			continue
 		}
 		statm, err := fs.ReadFile(proc, d.Name()+"/statm")

@@ -166,9 +166,13 @@ func writeEtc(root string) error {
 
 // mountProc shows the processes of this process's namespace, which the memory watch
 // reads, and nothing else of the kernel. A machine that hides parts of its own /proc
-// allows no new one: then each program has its own limits only.
-func mountProc(root string) {
-	_ = unix.Mount("proc", filepath.Join(root, "proc"), "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "subset=pid")
+// allows no new one: the probe finds that out.
+func mountProc(root string) error {
+	err := unix.Mount("proc", filepath.Join(root, "proc"), "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "subset=pid")
+	if err != nil {
+		return fmt.Errorf("mount a private /proc: %w", err)
+	}
+	return nil
 }
 
 // enter makes the mounted folder dir the root, and lets go of the old one.

@@ -169,8 +169,9 @@ type inner struct {
 	cmd      *exec.Cmd
 	lifeLine *os.File
 	addr     string
-	stays    chan byte
+	stays    chan stay
 	received chan error
+	failed   []error // of Receive
 }
 
 func start(mode Mode, o Options) (*inner, error) {
@@ -209,7 +210,7 @@ func start(mode Mode, o Options) (*inner, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &inner{Options: o, lifeLine: lifeWrite, stays: make(chan byte, 1), received: make(chan error, 1)}
+	c := &inner{Options: o, lifeLine: lifeWrite, stays: make(chan stay, 1), received: make(chan error, 1)}
 	if o.Listen {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
@@ -249,13 +250,23 @@ func start(mode Mode, o Options) (*inner, error) {
 func (c *inner) take(p Parcel) error {
 	if p.Kind == parcelStays {
 		code, err := strconv.Atoi(string(p.Data))
-		c.stays <- byte(code)
+		c.stays <- stay{code, errors.Join(append(c.failed, err)...)}
 		return err
 	}
 	if c.Receive == nil {
 		return fmt.Errorf("nobody takes a %s from the sandbox", p.Kind)
 	}
-	return c.Receive(p, c.cmd.Process.Pid, c.addr)
+	err := c.Receive(p, c.cmd.Process.Pid, c.addr)
+	if err != nil {
+		c.failed = append(c.failed, err)
+	}
+	return err
+}
+
+// stay says that the inner process outlives the outer one.
+type stay struct {
+	code int
+	err  error // what could not be received before
 }
 
 // inherited are the environment variables that reach where a repo is acted for.
@@ -332,8 +343,13 @@ func (c *inner) wait(ctx context.Context) (int, error) {
 				return 2, context.Canceled // it was cut off
 			}
 			return code, errors.Join(err, received)
-		case code := <-c.stays:
-			return int(code), nil
+		case s := <-c.stays:
+			if s.err != nil { // the user would not know of all: nothing stays
+				_ = c.cmd.Process.Kill()
+				<-ended
+				return 2, s.err
+			}
+			return s.code, nil
 		case <-done:
 			done = nil
 			ask()

@@ -102,6 +102,10 @@ func TestSystemCallFilter(t *testing.T) {
 		{unix.AUDIT_ARCH_X86_64, socket, unix.AF_PACKET, unix.SOCK_RAW, 0, false},
 		{unix.AUDIT_ARCH_X86_64, unix.SYS_PTRACE, 0, 0, 0, false},
 		{unix.AUDIT_ARCH_X86_64, unix.SYS_UNSHARE, 0, 0, 0, false},
+		{unix.AUDIT_ARCH_X86_64, unix.SYS_CLONE, unix.CLONE_VM | unix.CLONE_THREAD, 0, 0, true},
+		{unix.AUDIT_ARCH_X86_64, unix.SYS_CLONE, unix.CLONE_NEWUSER | unix.CLONE_NEWNET, 0, 0, false},
+		{unix.AUDIT_ARCH_X86_64, unix.SYS_CLONE3, 0, 0, 0, false},
+		{unix.AUDIT_ARCH_X86_64, unix.SYS_MEMFD_CREATE, 0, 0, 0, false},
 		{unix.AUDIT_ARCH_X86_64, unix.SYS_IO_URING_SETUP, 0, 0, 0, false},
 		{unix.AUDIT_ARCH_X86_64, 0x40000000 + socket, unix.AF_INET, unix.SOCK_DGRAM, 0, false}, // x32
 		{unix.AUDIT_ARCH_I386, 0, 0, 0, 0, false},
@@ -135,11 +139,14 @@ func TestMemoryOfProcesses(t *testing.T) {
 		"13/stat": {Data: []byte("13 (other) S 1 13 13 0 -1")}, "13/statm": {Data: []byte("1 9000 0 1 0 1 0\n")},
 		"self/stat": {Data: []byte("x")}, "14/stat": {Data: []byte("garbage")},
 	}
-	got := processes(proc, []int{11})
+	got := processes(proc, false, []int{11})
 	if len(got) != 2 || got[0].name != "a) b" || got[0].bytes != 400*page || got[1].bytes != 50*page {
 		t.Errorf("got %+v", got)
 	}
-	if got := processes(proc, nil); len(got) != 3 {
+	if got := processes(proc, false, nil); len(got) != 0 {
+		t.Errorf("of nobody's processes: %+v", got)
+	}
+	if got := processes(proc, true, nil); len(got) != 3 {
 		t.Errorf("got %+v", got)
 	}
 }

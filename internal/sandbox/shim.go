@@ -53,6 +53,12 @@ func probe() error {
 	if err := (bind{from: fmt.Sprintf("/proc/self/fd/%d", usr.Fd()), to: "/usr"}).mount(dir, unix.MOUNT_ATTR_NOSUID); err != nil {
 		return err
 	}
+	if err := os.Mkdir(dir+"/proc", 0o755); err != nil {
+		return err
+	}
+	if err := mountProc(dir); err != nil {
+		return err
+	}
 	return enter(dir)
 }
 

@@ -200,3 +200,61 @@ func TestUnconfinedIsTold(t *testing.T) {
 		t.Errorf("exit %d, %v", r.code, r.report.BlindSpots)
 	}
 }
+
+// A value of a Secret that is a word of the report's own changes no verdict, and no file's name.
+func TestSecretsNamedLikeVerdicts(t *testing.T) {
+	t.Parallel()
+	dir := plant(t, map[string]string{
+		"layers/app/secret.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: default}\nstringData: {a: inconclusive, b: reconciled, c: embedded, d: helm-controller, e: failed-login-password}\n",
+		"layers/app/chart.yaml":  "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: x, namespace: default}\nspec: {interval: 1m, url: https://charts.nowhere.example/x}\n---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: x, namespace: default}\nspec: {interval: 1m, chart: {spec: {chart: x, sourceRef: {kind: HelmRepository, name: x}}}}\n",
+	})
+	logs := t.TempDir()
+	r := verify(t, dir, "--logs", logs)
+	if r.code != 2 || r.report.Verdict != report.Inconclusive || r.report.Tier != "embedded" {
+		t.Errorf("exit %d, verdict %q, tier %q", r.code, r.report.Verdict, r.report.Tier)
+	}
+	if _, err := os.Stat(filepath.Join(logs, "helm-controller.log")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Values and messages that are made for it don't hold a run up, and a large Secret is read in time.
+func TestValuesTakeNoTime(t *testing.T) {
+	t.Parallel()
+	var many, lines strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&many, "  k%d: \"......%s%d\"\n", i, strings.Repeat("0", i%200), i)
+	}
+	for i := range 22_000 {
+		fmt.Fprintf(&lines, "    user%d:$2y$05$%022d\n", i, i)
+	}
+	dir := plant(t, map[string]string{
+		"layers/app/kustomization.yaml":        "resources: [many.yaml, lines.yaml, release.yaml]\n",
+		"layers/app/many.yaml":                 "apiVersion: v1\nkind: Secret\nmetadata: {name: many, namespace: default}\nstringData:\n" + many.String(),
+		"layers/app/lines.yaml":                "apiVersion: v1\nkind: Secret\nmetadata: {name: lines, namespace: default}\nstringData:\n  htpasswd: |\n" + lines.String(),
+		"layers/app/release.yaml":              "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: x, namespace: default}\nspec: {interval: 1m, chart: {spec: {chart: ./charts/dots, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}}\n",
+		"charts/dots/Chart.yaml":               "apiVersion: v2\nname: dots\nversion: 1.0.0\n",
+		"charts/dots/templates/configmap.yaml": "{{ fail (repeat 20000 \".\") }}\n",
+	})
+	start := time.Now()
+	if r := command(t, nil, "check", dir); r.code == 2 || strings.Contains(r.stdout, string(finding.TooLarge)) || time.Since(start) > 8*time.Second {
+		t.Errorf("check: exit %d after %s\n%s", r.code, time.Since(start), r.stdout)
+	}
+	start = time.Now()
+	if r := verify(t, dir, "--timeout", "30s"); r.code != 1 || time.Since(start) > 60*time.Second {
+		t.Errorf("verify: exit %d after %s", r.code, time.Since(start))
+	}
+}
+
+// Nothing stays up whose report could not be written.
+func TestKeepTellsWhatItCouldNotWrite(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "report.json")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := command(t, nil, "verify", "--keep", "--report", dir, fixture("bootstrapped"))
+	if r.code != 2 || !strings.Contains(r.stderr, "is a directory") {
+		t.Errorf("exit %d\n%s", r.code, r.stderr)
+	}
+}

@@ -103,14 +103,24 @@ func TestNoOutputShowsASecret(t *testing.T) {
 			repo["layers/"+name+"/object.yaml"] = fmt.Sprintf(object, v)
 		}
 	}
-	// Secrets in plain text that are no Secrets.
+	// Secrets in plain text that are no Secrets. No other place has their values.
+	plain := map[string]string{}
+	only := func(name string) string {
+		plain[name] = "Pw" + name + "Xy7only"
+		return plain[name]
+	}
+	plain["number"] = "4815162342"
 	layer("malformed", "")
 	repo["layers/malformed/kustomization.yaml"] = "resources: [secret.yaml]\n"
-	repo["layers/malformed/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad, namespace: web}\nstringData:\n  a: {deep: " + values["v00"] + "}\n  b: [" + values["v10"] + "]\n  c: " + values["v16"] + "\n"
+	repo["layers/malformed/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad, namespace: web}\nstringData:\n  a: {deep: " + only("deep") + "}\n  b: [" + only("listed") + "]\n  c: " + plain["number"] + "\n  d: true\n"
 	layer("base64", "")
-	repo["layers/base64/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad64, namespace: web}\ndata:\n  a: " + values["v20"] + "!\n"
+	repo["layers/base64/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad64, namespace: web}\ndata:\n  a: " + only("malformed") + "!\n"
 	layer("duplicate", "")
-	repo["layers/duplicate/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: twice, namespace: web}\nstringData:\n  a: " + values["v30"] + "\n  a: " + values["v40"] + "\n"
+	repo["layers/duplicate/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: twice, namespace: web}\nstringData:\n  a: " + only("first") + "\n  a: " + only("second") + "\n"
+	layer("typed", "")
+	repo["layers/typed/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: typed, namespace: web}\ntype: {a: " + only("type") + "}\nstringData: {a: b}\n"
+	layer("generator", "")
+	repo["layers/generator/kustomization.yaml"] = "namespace: web\nsecretGenerator:\n- name: g\n  literals: [a=" + only("literal") + "]\n  type: \"${UNKNOWN}\"\npatches:\n- target: {kind: Secret}\n  patch: \"[{op: add, path: /nowhere/at/all, value: x}]\"\n"
 	for name, text := range repo {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
 			t.Fatal(err)
@@ -129,8 +139,10 @@ func TestNoOutputShowsASecret(t *testing.T) {
 	for _, name := range []string{"report.json", "junit.xml", "report.md", "report.txt"} {
 		args = append(args, "--report", filepath.Join(out, name))
 	}
+	noKey := filepath.Join(out, "without-the-key")
 	runs := map[string]run{
-		"verify": command(t, nil, args...), "check": command(t, nil, "check", dir, "--age-key", key), "check without the key": command(t, nil, "check", dir, "-o", "json"),
+		"verify without the key": command(t, nil, "verify", dir, "--logs", noKey, "--report", filepath.Join(out, "no-key.json"), "--timeout", "2m"),
+		"verify":                 command(t, nil, args...), "check": command(t, nil, "check", dir, "--age-key", key), "check without the key": command(t, nil, "check", dir, "-o", "json"),
 		"audit": command(t, nil, "secrets", "audit", dir, "--age-key", key),
 	}
 	if runs["verify"].code != 1 {
@@ -154,6 +166,11 @@ func TestNoOutputShowsASecret(t *testing.T) {
 		t.Errorf("too little to look at: %d texts, or nothing was taken out", len(texts))
 	}
 	for name, text := range texts {
+		for k, v := range plain {
+			if form := echoed(text, v); form != "" {
+				t.Errorf("%s shows %s as %s", name, k, form)
+			}
+		}
 		for k, v := range values {
 			if form := echoed(text, v); form != "" {
 				t.Errorf("%s shows %s as %s", name, k, form)

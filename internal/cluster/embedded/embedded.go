@@ -43,8 +43,9 @@ type Cluster struct {
 	group  *process.Group
 	client *kube.Client
 
-	// ends stops what runs in this process for the cluster.
-	ends context.CancelFunc
+	// ends stops what runs in this process for the cluster, and unwatch the watch over its memory.
+	ends    context.CancelFunc
+	unwatch func()
 
 	mu             sync.Mutex
 	servers        []io.Closer
@@ -85,13 +86,15 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 			_ = c.Down()
 		}
 	}()
-	c.Sandbox.OnEnd(c.group.Stop)
+	watched := make(chan struct{})
+	c.unwatch = sync.OnceFunc(func() { close(watched) })
+	c.Sandbox.OnEnd(c.stop)
 	if err := c.startControlPlane(ctx); err != nil {
 		return err
 	}
 	var alive context.Context
 	alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
-	c.group.Watch(alive.Done())
+	c.group.Watch(watched)
 	c.openWebhooks(alive)
 	group, ctx := errgroup.WithContext(ctx)
 	var parts sync.WaitGroup
@@ -245,8 +248,16 @@ func (c *Cluster) Down() error {
 	if c.ends != nil {
 		c.ends()
 	}
+	c.stop()
+	return c.Sandbox.Close()
+}
+
+// stop ends the programs, and first the watch over them: there is nothing to watch then.
+func (c *Cluster) stop() {
+	if c.unwatch != nil {
+		c.unwatch()
+	}
 	if c.group != nil {
 		c.group.Stop()
 	}
-	return c.Sandbox.Close()
 }
