@@ -58,7 +58,7 @@ func parse(name string, b []byte) *file {
 		var content map[string]any
 		if err := node.Decode(&content); err != nil || content == nil {
 			f.partly = f.partly || lookup(&node, "kind") != nil // a key twice, say
-			continue // a list, a scalar or nothing: not an object
+			continue                                            // a list, a scalar or nothing: not an object
 		}
 		doc := document{line: node.Line, content: content, node: &node}
 		if k := lookup(&node, "kind"); k != nil {

@@ -125,8 +125,17 @@ func (s *Sandbox) confine(cmd *exec.Cmd, c Cell) error {
 	if err := dropCapabilities(attr.Credential != nil, c.Owner); err != nil {
 		return err
 	}
-	if err := restrictCalls(); err != nil {
+	ask := !s.Namespaces || s.HostNetwork || without("network")
+	listener, err := restrictCalls(ask && !without("connects"))
+	if err != nil {
 		return err
+	}
+	if listener >= 0 {
+		folders := c.Write
+		for at := range c.At {
+			folders = append(folders[:len(folders):len(folders)], at)
+		}
+		go superviseConnects(listener, folders)
 	}
 	cmd.SysProcAttr = attr
 	return nil

@@ -113,7 +113,11 @@ func Examine() Ability { return Ability{Namespaces: Probe(), Landlock: LandlockV
 // Confines says whether that is enough, and why not.
 func (a Ability) Confines() error {
 	switch {
-	case a.Namespaces == nil || a.Landlock >= landlockNetwork:
+	case a.Namespaces == nil:
+		return nil
+	case auditArch[runtime.GOARCH] == 0:
+		return &Unconfinable{fmt.Sprintf("it grants no private namespaces (%v), and the system calls of %s are not known", a.Namespaces, runtime.GOARCH)}
+	case a.Landlock >= landlockNetwork:
 		return nil
 	case a.Landlock == 0:
 		return &Unconfinable{fmt.Sprintf("it grants no private namespaces (%v), and its kernel has no Landlock", a.Namespaces)}

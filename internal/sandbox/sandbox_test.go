@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,7 +73,7 @@ func TestParcels(t *testing.T) {
 
 // The filter's decisions, by the interpreter of golang.org/x/net/bpf, which reads big-endian.
 func TestSystemCallFilter(t *testing.T) {
-	raw, err := filter(unix.AUDIT_ARCH_X86_64)
+	raw, err := filter(unix.AUDIT_ARCH_X86_64, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +198,43 @@ func TestCell(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(shut, "file")); err != nil {
 		t.Error("a file outside of the cell is gone")
+	}
+}
+
+func TestMayConnect(t *testing.T) {
+	open := t.TempDir()
+	outside := filepath.Join(t.TempDir(), "socket")
+	for _, name := range []string{filepath.Join(open, "socket"), outside} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(open, "link")); err != nil {
+		t.Fatal(err)
+	}
+	inet := func(addr string) []byte {
+		a := netip.MustParseAddr(addr)
+		if a.Is4() {
+			return append(append(binary.NativeEndian.AppendUint16(nil, unix.AF_INET), 0, 80), a.AsSlice()...)
+		}
+		return append(append(binary.NativeEndian.AppendUint16(nil, unix.AF_INET6), 0, 80, 0, 0, 0, 0), append(a.AsSlice(), 0, 0, 0, 0)...)
+	}
+	socket := func(path string) []byte {
+		return append(append(binary.NativeEndian.AppendUint16(nil, unix.AF_UNIX), path...), 0)
+	}
+	for name, c := range map[string]struct {
+		address []byte
+		want    bool
+	}{
+		"loopback": {inet("127.0.0.1"), true}, "loopback 6": {inet("::1"), true}, "mapped": {inet("::ffff:127.0.0.1"), true},
+		"metadata": {inet("169.254.169.254"), false}, "anywhere": {inet("10.1.2.3"), false}, "any": {inet("0.0.0.0"), false}, "anywhere 6": {inet("2001:db8::1"), false}, "mapped elsewhere": {inet("::ffff:10.1.2.3"), false},
+		"own socket": {socket(filepath.Join(open, "socket")), true}, "another's": {socket(outside), false}, "through a link": {socket(filepath.Join(open, "link")), false},
+		"upwards": {socket(open + "/../../" + "x"), false}, "abstract": {socket("\x00canary"), false}, "relative": {socket("socket"), false},
+		"short": {[]byte{2}, false}, "cut off": {inet("127.0.0.1")[:5], false}, "vsock": {binary.NativeEndian.AppendUint16(nil, unix.AF_VSOCK), false},
+	} {
+		if got := mayConnect(c.address, []string{open}); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

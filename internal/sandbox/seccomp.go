@@ -30,7 +30,8 @@ const (
 
 // filter refuses refusedCalls, and every socket but Unix, netlink and plain TCP
 // ones: Landlock confines neither UDP nor multipath TCP before its tenth version.
-func filter(arch uint32) ([]bpf.RawInstruction, error) {
+// With ask, each connect is first put to whoever listens.
+func filter(arch uint32, ask bool) ([]bpf.RawInstruction, error) {
 	const refuse, allow = unix.SECCOMP_RET_ERRNO | uint32(unix.EACCES), unix.SECCOMP_RET_ALLOW
 	load := func(offset uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: offset, Size: 4} }
 	program := []bpf.Instruction{
@@ -45,6 +46,9 @@ func filter(arch uint32) ([]bpf.RawInstruction, error) {
 	}
 	for _, call := range refusedCalls {
 		program = append(program, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: call, SkipTrue: 1}, bpf.RetConstant{Val: refuse})
+	}
+	if ask {
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CONNECT, SkipTrue: 1}, bpf.RetConstant{Val: unix.SECCOMP_RET_USER_NOTIF})
 	}
 	const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 	program = append(program,
@@ -78,23 +82,34 @@ func filter(arch uint32) ([]bpf.RawInstruction, error) {
 
 // restrictCalls puts the filter on the calling thread and all that it starts.
 // It must have no_new_privs set. On machines that the filter does not know it
-// does nothing.
-func restrictCalls() error {
+// does nothing, unless connects are to be asked for; then it returns the listener.
+func restrictCalls(ask bool) (listener int, err error) {
 	arch, known := auditArch[runtime.GOARCH]
-	if !known {
-		return nil
+	if !known && ask {
+		return -1, fmt.Errorf("filter system calls: those of %s are not known", runtime.GOARCH)
 	}
-	raw, err := filter(arch)
+	if !known {
+		return -1, nil
+	}
+	raw, err := filter(arch, ask)
 	if err != nil {
-		return fmt.Errorf("assemble the system call filter: %w", err)
+		return -1, fmt.Errorf("assemble the system call filter: %w", err)
 	}
 	code := make([]unix.SockFilter, len(raw))
 	for i, r := range raw {
 		code[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
 	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
-	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
-		return fmt.Errorf("filter system calls: %w", err)
+	flags := 0
+	if ask {
+		flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 	}
-	return nil
+	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&program)))
+	if errno != 0 {
+		return -1, fmt.Errorf("filter system calls: %w", errno)
+	}
+	if !ask {
+		return -1, nil
+	}
+	return int(fd), nil
 }

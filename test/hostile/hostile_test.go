@@ -113,6 +113,15 @@ func TestRepoReachesNothing(t *testing.T) {
 	}
 }
 
+// Where Landlock alone confines, a port of the run's leads to the run and nowhere else.
+func TestPortsLeadNowhereElse(t *testing.T) {
+	programs, cache := prepare(t)
+	got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=namespaces"}, Fill: "egress"})
+	if len(got.Reached) > 0 || got.Code != 0 {
+		t.Errorf("exit %d, reached %v\n%s", got.Code, got.Reached, got.Stdout)
+	}
+}
+
 // With protections taken out the traps are sprung: they would be, if a repo got out.
 func TestTrapsWork(t *testing.T) {
 	programs, cache := prepare(t)
@@ -124,12 +133,17 @@ func TestTrapsWork(t *testing.T) {
 		{"namespaces,landlock", []string{"--unconfined"}, func(o outcome) bool {
 			return len(o.Reached) > 0 && len(o.Changed) > 0
 		}},
+		{"namespaces,connects", nil, func(o outcome) bool { return slices.Contains(o.Reached, attacker) }},
 		{"root,landlock", nil, func(o outcome) bool { return len(o.Changed) > 0 }},
 		{"network,landlock", nil, func(o outcome) bool { return len(o.Reached) > 0 }},
 	} {
 		t.Run(c.without, func(t *testing.T) {
 			t.Parallel()
-			got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=" + c.without}, Args: c.args, Fill: "few"})
+			fill := "few"
+			if strings.Contains(c.without, "connects") {
+				fill = "egress"
+			}
+			got := visit(t, order{Seatrial: programs["weakened"], Cache: cache, Env: []string{"SEATRIAL_WITHOUT=" + c.without}, Args: c.args, Fill: fill})
 			if !c.sprung(got) {
 				t.Errorf("nothing happened: reached %v, changed %v, leaked %v", got.Reached, got.Changed, got.Leaked)
 			}

