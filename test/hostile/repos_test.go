@@ -27,6 +27,8 @@ type layer struct {
 	files map[string]string
 	// allowed says that the layer may reconcile: what it tries is refused silently.
 	allowed bool
+	// wait has Flux wait until its objects are ready.
+	wait bool
 	// after is the layer that it waits for; empty: base.
 	after string
 }
@@ -154,7 +156,7 @@ spec:
 // have the API server call them at another address.
 func egress() []layer {
 	return []layer{
-		{name: "port", files: map[string]string{
+		{name: "port", wait: true, files: map[string]string{
 			"kustomization.yaml": "resources: [release.yaml]\n",
 			"release.yaml": `apiVersion: helm.toolkit.fluxcd.io/v2
 kind: HelmRelease
@@ -209,7 +211,7 @@ subjects: [{kind: ServiceAccount, name: hostile, namespace: hostile}]
 		for name, text := range l.files {
 			files["layers/"+l.name+"/"+name] = text
 		}
-		files["clusters/prod/"+l.name+".yaml"] = kustomization(l.name, cmp.Or(l.after, "base"))
+		files["clusters/prod/"+l.name+".yaml"] = kustomization(l.name, cmp.Or(l.after, "base")) + fmt.Sprintf("  wait: %t\n", l.wait)
 	}
 	for name, text := range files {
 		file := filepath.Join(dir, name)
@@ -248,7 +250,7 @@ subjects: [{kind: ServiceAccount, name: hostile, namespace: hostile}]
 
 func kustomization(name, dependsOn string) string {
 	if dependsOn != "" {
-		dependsOn = "  wait: true\n  dependsOn: [{name: " + dependsOn + "}]\n"
+		dependsOn = "  dependsOn: [{name: " + dependsOn + "}]\n"
 	}
 	return fmt.Sprintf(`apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization

@@ -3,6 +3,7 @@ package hostile
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -69,12 +71,27 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// visit makes a world, has the command run in it, and returns what became of it.
-func visit(t *testing.T, o order) outcome {
+// visitAll makes a world for each order, all at once: they wait more than they
+// work. It returns what became of them.
+func visitAll(t *testing.T, orders []order) []outcome {
 	t.Helper()
+	out, errs := make([]outcome, len(orders)), make([]error, len(orders))
+	var wg sync.WaitGroup
+	for i, o := range orders {
+		wg.Go(func() { out[i], errs[i] = visit(o) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// visit makes a world, has the command run in it, and returns what became of it.
+func visit(o order) (outcome, error) {
 	text, err := json.Marshal(o)
 	if err != nil {
-		t.Fatal(err)
+		return outcome{}, err
 	}
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command("/proc/self/exe")
@@ -84,15 +101,17 @@ func visit(t *testing.T, o order) outcome {
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
 		Pdeathsig:  syscall.SIGKILL,
 	}
+	// The kernel ends a child with the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("the world ended: %v\n%s", err, stderr.String())
+		return outcome{}, fmt.Errorf("the world ended: %w\n%s", err, stderr.String())
 	}
 	var out outcome
 	if err := json.Unmarshal(stdout.Bytes(), &out); err != nil {
-		t.Fatalf("%v in %q\n%s", err, stdout.String(), stderr.String())
+		return outcome{}, fmt.Errorf("%w in %q\n%s", err, stdout.String(), stderr.String())
 	}
-	t.Logf("exit %d after %.1f s\n%s", out.Code, out.Seconds, out.Stderr)
-	return out
+	return out, nil
 }
 
 // live is the world's first process.
