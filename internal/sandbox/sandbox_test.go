@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unsafe"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -235,6 +236,20 @@ func TestMayConnect(t *testing.T) {
 		if got := mayConnect(c.address, []string{open}); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// A program's memory is read in either way.
+func TestReadMemory(t *testing.T) {
+	want := []byte("an address")
+	got := make([]byte, len(want))
+	if err := readMemory(os.Getpid(), int64(uintptr(unsafe.Pointer(&want[0]))), got); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %q, %v", got, err)
+	}
+	n := notification{pid: uint32(os.Getpid())}
+	n.args[1], n.args[2] = uint64(uintptr(unsafe.Pointer(&want[0]))), uint64(len(want))
+	if b, err := addressOf(n); err != nil || !bytes.Equal(b, want) {
+		t.Errorf("got %q, %v", b, err)
 	}
 }
 
