@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,21 @@ func Main(args []string, s Streams) int {
 	return exitUsage
 }
 
+// version is what Go knows of this build: a tag, or a commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+			v = s.Value
+		}
+	}
+	return v
+}
+
 func newRoot(s Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "seatrial",
@@ -70,7 +86,7 @@ func newRoot(s Streams) *cobra.Command {
 		Long: `Seatrial launches a Flux repo, layer by layer, on a real Kubernetes with the
 real Flux and kapp-controller, before it meets its cluster: it watches each
 layer reconcile, or says which object keeps it from doing so, and where.`,
-		SilenceUsage: true, SilenceErrors: true,
+		Version: version(), SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetIn(s.In)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/console"
@@ -172,13 +174,40 @@ func (v *verify) validate() error {
 	}
 	for _, file := range v.reports {
 		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
-			return fmt.Errorf("--report: %s is not a folder", filepath.Dir(file))
+			return fmt.Errorf("--report: %s is not a folder: make it first", filepath.Dir(file))
+		}
+		if err := writable(file); err != nil {
+			return fmt.Errorf("--report: %w", err)
+		}
+	}
+	if v.keep {
+		dir, err := keptDir()
+		if err == nil {
+			err = os.MkdirAll(dir, 0o700)
+		}
+		if err == nil {
+			err = writable(filepath.Join(dir, "kubeconfig"))
+		}
+		if err != nil {
+			return &console.Hinted{Err: fmt.Errorf("--keep: no place for the kubeconfig: %w", err), Hint: "set " + engine.CacheEnv + " to a folder that you may write to"}
 		}
 	}
 	if v.logs != "" {
 		if err := os.MkdirAll(v.logs, 0o755); err != nil {
 			return fmt.Errorf("--logs: %w", err)
 		}
+	}
+	return nil
+}
+
+// writable says why a file can't be written, and leaves it as it is.
+func writable(file string) error {
+	what := file
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		what = filepath.Dir(file)
+	}
+	if err := unix.Access(what, unix.W_OK); err != nil {
+		return &fs.PathError{Op: "write", Path: what, Err: err}
 	}
 	return nil
 }
@@ -265,13 +294,12 @@ func (v *verify) receive(p sandbox.Parcel, pid int, _ string) error {
 
 // publish writes the report where it was asked for.
 func (v *verify) publish(r *report.Report) error {
+	var failed []error // each of them gets its chance
 	for _, file := range v.reports {
-		if err := r.WriteFile(file); err != nil {
-			return err
-		}
+		failed = append(failed, r.WriteFile(file))
 	}
 	if v.output == "json" {
-		return r.WriteJSON(v.Out)
+		return errors.Join(append(failed, r.WriteJSON(v.Out))...)
 	}
-	return r.WriteText(v.Out)
+	return errors.Join(append(failed, r.WriteText(v.Out))...)
 }

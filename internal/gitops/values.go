@@ -70,7 +70,7 @@ func secretsIn(n *yaml.Node) []SecretValue {
 			out = append(out, secretsIn(item)...)
 		}
 	}
-	if kind := lookup(n, "kind"); kind == nil || kind.Value != "Secret" || lookup(n, "sops") != nil {
+	if kind := lookup(n, "kind"); kind == nil || kind.Value != "Secret" {
 		return out
 	}
 	text := func(keys ...string) string {
@@ -82,10 +82,14 @@ func secretsIn(n *yaml.Node) []SecretValue {
 	name := strings.TrimPrefix(text("metadata", "namespace")+"/"+text("metadata", "name"), "/")
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		section, value := n.Content[i].Value, n.Content[i+1]
-		if section == "metadata" || value.Kind == yaml.ScalarNode {
+		if section == "metadata" || section == "sops" || value.Kind == yaml.ScalarNode {
 			continue // its names, its type
 		}
-		scalars(value, section, func(key, text string) { out = append(out, secretValue(name, section, key, text)) })
+		scalars(value, section, func(key, text string) {
+			if !strings.HasPrefix(text, "ENC[") { // in an encrypted file, too, a value may be left in plain text
+				out = append(out, secretValue(name, section, key, text))
+			}
+		})
 	}
 	return out
 }

@@ -27,6 +27,7 @@ stringData:
 		"x/file.txt":           {Data: []byte("in-a-file")},
 		"x/twice.yaml":         {Data: []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: t}\nstringData:\n  a: in-the-first\n  a: in-the-second\n")},
 		"x/broken.yaml":        {Data: []byte("apiVersion: v1\nkind: Secret\nstringData:\n  a: in-no-yaml\n b: [\n")},
+		"x/sops.yaml":          {Data: []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: e}\nstringData: {a: \"ENC[AES256_GCM,data:x,type:str]\", b: left-in-plain-text}\nsops: {age: [{recipient: not-a-value}]}\n")},
 		"x/config.yaml":        {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: in-a-configmap}\n")},
 	}, "c")
 	if err != nil {
@@ -36,12 +37,12 @@ stringData:
 	for _, v := range r.PlainSecrets() {
 		got = append(got, v.Value)
 	}
-	for _, want := range []string{"in-the-type", "in-base64", "not base64!", "in-text", "4815162342", "in-a-map", "in-a-list", "in-an-item", "in-json", "in-a-literal", "A=in-an-env\n", "in-a-file", "in-the-first", "in-the-second", "in-no-yaml"} {
+	for _, want := range []string{"in-the-type", "in-base64", "not base64!", "in-text", "4815162342", "in-a-map", "in-a-list", "in-an-item", "in-json", "in-a-literal", "A=in-an-env\n", "in-a-file", "in-the-first", "in-the-second", "in-no-yaml", "left-in-plain-text"} {
 		if !slices.Contains(got, want) {
 			t.Errorf("%q is not known", want)
 		}
 	}
-	if slices.Contains(got, "in-a-configmap") || !r.PlainValues()["in-a-configmap"] || r.PlainValues()["in-text"] {
+	if slices.Contains(got, "not-a-value") || slices.Contains(got, "in-a-configmap") || !r.PlainValues()["in-a-configmap"] || r.PlainValues()["in-text"] {
 		t.Error("what is in plain text is taken for a secret, or a secret for plain text")
 	}
 }

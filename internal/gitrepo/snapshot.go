@@ -82,7 +82,7 @@ func Take(ctx context.Context, dir, gitDir string, o Options) (*Snapshot, error)
 	head := ""
 	if from != nil && from.head != "" {
 		if head, err = s.output(ctx, nil, "rev-parse", "--verify", "--quiet", from.head+"^{tree}"); err != nil {
-			return nil, fmt.Errorf("read the repo: its HEAD commit %.12s is not there: fetch it, and in a clone that borrows from another one run git repack -a -d (%w)", from.head, err)
+			return nil, fmt.Errorf("read the repo: its HEAD commit %.12s is not there: in a clone that borrows from another folder (--shared, --reference) run git repack -a -d, else fetch it (%w)", from.head, err)
 		}
 		if err := s.bounded(ctx, head); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -13,22 +14,21 @@ import (
 // a document the values in it. A value that is base64 of text is decoded, too.
 func parts(value string) []string {
 	out := []string{value}
-	if lines := strings.Split(value, "\n"); len(lines) > 1 {
-		for _, line := range lines {
-			if len(strings.TrimSpace(line)) >= MinLength {
-				out = append(out, line)
-			}
-		}
-	}
-	for _, line := range strings.Split(value, "\n") { // name=value
-		if name, v, ok := strings.Cut(strings.TrimSpace(line), "="); ok && name != "" && v != "" && !strings.ContainsAny(name, " :{<") {
-			out = append(out, strings.Trim(v, `"'`))
-		}
-	}
 	if strings.ContainsAny(value, ":{[") && len(value) < 1<<20 {
 		var doc any
 		if err := yaml.Unmarshal([]byte(value), &doc); err == nil {
-			out = append(out, leaves(doc, 0)...)
+			if found := leaves(doc, 0); len(found) > 0 { // its lines are names, mostly
+				for _, leaf := range found {
+					out = append(append(out, leaf), lines(leaf)...)
+				}
+				return out
+			}
+		}
+	}
+	out = append(out, lines(value)...)
+	for _, line := range strings.Split(value, "\n") { // name=value
+		if name, v, ok := strings.Cut(strings.TrimSpace(line), "="); ok && name != "" && v != "" && !strings.ContainsAny(name, " :{<") {
+			out = append(out, strings.Trim(v, `"'`))
 		}
 	}
 	if b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(value)); err == nil && len(b) >= MinLength && printable(b) {
@@ -42,6 +42,15 @@ func parts(value string) []string {
 		}
 	}
 	return out
+}
+
+// lines are those of a text that has several.
+func lines(text string) []string {
+	all := strings.Split(text, "\n")
+	if len(all) == 1 {
+		return nil
+	}
+	return slices.DeleteFunc(all, func(line string) bool { return len(strings.TrimSpace(line)) < MinLength })
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

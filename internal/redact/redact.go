@@ -76,7 +76,7 @@ func (s *Set) Add(name, value string) {
 	for i, part := range all {
 		trimmed := strings.TrimSpace(part)
 		switch {
-		case trimmed == "" || s.public[trimmed] || ordinary(trimmed) || i > 0 && s.words[trimmed]:
+		case trimmed == "" || s.public[trimmed] || ordinary(trimmed) || i > 0 && s.wordy(trimmed):
 		case len(squeeze(trimmed)) < MinLength:
 			if i == 0 {
 				s.short[name] = true
@@ -92,6 +92,17 @@ func (s *Set) Add(name, value string) {
 			}
 		}
 	}
+}
+
+// wordy says whether a part of a value is made of words that stand in plain text
+// elsewhere, as a document's namespaces and kinds are.
+func (s *Set) wordy(part string) bool {
+	for _, word := range strings.FieldsFunc(part, func(r rune) bool { return r == '-' || r == '.' || r == '/' || r == ':' }) {
+		if !s.words[word] {
+			return false
+		}
+	}
+	return true
 }
 
 // add adds one needle, without the space in it.

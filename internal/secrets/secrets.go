@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -189,7 +190,7 @@ func openAs(format sops.Store, encrypted []byte, key *Key) (*sops.Tree, error) {
 	cipher := aes.NewCipher()
 	mac, err := tree.Decrypt(dataKey, cipher)
 	if err != nil {
-		return nil, fmt.Errorf("decrypt: %w", err)
+		return nil, errors.New("decrypt: " + plainInput.ReplaceAllString(err.Error(), "a value that should be encrypted is in plain text"))
 	}
 	want, err := cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, dataKey, tree.Metadata.LastModified.Format(time.RFC3339))
 	if err != nil {
@@ -200,6 +201,9 @@ func openAs(format sops.Store, encrypted []byte, key *Key) (*sops.Tree, error) {
 	}
 	return &tree, nil
 }
+
+// plainInput is how SOPS quotes a value that it can't decrypt, which is not encrypted then.
+var plainInput = regexp.MustCompile(`(?s)Input string .* does not match sops' data format`)
 
 // ErrChanged says that a file is not as it was encrypted.
 var ErrChanged = errors.New("the file was changed after it was encrypted (its MAC does not match)")

@@ -3,6 +3,7 @@ package secrets
 import (
 	"bytes"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -96,5 +97,21 @@ func TestFindKeyTakesItOutOfTheEnvironment(t *testing.T) {
 	}
 	if _, there := os.LookupEnv(KeyEnv); there {
 		t.Fatal("still there")
+	}
+}
+
+// A value that was put into an encrypted file in plain text is not quoted by the error.
+func TestPlainValueInAnEncryptedFileIsNotTold(t *testing.T) {
+	key, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Encrypt([]byte("apiVersion: v1\nkind: Secret\nstringData:\n  a: one\n  b: two\n"), key.Recipients(), EncryptedRegex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoilt := regexp.MustCompile(`b: ENC\[[^\n]*`).ReplaceAll(b, []byte("b: in-plain-text-by-hand"))
+	if _, err := Decrypt(spoilt, key); err == nil || strings.Contains(err.Error(), "by-hand") || !strings.Contains(err.Error(), "is in plain text") {
+		t.Errorf("got %v", err)
 	}
 }
