@@ -166,8 +166,8 @@ func (r *Repo) Archives() []Archive {
 	return out
 }
 
-// stub takes the place of a file that is beyond the limits: whoever reads it fails at once.
-const stub = "{this file is beyond what is read"
+// unread takes the place of a file that is beyond the limits: whoever reads it fails at once.
+const unread = "{this file is beyond what is read"
 
 // objectsOf counts what kustomize would build of a folder or file, up to a bit
 // more than maxObjects; above are the folders that are being counted.

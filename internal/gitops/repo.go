@@ -129,7 +129,7 @@ func (r *Repo) read(tree fs.FS) error {
 		}
 		if info.Size() > maxFile {
 			r.files[name] = &file{err: &ParseError{File: name, Line: 1, Limit: true, Message: fmt.Sprintf("it is larger than %d MiB: it is not read", maxFile>>20)}}
-			return r.memory.WriteFile(at(name), []byte(stub))
+			return r.memory.WriteFile(at(name), []byte(unread))
 		}
 		b, err := fs.ReadFile(tree, name)
 		if errors.Is(err, fs.ErrPermission) {
@@ -144,11 +144,11 @@ func (r *Repo) read(tree fs.FS) error {
 		if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
 			r.files[name] = parse(name, b)
 			if e := r.files[name].err; e != nil && (e.Limit || len(b) > 1<<20) {
-				b = []byte(stub) // kustomize would take minutes to find the same
+				b = []byte(unread) // kustomize would take minutes to find the same
 			}
 		} else if why := hidden(string(b)); why != "" { // kustomize takes files of any name
 			r.files[name] = &file{err: &ParseError{File: name, Line: 1, Message: why, Limit: true}}
-			b = []byte(stub)
+			b = []byte(unread)
 		}
 		if err := r.memory.WriteFile(at(name), b); err != nil {
 			return nil // kustomize knows no file of such a name, so no layer can use it

@@ -2,6 +2,7 @@
 package rehearse
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -131,7 +132,9 @@ func (r *rehearsal) diagnose(ctx context.Context) {
 			sum := sha256.Sum256([]byte(name)) // it names an object after a secret value
 			name = "describe-" + hex.EncodeToString(sum[:4]) + ".txt"
 		}
-		text = text[max(0, len(text)-maxLog):]
+		if len(text) > maxLog { // from the start of a line: half a secret value is not known
+			_, text, _ = bytes.Cut(text[len(text)-maxLog:], []byte("\n"))
+		}
 		return r.Log(name, []byte(r.known.Text(string(text))))
 	}, r.failing)
 	if done(err); err != nil {
@@ -139,7 +142,7 @@ func (r *rehearsal) diagnose(ctx context.Context) {
 	}
 }
 
-// read takes the tree to rehearse and makes the model of it.
+// read makes the model of the tree.
 func (r *rehearsal) read(ctx context.Context) error {
 	var err error
 	r.snapshot = r.Snapshot

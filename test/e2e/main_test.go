@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/test/turn"
 )
 
 // seatrial is the command under test.
@@ -21,7 +22,11 @@ var seatrial string
 var root, empty string
 
 func TestMain(m *testing.M) {
-	code, err := setUp(m)
+	code := 1
+	err := turn.Wait()
+	if err == nil {
+		code, err = setUp(m)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/test/turn"
 )
 
 // canary is in every file that a repo must not read.
@@ -58,6 +59,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	if err := turn.Wait(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	code := m.Run()
 	if made != "" {
