@@ -9,16 +9,18 @@ import (
 	"syscall"
 )
 
-// Wait returns when it is this process's turn, which lasts until the process ends.
+// Wait returns when it is this process's turn, which lasts until the process ends:
+// the lock's file is never closed, and no child inherits it.
 func Wait() error {
 	name := filepath.Join(os.TempDir(), fmt.Sprintf("end-to-end-tests-of-%d.lock", os.Geteuid()))
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	fd, err := syscall.Open(name, syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
-		return err
+		return fmt.Errorf("open %s: %w", name, err)
 	}
-	held = f
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	for {
+		// A signal, such as the runtime's own, may interrupt the wait.
+		if err = syscall.Flock(fd, syscall.LOCK_EX); err != syscall.EINTR {
+			return err
+		}
+	}
 }
-
-// held keeps the file open: the kernel gives the turn on when it is closed.
-var held *os.File
