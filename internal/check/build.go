@@ -1,10 +1,9 @@
 package check
 
 import (
-	"fmt"
-
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/verdict/cause"
 )
 
 // buildable finds layers that kustomize can't build.
@@ -19,8 +18,7 @@ func buildable(r *gitops.Repo, _ Options) []finding.Finding {
 		switch {
 		case e.NoPath:
 			f.Code = finding.PathNotFound
-			f.Message = fmt.Sprintf("its path %q is not in the repo", l.Path)
-			f.Fix = "set spec.path to a folder of the repo"
+			f.Message, f.Fix = cause.PathNotFound(l.Path)
 		case e.Parse != nil && e.Parse.Limit:
 			f.Code, f.File, f.Line = finding.TooLarge, e.Parse.File, e.Parse.Line
 			f.Message, f.Fix = "the file is more than can be read: "+e.Parse.Message, "split the file, or keep it out of the layer's kustomization"
@@ -35,7 +33,8 @@ func buildable(r *gitops.Repo, _ Options) []finding.Finding {
 			f.Message, f.Fix = "the file is not YAML: "+e.Parse.Message, "mend the file, or keep it out of the layer's kustomization"
 		default:
 			f.File, f.Line = e.File, 1
-			f.Message, f.Fix, f.Evidence = "kustomize build of "+l.Path+" fails", "run kustomize build "+l.Path+" and mend what it says", e.Message
+			f.Evidence = e.Message
+			f.Message, f.Fix = cause.BuildFailed(l.Path)
 		}
 		out = append(out, f)
 	}

@@ -18,7 +18,6 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/guard"
 	"seatrial.dev/seatrial/internal/redact"
-	"seatrial.dev/seatrial/internal/rehearse"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/secrets"
 )
@@ -106,7 +105,11 @@ func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*o
 		return nil, &console.Hinted{Err: fmt.Errorf("%s is not a folder", dir), Hint: "give the folder of a Flux repo"}
 	}
 	r := &opened{tree: os.DirFS(dir)}
-	root, err := rehearse.FindPath(dir, path, g.Working)
+	tree, err := gitops.Read(r.tree, g.Working)
+	if err != nil {
+		return nil, err
+	}
+	root, err := tree.Find(path)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +124,7 @@ func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*o
 			return err
 		}
 	}
-	if r.Repo, err = gitops.Load(r.tree, root, g.Working); err != nil {
+	if r.Repo, err = tree.Repo(root); err != nil {
 		return nil, err
 	}
 	r.known = secrets.Known(r.Repo, key)

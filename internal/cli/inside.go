@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/guard"
@@ -18,6 +19,7 @@ import (
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/sandbox"
 	"seatrial.dev/seatrial/internal/secrets"
+	"seatrial.dev/seatrial/internal/verdict"
 )
 
 // inside rehearses.
@@ -34,24 +36,9 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 	}
 	var read rehearsed
 	g := guard.Watch(func(layer, file, why string) { v.tooLarge(box, &read, tooLarge(layer, file, why)) })
-	dir, sample := v.dir, false
-	if dir == "" {
-		if dir, key, err = v.findRepo(box, key, g.Working); err != nil {
-			return err
-		}
-		sample = dir == filepath.Join(box.Dir, "sample")
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
-	done := v.console.Step("take the tree")
-	snapshot, err := v.take(ctx, box, dir, given.Engine)
-	done(err)
+	snapshot, key, err := v.snapshot(ctx, box, key, given.Engine, g)
 	if err != nil {
 		return err
-	}
-	if sample {
-		snapshot.Origin = "the sample blueprint"
 	}
 	read.set(snapshot)
 	provider, versions, err := v.provider(box, given.Engine)
@@ -59,8 +46,10 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		return err
 	}
 	o := rehearse.Options{
-		Snapshot: snapshot, Path: v.path, Key: key, Timeout: v.timeout, State: box.Dir, Versions: versions,
-		Upstream: v.sources == sourcesUpstream, Working: g.Working, Read: g.Stop,
+		Subject: rehearse.SubjectOptions{
+			Snapshot: snapshot, Path: v.path, Key: key, Dir: filepath.Join(box.Dir, "tree"), Working: g.Working, Read: g.Stop,
+		},
+		Timeout: v.timeout, Versions: versions, Upstream: v.sources == sourcesUpstream,
 	}
 	if v.logs != "" {
 		o.Log = func(name string, text []byte) error { return box.Hand(parcelLog, name, text) }
@@ -73,23 +62,46 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 	if box.Unconfined && v.cluster == tierEmbedded {
 		r.BlindSpots = append([]string{"UNCONFINED: nothing kept what the repo has programs do from this machine's files and network"}, r.BlindSpots...)
 	}
+	return v.finish(ctx, box, provider, r)
+}
+
+// snapshot takes the tree to rehearse, and says which key its SOPS files are for.
+func (v *verify) snapshot(ctx context.Context, box *sandbox.Sandbox, key *secrets.Key, families map[string]string, g *guard.Guard) (*gitrepo.Snapshot, *secrets.Key, error) {
+	dir := v.dir
+	var err error
+	if dir == "" {
+		if dir, key, err = v.findRepo(box, key, g.Working); err != nil {
+			return nil, nil, err
+		}
+	}
+	sample := dir == filepath.Join(box.Dir, "sample")
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, nil, err
+	}
+	done := v.console.Step("take the tree")
+	s, err := v.take(ctx, box, dir, families)
+	done(err)
+	if err == nil && sample {
+		s.Origin = "the sample blueprint"
+	}
+	return s, key, err
+}
+
+// finish ends the cluster, or hands it over to the user, and hands out the report.
+func (v *verify) finish(ctx context.Context, box *sandbox.Sandbox, provider cluster.Provider, r *report.Report) error {
 	var left error
 	if !v.keep {
 		start := time.Now()
 		left = provider.Down()
 		r.Timings.Teardown = time.Since(start).Seconds()
 	}
-	b, err := json.Marshal(r)
-	if err == nil {
-		err = box.Hand(parcelReport, "", b)
-	}
-	if err != nil {
+	if err := handReport(box, r); err != nil {
 		return errors.Join(err, left, provider.Down())
 	}
 	if left != nil {
 		return left // after the report: the verdict stands
 	}
-	code, known := map[string]int{report.Pass: exitPass, report.Fail: exitFail, report.Inconclusive: exitUsage}[r.Verdict]
+	code, known := map[verdict.Verdict]int{verdict.Pass: exitPass, verdict.Fail: exitFail, verdict.Inconclusive: exitUsage}[r.Verdict]
 	if !known {
 		return fmt.Errorf("the rehearsal has no verdict, but %q", r.Verdict)
 	}
@@ -97,6 +109,15 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		return v.stay(ctx, box, provider, code)
 	}
 	return exit(code)
+}
+
+// handReport hands a report out of the sandbox.
+func handReport(box *sandbox.Sandbox, r *report.Report) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return box.Hand(parcelReport, "", b)
 }
 
 // rehearsed is the tree that is being read, for whoever has to tell of it meanwhile.
@@ -117,13 +138,9 @@ func (v *verify) tooLarge(box *sandbox.Sandbox, read *rehearsed, f finding.Findi
 	s := read.snapshot
 	read.mu.Unlock()
 	r := report.New(v.cluster, nil)
-	r.Verdict, r.Revision, r.Tree, r.Origin, r.Path, r.Findings = report.Fail, s.Commit, s.Tree, s.Origin, v.path, []finding.Finding{f}
+	r.Verdict, r.Revision, r.Tree, r.Origin, r.Path, r.Findings = verdict.Fail, s.Commit, s.Tree, s.Origin, v.path, []finding.Finding{f}
 	code := exitFail
-	b, err := json.Marshal(r)
-	if err == nil {
-		err = box.Hand(parcelReport, "", b)
-	}
-	if err != nil {
+	if err := handReport(box, r); err != nil {
 		v.console.Error(err)
 		code = exitUsage
 	}

@@ -14,19 +14,10 @@ import (
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
-// holdsRepo says whether Flux is bootstrapped anywhere in a folder.
-func holdsRepo(dir string, working func(layer, file string)) (bool, error) {
-	roots, err := gitops.Roots(os.DirFS(dir), working)
-	return len(roots) > 0, err
-}
-
 // wantsSample says whether a folder is one where the sample is meant: an empty
 // one, or a clone of Seatrial itself. Anywhere else a repo is expected, and a
 // folder that holds none, such as a wrong checkout, must not pass for one.
 func wantsSample(dir string, working func(layer, file string)) (bool, error) {
-	if found, err := holdsRepo(dir, working); err != nil || found {
-		return false, err
-	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return false, err
@@ -39,7 +30,14 @@ func wantsSample(dir string, working func(layer, file string)) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return bytes.HasPrefix(b, []byte("module seatrial.dev/seatrial\n")), err
+	if err != nil || !bytes.HasPrefix(b, []byte("module seatrial.dev/seatrial\n")) {
+		return false, err
+	}
+	tree, err := gitops.Read(os.DirFS(dir), working)
+	if err != nil {
+		return false, err
+	}
+	return len(tree.Roots()) == 0, nil
 }
 
 // writeSample generates the sample's repo in a new folder, for a key that lives

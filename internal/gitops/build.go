@@ -38,45 +38,45 @@ var kustomizationFiles = []string{"kustomization.yaml", "kustomization.yml", "Ku
 // build does what kustomize-controller does with a layer's path: it takes the
 // kustomization there, or makes one of every manifest below, and applies the
 // layer's own patches, images and names.
-func (r *Repo) build(l *Layer) {
+func (t *Tree) build(l *Layer) {
 	dir := at(l.Path)
-	if !r.memory.IsDir(dir) {
+	if !t.memory.IsDir(dir) {
 		l.Build = &BuildError{NoPath: true, Message: fmt.Sprintf("path %q is not in the repo", l.Path)}
 		return
 	}
-	inner := r.kustomizationFile(l.Path)
+	inner := t.kustomizationFile(l.Path)
 	if inner == "" {
-		generated, err := r.generate(l.Path)
+		generated, err := t.generate(l.Path)
 		if err != nil {
 			l.Build = err
 			return
 		}
 		inner = path.Join(l.Path, "kustomization.yaml")
-		if err := r.writeYAML(at(inner), generated); err != nil {
+		if err := t.writeYAML(at(inner), generated); err != nil {
 			l.Build = &BuildError{Message: err.Error()}
 			return
 		}
-		defer func() { _ = r.memory.RemoveAll(at(inner)) }()
+		defer func() { _ = t.memory.RemoveAll(at(inner)) }()
 	}
-	if why := r.remote(l.Path, map[string]bool{}); why != "" {
+	if why := t.remote(l.Path, map[string]bool{}); why != "" {
 		l.Opaque = why
 		return
 	}
-	if l.Build = r.beyond(l, inner); l.Build != nil {
+	if l.Build = t.beyond(l, inner); l.Build != nil {
 		return
 	}
-	r.working(l.Name, inner)
-	objects, err := r.run(l, dir)
+	t.working(l.Name, inner)
+	objects, err := t.run(l, dir)
 	if err != nil {
-		l.Build = r.explain(l, inner, err)
+		l.Build = t.explain(l, inner, err)
 		return
 	}
 	l.Objects = objects
 }
 
-func (r *Repo) kustomizationFile(dir string) string {
+func (t *Tree) kustomizationFile(dir string) string {
 	for _, name := range kustomizationFiles {
-		if p := path.Join(dir, name); r.memory.Exists(at(p)) {
+		if p := path.Join(dir, name); t.memory.Exists(at(p)) {
 			return p
 		}
 	}
@@ -85,29 +85,29 @@ func (r *Repo) kustomizationFile(dir string) string {
 
 // generate lists every manifest below dir, as kustomize-controller does where
 // there is no kustomization. Folders with one of their own are taken whole.
-func (r *Repo) generate(dir string) (*types.Kustomization, *BuildError) {
+func (t *Tree) generate(dir string) (*types.Kustomization, *BuildError) {
 	k := &types.Kustomization{TypeMeta: types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind}}
 	var problem *BuildError
-	for name, f := range r.files { // those that were not even kept
+	for name, f := range t.files { // those that were not even kept
 		yamlFile := strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml")
-		if f.err != nil && yamlFile && (dir == "" || strings.HasPrefix(name, dir+"/")) && !r.memory.Exists(at(name)) {
+		if f.err != nil && yamlFile && (dir == "" || strings.HasPrefix(name, dir+"/")) && !t.memory.Exists(at(name)) {
 			return nil, &BuildError{Parse: f.err, File: name, Message: f.err.Error()}
 		}
 	}
-	err := r.memory.Walk(at(dir), func(p string, info fs.FileInfo, err error) error {
+	err := t.memory.Walk(at(dir), func(p string, info fs.FileInfo, err error) error {
 		if err != nil {
 			return err
 		}
 		name := clean(strings.TrimPrefix(p, base))
 		rel := strings.TrimPrefix(strings.TrimPrefix(name, dir), "/")
 		if info.IsDir() {
-			if name != dir && r.kustomizationFile(name) != "" {
+			if name != dir && t.kustomizationFile(name) != "" {
 				k.Resources = append(k.Resources, rel)
 				return fs.SkipDir
 			}
 			return nil
 		}
-		f := r.files[name]
+		f := t.files[name]
 		if f == nil || path.Ext(name) != ".yaml" && path.Ext(name) != ".yml" {
 			return nil
 		}
@@ -128,13 +128,13 @@ func (r *Repo) generate(dir string) (*types.Kustomization, *BuildError) {
 }
 
 // remote looks for resources that lie outside the repo: Flux fetches them, we can't.
-func (r *Repo) remote(dir string, seen map[string]bool) string {
-	file := r.kustomizationFile(dir)
+func (t *Tree) remote(dir string, seen map[string]bool) string {
+	file := t.kustomizationFile(dir)
 	if file == "" || seen[dir] {
 		return ""
 	}
 	seen[dir] = true
-	b, err := r.memory.ReadFile(at(file))
+	b, err := t.memory.ReadFile(at(file))
 	if err != nil {
 		return ""
 	}
@@ -143,11 +143,11 @@ func (r *Repo) remote(dir string, seen map[string]bool) string {
 		return "" // the build says so better
 	}
 	for _, res := range slices.Concat(k.Resources, k.Components) {
-		if isRemote(res) && !r.memory.Exists(at(path.Join(dir, res))) {
+		if isRemote(res) && !t.memory.Exists(at(path.Join(dir, res))) {
 			return fmt.Sprintf("%s takes %s from the network", file, res)
 		}
-		if sub := path.Join(dir, res); r.memory.IsDir(at(sub)) {
-			if why := r.remote(sub, seen); why != "" {
+		if sub := path.Join(dir, res); t.memory.IsDir(at(sub)) {
+			if why := t.remote(sub, seen); why != "" {
 				return why
 			}
 		}
@@ -164,7 +164,7 @@ func isRemote(res string) bool {
 
 // run builds dir with the layer's own settings around it and finds each
 // object's file by kustomize's record of origins.
-func (r *Repo) run(l *Layer, dir string) ([]*Object, error) {
+func (t *Tree) run(l *Layer, dir string) ([]*Object, error) {
 	outer := types.Kustomization{
 		TypeMeta:      types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind},
 		Resources:     []string{".." + dir},
@@ -186,13 +186,13 @@ func (r *Repo) run(l *Layer, dir string) ([]*Object, error) {
 	for _, c := range components {
 		outer.Components = append(outer.Components, ".."+path.Join(dir, c))
 	}
-	if err := r.writeYAML(wrapper+"/kustomization.yaml", outer); err != nil {
+	if err := t.writeYAML(wrapper+"/kustomization.yaml", outer); err != nil {
 		return nil, err
 	}
-	defer func() { _ = r.memory.RemoveAll(wrapper) }()
+	defer func() { _ = t.memory.RemoveAll(wrapper) }()
 	resources, err := krusty.MakeKustomizer(&krusty.Options{
 		LoadRestrictions: types.LoadRestrictionsNone, PluginConfig: types.DisabledPluginConfig(), Reorder: krusty.ReorderOptionNone,
-	}).Run(r.memory, wrapper)
+	}).Run(t.memory, wrapper)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (r *Repo) run(l *Layer, dir string) ([]*Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, r.object(&unstructured.Unstructured{Object: jsonTypes(content).(map[string]any)}))
+		out = append(out, t.object(&unstructured.Unstructured{Object: jsonTypes(content).(map[string]any)}))
 	}
 	return out, nil
 }
@@ -231,7 +231,7 @@ func jsonTypes(v any) any {
 }
 
 // object finds where a built object comes from.
-func (r *Repo) object(u *unstructured.Unstructured) *Object {
+func (t *Tree) object(u *unstructured.Unstructured) *Object {
 	o := &Object{Unstructured: u}
 	var origin struct {
 		Path         string `json:"path"`
@@ -245,7 +245,7 @@ func (r *Repo) object(u *unstructured.Unstructured) *Object {
 	}
 	u.SetAnnotations(annotations)
 	o.File = clean(strings.TrimPrefix(path.Join(wrapper, cmp.Or(origin.Path, origin.ConfiguredIn)), base))
-	if f := r.files[o.File]; f != nil {
+	if f := t.files[o.File]; f != nil {
 		o.Line = lineOf(f, u)
 	}
 	if sops, ok := u.Object["sops"].(map[string]any); ok {
@@ -280,46 +280,18 @@ func lineOf(f *file, u *unstructured.Unstructured) int {
 	return line
 }
 
-// Recipients are the age recipients of a decoded SOPS file.
-func Recipients(doc map[string]any) []string {
-	sops, _ := doc["sops"].(map[string]any)
-	return recipients(sops)
-}
-
-func recipients(sops map[string]any) []string {
-	var out []string
-	add := func(keys any) {
-		list, _ := keys.([]any)
-		for _, k := range list {
-			if m, ok := k.(map[string]any); ok {
-				if s, ok := m["recipient"].(string); ok {
-					out = append(out, s)
-				}
-			}
-		}
-	}
-	add(sops["age"])
-	groups, _ := sops["key_groups"].([]any)
-	for _, g := range groups {
-		if m, ok := g.(map[string]any); ok {
-			add(m["age"])
-		}
-	}
-	return out
-}
-
 var quoted = regexp.MustCompile(`'?/?([^\s':]+\.ya?ml)'?`)
 
 // explain finds the file that a failed build is about.
-func (r *Repo) explain(l *Layer, kustomization string, err error) *BuildError {
+func (t *Tree) explain(l *Layer, kustomization string, err error) *BuildError {
 	e := &BuildError{File: kustomization, Message: strings.ReplaceAll(err.Error(), "'"+wrapper+"'", "the layer")}
 	// A manifest that does not parse explains more than kustomize does.
-	if m := r.listedParseError(l.Path, map[string]bool{}); m != nil {
+	if m := t.listedParseError(l.Path, map[string]bool{}); m != nil {
 		e.Parse, e.File = m, m.File
 		return e
 	}
 	for _, m := range quoted.FindAllStringSubmatch(err.Error(), -1) {
-		if f := r.files[clean(strings.TrimPrefix("/"+m[1], base))]; f != nil {
+		if f := t.files[clean(strings.TrimPrefix("/"+m[1], base))]; f != nil {
 			e.File = clean(strings.TrimPrefix("/"+m[1], base))
 			if f.err != nil {
 				e.Parse = f.err
@@ -329,16 +301,16 @@ func (r *Repo) explain(l *Layer, kustomization string, err error) *BuildError {
 	return e
 }
 
-func (r *Repo) listedParseError(dir string, seen map[string]bool) *ParseError {
-	file := r.kustomizationFile(dir)
+func (t *Tree) listedParseError(dir string, seen map[string]bool) *ParseError {
+	file := t.kustomizationFile(dir)
 	if file == "" || seen[dir] {
 		return nil
 	}
 	seen[dir] = true
-	if f := r.files[file]; f != nil && f.err != nil {
+	if f := t.files[file]; f != nil && f.err != nil {
 		return f.err
 	}
-	b, err := r.memory.ReadFile(at(file))
+	b, err := t.memory.ReadFile(at(file))
 	if err != nil {
 		return nil
 	}
@@ -348,10 +320,10 @@ func (r *Repo) listedParseError(dir string, seen map[string]bool) *ParseError {
 	}
 	for _, res := range slices.Concat(k.Resources, k.Components, parsed(&k)) {
 		p := path.Join(dir, res)
-		if f := r.files[p]; f != nil && f.err != nil {
+		if f := t.files[p]; f != nil && f.err != nil {
 			return f.err
 		}
-		if found := r.listedParseError(p, seen); found != nil {
+		if found := t.listedParseError(p, seen); found != nil {
 			return found
 		}
 	}
@@ -375,12 +347,12 @@ func parsed(k *types.Kustomization) []string {
 	return slices.DeleteFunc(out, func(p string) bool { return p == "" || strings.Contains(p, "\n") })
 }
 
-func (r *Repo) writeYAML(name string, v any) error {
+func (t *Tree) writeYAML(name string, v any) error {
 	b, err := yaml.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return r.memory.WriteFile(name, b)
+	return t.memory.WriteFile(name, b)
 }
 
 // convert copies a decoded value into a typed one.

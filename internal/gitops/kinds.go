@@ -103,23 +103,6 @@ func (l *Layer) Provider(group string) *Object {
 	return nil
 }
 
-// installs is the name of the chart or package that an object installs, or "".
-func installs(u *unstructured.Unstructured) string {
-	switch u.GroupVersionKind().Group + "/" + u.GetKind() {
-	case "helm.toolkit.fluxcd.io/HelmRelease":
-		if chart, _, _ := unstructured.NestedString(u.Object, "spec", "chart", "spec", "chart"); chart != "" {
-			return chart
-		}
-		ref, _, _ := unstructured.NestedString(u.Object, "spec", "chartRef", "name")
-		return ref
-	case "packaging.carvel.dev/PackageInstall":
-		ref, _, _ := unstructured.NestedString(u.Object, "spec", "packageRef", "refName")
-		name, _, _ := strings.Cut(ref, ".")
-		return name
-	}
-	return ""
-}
-
 // DefinesGroup says whether a layer applies a CRD of an API group itself.
 func (l *Layer) DefinesGroup(group string) bool {
 	for _, o := range l.Objects {

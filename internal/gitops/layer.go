@@ -6,11 +6,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
-
-// kustomizationKind is Flux's Kustomization, not kustomize's file.
-var kustomizationKind = schema.GroupKind{Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"}
 
 // FluxNamespace is where Flux is bootstrapped.
 const FluxNamespace = "flux-system"
@@ -80,7 +76,7 @@ func (r *Repo) discover() {
 		}
 		r.build(l)
 		for _, o := range l.Objects {
-			if o.GroupVersionKind().GroupKind() != kustomizationKind {
+			if o.GroupVersionKind().GroupKind() != KustomizationKind {
 				continue
 			}
 			next := r.newLayer(o, l)
@@ -115,8 +111,8 @@ func (r *Repo) newLayer(o *Object, parent *Layer) *Layer {
 			l.DecryptionSecret = Ref{l.Namespace, name}
 		}
 	}
-	source := Ref{cmp.Or(nested(l.spec, "sourceRef", "namespace"), l.Namespace), nested(l.spec, "sourceRef", "name")}
-	l.Foreign = nested(l.spec, "sourceRef", "kind") != "GitRepository" || source != RootLayer
+	source, _, _ := unstructured.NestedMap(l.spec, "sourceRef")
+	l.Foreign = sourceRef(source, l.Namespace) != RootSource
 	dependencies, _, _ := unstructured.NestedSlice(l.spec, "dependsOn")
 	for i, d := range dependencies {
 		m, ok := d.(map[string]any)
@@ -132,7 +128,7 @@ func (r *Repo) newLayer(o *Object, parent *Layer) *Layer {
 // Discovered makes a layer of a live Kustomization that the repo's files don't
 // tell of: one from another source, or from a build that can't be done here.
 func Discovered(u *unstructured.Unstructured) *Layer {
-	l := (&Repo{}).newLayer(&Object{Unstructured: u}, &Layer{})
+	l := (&Repo{Tree: &Tree{}}).newLayer(&Object{Unstructured: u}, &Layer{})
 	l.Foreign = true
 	return l
 }
@@ -144,7 +140,7 @@ func (r *Repo) Opaque() bool {
 
 // Asleep says whether a layer, or one that it is declared by, is suspended.
 func (r *Repo) Asleep(l *Layer) bool {
-	for range r.Layers { // no way up is longer
+	for range r.Layers { // a chain of parents can't be longer, unless it is a circle
 		if l == nil || l.Ref == RootLayer {
 			return false
 		}
@@ -221,6 +217,15 @@ func (r *Repo) Cycles() [][]*Layer {
 		out = append(out, slices.Concat(circle[first:], circle[:first]))
 	}
 	return out
+}
+
+// Circle writes a cycle as a → b → a.
+func Circle(cycle []*Layer) string {
+	names := make([]string, 0, len(cycle)+1)
+	for _, l := range cycle {
+		names = append(names, l.Name)
+	}
+	return strings.Join(append(names, cycle[0].Name), " → ")
 }
 
 // circle is a shortest way from start back to itself along dependsOn.

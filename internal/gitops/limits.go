@@ -136,7 +136,7 @@ type Archive struct {
 }
 
 // archive notes a packed file. Its content is not looked at but for its size.
-func (r *Repo) archive(name string, b []byte) {
+func (t *Tree) archive(name string, b []byte) {
 	if path.Ext(name) != ".tgz" && !strings.HasSuffix(name, ".tar.gz") {
 		return
 	}
@@ -145,15 +145,15 @@ func (r *Repo) archive(name string, b []byte) {
 		return // no archive for anybody
 	}
 	n, _ := io.Copy(io.Discard, io.LimitReader(z, maxUnpacked+1))
-	r.archives = append(r.archives, Archive{name, n > maxUnpacked})
+	t.archives = append(t.archives, Archive{name, n > maxUnpacked})
 }
 
 // Archives are the packed files that lie in a chart's folder, sorted by name.
-func (r *Repo) Archives() []Archive {
+func (t *Tree) Archives() []Archive {
 	var out []Archive
-	for _, a := range r.archives {
+	for _, a := range t.archives {
 		for dir := path.Dir(a.File); ; dir = path.Dir(dir) {
-			if r.memory.Exists(at(path.Join(dir, "Chart.yaml"))) {
+			if t.memory.Exists(at(path.Join(dir, "Chart.yaml"))) {
 				out = append(out, a)
 				break
 			}
@@ -171,14 +171,14 @@ const unread = "{this file is beyond what is read"
 
 // objectsOf counts what kustomize would build of a folder or file, up to a bit
 // more than maxObjects; above are the folders that are being counted.
-func (r *Repo) objectsOf(p string, above []string) int {
-	if n, ok := r.objects[p]; ok {
+func (t *Tree) objectsOf(p string, above []string) int {
+	if n, ok := t.objects[p]; ok {
 		return n
 	}
 	n := 0
 	switch file := ""; {
-	case !r.memory.IsDir(at(p)):
-		if f := r.files[p]; f != nil {
+	case !t.memory.IsDir(at(p)):
+		if f := t.files[p]; f != nil {
 			for _, d := range f.docs {
 				items, _ := d.content["items"].([]any)
 				n += max(1, len(items))
@@ -187,38 +187,38 @@ func (r *Repo) objectsOf(p string, above []string) int {
 	case slices.Contains(above, p):
 		return 0 // kustomize says so better
 	default:
-		if file = r.kustomizationFile(p); file != "" {
-			n = r.objectsListed(p, file, append(above, p))
+		if file = t.kustomizationFile(p); file != "" {
+			n = t.objectsListed(p, file, append(above, p))
 			break
 		}
 		parts := map[string]bool{} // as generate finds them
-		for name := range r.files {
+		for name := range t.files {
 			if p == "" || strings.HasPrefix(name, p+"/") {
-				parts[r.partOf(p, name)] = true
+				parts[t.partOf(p, name)] = true
 			}
 		}
 		for part := range parts {
-			n += r.objectsOf(part, append(above, p))
+			n += t.objectsOf(part, append(above, p))
 		}
 	}
 	n = min(n, 2*maxObjects)
-	r.objects[p] = n
+	t.objects[p] = n
 	return n
 }
 
 // partOf is a file below dir, or the topmost folder on the way to it that has a
 // kustomization of its own.
-func (r *Repo) partOf(dir, name string) string {
+func (t *Tree) partOf(dir, name string) string {
 	for i := len(dir) + 1; i < len(name); i++ {
-		if name[i] == '/' && r.kustomizationFile(name[:i]) != "" {
+		if name[i] == '/' && t.kustomizationFile(name[:i]) != "" {
 			return name[:i]
 		}
 	}
 	return name
 }
 
-func (r *Repo) objectsListed(dir, file string, above []string) int {
-	b, err := r.memory.ReadFile(at(file))
+func (t *Tree) objectsListed(dir, file string, above []string) int {
+	b, err := t.memory.ReadFile(at(file))
 	if err != nil {
 		return 0
 	}
@@ -228,7 +228,7 @@ func (r *Repo) objectsListed(dir, file string, above []string) int {
 	}
 	n := len(k.ConfigMapGenerator) + len(k.SecretGenerator)
 	for _, res := range slices.Concat(k.Resources, k.Components) {
-		if n += r.objectsOf(path.Join(dir, res), above); n > maxObjects {
+		if n += t.objectsOf(path.Join(dir, res), above); n > maxObjects {
 			break
 		}
 	}
@@ -236,14 +236,14 @@ func (r *Repo) objectsListed(dir, file string, above []string) int {
 }
 
 // beyond says why a layer is more than can be built, or nil.
-func (r *Repo) beyond(l *Layer, kustomization string) *BuildError {
-	if r.objectsOf(l.Path, nil) > maxObjects {
-		if !r.memory.Exists(at(kustomization)) || r.files[kustomization] == nil {
+func (t *Tree) beyond(l *Layer, kustomization string) *BuildError {
+	if t.objectsOf(l.Path, nil) > maxObjects {
+		if !t.memory.Exists(at(kustomization)) || t.files[kustomization] == nil {
 			kustomization = "" // it was made for a folder without one
 		}
 		return &BuildError{File: kustomization, Limit: true, Message: fmt.Sprintf("the layer is made of more than %d objects: kustomize compares each with all others, so no more are built", maxObjects)}
 	}
-	if e := r.listedParseError(l.Path, map[string]bool{}); e != nil && e.Limit {
+	if e := t.listedParseError(l.Path, map[string]bool{}); e != nil && e.Limit {
 		return &BuildError{Parse: e, File: e.File, Message: e.Message}
 	}
 	return nil

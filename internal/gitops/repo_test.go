@@ -159,9 +159,12 @@ func TestRoots(t *testing.T) {
 		// A repo inside another folder, such as a test fixture, is not this repo's root.
 		{"", map[string]string{"fixtures/r/clusters/a/flux-system/gotk-sync.yaml": layerYAML("flux-system", "clusters/a", "")}},
 	} {
-		got, err := Roots(tree(c.files))
-		if err != nil || strings.Join(got, " ") != c.want {
-			t.Errorf("got %v, %v, want %s", got, err, c.want)
+		read, err := Read(tree(c.files))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read.Roots(); strings.Join(got, " ") != c.want {
+			t.Errorf("got %v, want %s", got, c.want)
 		}
 	}
 }

@@ -21,8 +21,8 @@ type RecipientRule struct {
 
 // RecipientsFor returns the age recipients that .sops.yaml wants for a file;
 // false if no rule is about it.
-func (r *Repo) RecipientsFor(file string) ([]string, bool) {
-	return RecipientsOf(r.RecipientRules, file)
+func (t *Tree) RecipientsFor(file string) ([]string, bool) {
+	return RecipientsOf(t.RecipientRules, file)
 }
 
 // RecipientsOf returns the age recipients that the first rule about a file names.
@@ -88,4 +88,32 @@ func ReadRules(tree fs.FS) ([]RecipientRule, error) {
 		out = append(out, rule)
 	}
 	return out, nil
+}
+
+// Recipients are the age recipients of a decoded SOPS file.
+func Recipients(doc map[string]any) []string {
+	sops, _ := doc["sops"].(map[string]any)
+	return recipients(sops)
+}
+
+func recipients(sops map[string]any) []string {
+	var out []string
+	add := func(keys any) {
+		list, _ := keys.([]any)
+		for _, k := range list {
+			if m, ok := k.(map[string]any); ok {
+				if s, ok := m["recipient"].(string); ok {
+					out = append(out, s)
+				}
+			}
+		}
+	}
+	add(sops["age"])
+	groups, _ := sops["key_groups"].([]any)
+	for _, g := range groups {
+		if m, ok := g.(map[string]any); ok {
+			add(m["age"])
+		}
+	}
+	return out
 }

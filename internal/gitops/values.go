@@ -126,7 +126,7 @@ func secretValue(name, section, key, text string) SecretValue {
 }
 
 // generated are the values that a kustomization's generators make Secrets of.
-func (r *Repo) generated(dir string, d document) []SecretValue {
+func (t *Tree) generated(dir string, d document) []SecretValue {
 	list, _ := d.content["secretGenerator"].([]any)
 	var out []SecretValue
 	for _, entry := range list {
@@ -140,7 +140,7 @@ func (r *Repo) generated(dir string, d document) []SecretValue {
 			if _, path, ok := strings.Cut(file, "="); ok {
 				file = path
 			}
-			if b, err := r.memory.ReadFile(at(path.Join(dir, file))); err == nil && !strings.Contains(string(b), "ENC[AES256_GCM,") {
+			if b, err := t.memory.ReadFile(at(path.Join(dir, file))); err == nil && !strings.Contains(string(b), "ENC[AES256_GCM,") {
 				out = append(out, SecretValue{name, path.Base(file), string(b)})
 			}
 		}
@@ -164,9 +164,9 @@ func texts(v any) []string {
 }
 
 // named are the files with an extension.
-func (r *Repo) named(ext string) []string {
+func (t *Tree) named(ext string) []string {
 	var out []string
-	_ = r.memory.Walk(base, func(p string, info fs.FileInfo, err error) error { // memory has no errors
+	_ = t.memory.Walk(base, func(p string, info fs.FileInfo, err error) error { // memory has no errors
 		if err == nil && !info.IsDir() && path.Ext(p) == ext {
 			out = append(out, clean(strings.TrimPrefix(p, base)))
 		}
@@ -199,7 +199,7 @@ func guessed(file, text string) []SecretValue {
 
 // PlainValues are the scalars of everything but Secrets and encrypted files, and
 // the names of what is in those, too: what stands there is no secret.
-func (r *Repo) PlainValues() map[string]bool {
+func (t *Tree) PlainValues() map[string]bool {
 	out := map[string]bool{}
 	var walk func(v any, values bool)
 	walk = func(v any, values bool) {
@@ -219,7 +219,7 @@ func (r *Repo) PlainValues() map[string]bool {
 			}
 		}
 	}
-	for _, f := range r.files {
+	for _, f := range t.files {
 		for _, d := range f.docs {
 			walk(d.content, d.str("kind") != "Secret" && d.content["sops"] == nil)
 		}
@@ -228,16 +228,16 @@ func (r *Repo) PlainValues() map[string]bool {
 }
 
 // EncryptedFiles are all files that SOPS has encrypted, in any of its formats, sorted by name.
-func (r *Repo) EncryptedFiles() map[string][]byte {
+func (t *Tree) EncryptedFiles() map[string][]byte {
 	out := map[string][]byte{}
-	_ = r.memory.Walk(base, func(p string, info fs.FileInfo, err error) error { // memory has no errors
+	_ = t.memory.Walk(base, func(p string, info fs.FileInfo, err error) error { // memory has no errors
 		if err != nil || info.IsDir() {
 			return err
 		}
 		if !slices.Contains([]string{".yaml", ".yml", ".json", ".env", ".ini", ".txt", ".enc", ".sops", ""}, path.Ext(p)) {
 			return nil
 		}
-		if b, err := r.memory.ReadFile(p); err == nil && strings.Contains(string(b), "ENC[AES256_GCM,") {
+		if b, err := t.memory.ReadFile(p); err == nil && strings.Contains(string(b), "ENC[AES256_GCM,") {
 			out[clean(strings.TrimPrefix(p, base))] = b
 		}
 		return nil

@@ -9,30 +9,31 @@ import (
 	"github.com/jstemmer/go-junit-report/v2/junit"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/verdict"
 )
 
-func sample(verdict string) *Report {
+func sample(v verdict.Verdict) *Report {
 	f := finding.Finding{
 		Code: finding.PackageFailed, Severity: finding.Error, Layer: "kapp", Object: "PackageInstall/a/b", File: "kapp.yaml", Line: 3,
 		Message: "it | <failed>", Fix: "mend `it`", Evidence: "said ```\nno",
 	}
-	r := &Report{Verdict: verdict, Tier: "embedded", Path: "clusters/a", Revision: "0123456789abcdef", Layers: []Layer{
+	r := &Report{Verdict: v, Tier: "embedded", Path: "clusters/a", Revision: "0123456789abcdef", Layers: []Layer{
 		{Name: "namespaces", Status: "reconciled", Seconds: 1.5, Objects: 2},
 		{Name: "kapp", Status: "failed", Message: "broke\nbadly", Findings: []finding.Finding{f}},
 		{Name: "kapp-post", Status: "blocked", Message: "waits for kapp"},
 	}, Findings: []finding.Finding{f}, BlindSpots: []string{"pods"}, Timings: Timings{Reconcile: 2}}
-	if verdict == Pass {
+	if v == verdict.Pass {
 		r.Layers, r.Findings = r.Layers[:1], nil
 	}
 	return r
 }
 
 func TestJUnit(t *testing.T) {
-	for verdict, want := range map[string]struct{ tests, failures, errors int }{
-		Pass: {2, 0, 0}, Fail: {4, 3, 0}, Inconclusive: {4, 2, 1},
+	for v, want := range map[verdict.Verdict]struct{ tests, failures, errors int }{
+		verdict.Pass: {2, 0, 0}, verdict.Fail: {4, 3, 0}, verdict.Inconclusive: {4, 2, 1},
 	} {
 		var b bytes.Buffer
-		if err := sample(verdict).WriteJUnit(&b); err != nil {
+		if err := sample(v).WriteJUnit(&b); err != nil {
 			t.Fatal(err)
 		}
 		var got junit.Testsuites
@@ -40,9 +41,9 @@ func TestJUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Tests != want.tests || got.Failures != want.failures || got.Errors != want.errors {
-			t.Errorf("%s: %d tests, %d failures, %d errors, want %+v\n%s", verdict, got.Tests, got.Failures, got.Errors, want, b.String())
+			t.Errorf("%s: %d tests, %d failures, %d errors, want %+v\n%s", v, got.Tests, got.Failures, got.Errors, want, b.String())
 		}
-		if verdict == Fail && !strings.Contains(b.String(), "kapp.yaml:3") {
+		if v == verdict.Fail && !strings.Contains(b.String(), "kapp.yaml:3") {
 			t.Errorf("the failure does not say where\n%s", b.String())
 		}
 	}
@@ -50,7 +51,7 @@ func TestJUnit(t *testing.T) {
 
 func TestMarkdown(t *testing.T) {
 	var b bytes.Buffer
-	if err := sample(Fail).WriteMarkdown(&b); err != nil {
+	if err := sample(verdict.Fail).WriteMarkdown(&b); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{

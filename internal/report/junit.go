@@ -8,6 +8,7 @@ import (
 	"github.com/jstemmer/go-junit-report/v2/junit"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/verdict"
 )
 
 // WriteJUnit writes the report as JUnit XML: a test case for each layer, and one
@@ -22,23 +23,23 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		switch {
 		case l.Reconciled():
 		case l.Suspended:
-			c.Skipped = &junit.Result{Message: l.Status + ": " + brief(l.Message)}
+			c.Skipped = &junit.Result{Message: string(l.Status) + ": " + brief(l.Message)}
 		default:
-			c.Failure = &junit.Result{Message: l.Status + ": " + brief(l.Message), Type: l.Status, Data: text(l.Message, l.Findings)}
+			c.Failure = &junit.Result{Message: string(l.Status) + ": " + brief(l.Message), Type: string(l.Status), Data: text(l.Message, l.Findings)}
 		}
 		layers.AddTestcase(c)
 	}
 	rehearsal := junit.Testsuite{Name: "rehearsal", Time: seconds(r.Timings.Total())}
-	verdict := junit.Testcase{Name: "verdict", Classname: r.Path, Time: seconds(r.Timings.Total())}
-	if r.Verdict != Pass {
-		result := &junit.Result{Message: r.Verdict, Type: r.Verdict, Data: text("", r.Findings)}
-		if r.Verdict == Inconclusive {
-			verdict.Error = result // the machine's fault, not the repo's
+	decision := junit.Testcase{Name: "verdict", Classname: r.Path, Time: seconds(r.Timings.Total())}
+	if r.Verdict != verdict.Pass {
+		result := &junit.Result{Message: string(r.Verdict), Type: string(r.Verdict), Data: text("", r.Findings)}
+		if r.Verdict == verdict.Inconclusive {
+			decision.Error = result // the machine's fault, not the repo's
 		} else {
-			verdict.Failure = result
+			decision.Failure = result
 		}
 	}
-	rehearsal.AddTestcase(verdict)
+	rehearsal.AddTestcase(decision)
 	all := junit.Testsuites{Name: "seatrial", Time: seconds(r.Timings.Total())}
 	all.AddSuite(layers)
 	all.AddSuite(rehearsal)

@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"seatrial.dev/seatrial/internal/verdict"
 )
 
 // WriteMarkdown writes the report as a CI system shows it beside a job or a
 // pull request.
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	p := &printer{w: w}
-	mark := map[string]string{Pass: "✅", Fail: "❌", Inconclusive: "⚠️"}[r.Verdict]
+	mark := map[verdict.Verdict]string{verdict.Pass: "✅", verdict.Fail: "❌", verdict.Inconclusive: "⚠️"}[r.Verdict]
 	p.f("## %s Seatrial: %s\n\n", mark, r.Verdict)
 	p.f("%d of %d layers of `%s` reconciled at `%.12s` (tree `%.12s`, tier %s, %.0f s).\n\n",
 		r.reconciled(), len(r.Layers), r.Path, r.Revision, r.Tree, r.Tier, r.Timings.Total())
@@ -24,7 +26,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		default:
 			mark = "❌"
 		}
-		status := l.Status
+		status := string(l.Status)
 		if l.Message != "" {
 			status += ": " + brief(l.Message)
 		}

@@ -4,8 +4,10 @@ package report
 import (
 	"encoding/json"
 	"io"
+	"math"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/verdict"
 )
 
 // The version of the format.
@@ -14,18 +16,11 @@ const (
 	Kind       = "Report"
 )
 
-// The verdicts. Inconclusive means that the machine, not the repo, kept layers from reconciling.
-const (
-	Pass         = "pass"
-	Fail         = "fail"
-	Inconclusive = "inconclusive"
-)
-
 // Report says what was rehearsed, how, and what became of it.
 type Report struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Verdict    string `json:"verdict"`
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	Verdict    verdict.Verdict `json:"verdict"`
 	// Tier is embedded, kind or existing: how much of the cluster was real.
 	Tier string `json:"tier"`
 	// Revision is the Git commit that Flux reconciled.
@@ -82,8 +77,8 @@ type Layer struct {
 	Path      string   `json:"path"`
 	DependsOn []string `json:"dependsOn"`
 	// Status is reconciled, failed, blocked or unreachable.
-	Status  string `json:"status"`
-	Message string `json:"message,omitempty"`
+	Status  verdict.Status `json:"status"`
+	Message string         `json:"message,omitempty"`
 	// Suspended is true if the repo itself suspends the layer, or one it depends on.
 	Suspended bool `json:"suspended,omitempty"`
 	// Seconds from bootstrap until it was reconciled, or until the verdict.
@@ -91,6 +86,21 @@ type Layer struct {
 	// Objects in its inventory.
 	Objects  int               `json:"objects"`
 	Findings []finding.Finding `json:"findings"`
+}
+
+// LayerOf is what a report says of a layer.
+func LayerOf(o verdict.Outcome) Layer {
+	l := Layer{
+		Name: o.Name, Namespace: o.Namespace, Path: o.Path, DependsOn: []string{}, Status: o.Status, Suspended: o.Suspended,
+		Seconds: math.Round(o.Seconds*100) / 100, Objects: o.Objects, Findings: o.Findings,
+	}
+	if o.Status != verdict.Reconciled {
+		l.Message = o.Message
+	}
+	for _, d := range o.DependsOn {
+		l.DependsOn = append(l.DependsOn, d.Name)
+	}
+	return l
 }
 
 // Bootstrapped is a file that flux bootstrap committed on top of the rehearsed tree.
@@ -101,7 +111,7 @@ type Bootstrapped struct {
 }
 
 // Reconciled says whether the layer passed.
-func (l Layer) Reconciled() bool { return l.Status == "reconciled" }
+func (l Layer) Reconciled() bool { return l.Status == verdict.Reconciled }
 
 // StandIn is a source that was served locally.
 type StandIn struct {

@@ -5,18 +5,17 @@
 package standin
 
 import (
-	"strings"
-
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"seatrial.dev/seatrial/internal/catalogue"
+	"seatrial.dev/seatrial/internal/gitops"
 )
 
 // chartsOf returns the services whose charts stand in for a Helm repository's.
 func chartsOf(c *catalogue.Catalogue, url string) []*catalogue.Service {
 	var out []*catalogue.Service
 	for _, s := range c.Services {
-		if s.Chart != nil && strings.EqualFold(strings.TrimSuffix(s.Chart.URL, "/"), strings.TrimSuffix(url, "/")) {
+		if s.Chart != nil && gitops.SameURL(s.Chart.URL, url) {
 			out = append(out, s)
 		}
 	}

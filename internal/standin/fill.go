@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -14,22 +15,18 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"seatrial.dev/seatrial/internal/catalogue"
+	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// Wanted is a source that a repo uses.
-type Wanted struct {
-	Kind     string // HelmRepository or PackageRepository
-	Upstream string // its URL or image
-	// Versions are those that are asked for by an exact number, by chart or package.
-	Versions map[string][]string
-}
-
-// Redirect is a source that is served from here.
-type Redirect struct {
-	Kind     string
+// Served is a source of the repo that is served from here.
+type Served struct {
+	Kind string // HelmRepository or PackageRepository
+	// Upstream is the source's URL or image, as the repo writes it first.
 	Upstream string
-	URL      string // where it is served
-	Serves   []string
+	// Spellings are all ways in which the repo writes it.
+	Spellings []string
+	URL       string   // where it is served
+	Serves    []string // chart or package and version
 	// Unknown are versions that the catalogue does not know of: whether upstream has them is not known here.
 	Unknown []string
 	// Insecure is true for a registry that speaks plain HTTP.
@@ -52,45 +49,68 @@ type Shelf interface {
 	Push(ctx context.Context, image string, img v1.Image) error
 }
 
-// Fill puts every wanted source that the catalogue knows on a shelf, and returns those.
-func Fill(ctx context.Context, c *catalogue.Catalogue, shelf Shelf, wanted []Wanted) ([]Redirect, error) {
-	f := filler{catalogue: c, shelf: shelf}
-	var out []Redirect
-	for _, w := range wanted {
-		var r *Redirect
-		var err error
-		switch w.Kind {
-		case "HelmRepository":
-			r, err = f.charts(ctx, w)
-		case "PackageRepository":
-			r, err = f.packages(ctx, w)
+// Fill puts every source of the repo that the catalogue knows on a shelf, and returns
+// those, sorted by kind and address.
+func Fill(ctx context.Context, c *catalogue.Catalogue, shelf Shelf, repo *gitops.Repo) ([]Served, error) {
+	f := filler{catalogue: c, shelf: shelf, repo: repo}
+	var out []Served
+	for _, same := range byAddress(repo) {
+		serve := f.charts
+		if same[0].Is(gitops.PackageRepositoryKind) {
+			serve = f.packages
 		}
+		r, err := serve(ctx, same[0])
 		if err != nil {
-			return nil, fmt.Errorf("stand in for %s: %w", w.Upstream, err)
+			return nil, fmt.Errorf("stand in for %s: %w", same[0].URL, err)
 		}
-		if r != nil {
-			out = append(out, *r)
+		if r == nil {
+			continue
 		}
+		r.Kind, r.Upstream = same[0].GetKind(), same[0].URL
+		for _, s := range same {
+			if !slices.Contains(r.Spellings, s.URL) {
+				r.Spellings = append(r.Spellings, s.URL)
+			}
+		}
+		out = append(out, *r)
 	}
 	return out, nil
+}
+
+// byAddress groups the sources that something may stand in for: those that lead to the
+// same place are one.
+func byAddress(repo *gitops.Repo) [][]*gitops.Source {
+	groups := map[string][]*gitops.Source{}
+	for _, s := range repo.Sources() {
+		if s.URL != "" && (s.Is(gitops.HelmRepositoryKind) || s.Is(gitops.PackageRepositoryKind)) {
+			at := s.GetKind() + " " + gitops.CanonicalURL(s.URL)
+			groups[at] = append(groups[at], s)
+		}
+	}
+	var out [][]*gitops.Source
+	for _, at := range slices.Sorted(maps.Keys(groups)) {
+		out = append(out, groups[at])
+	}
+	return out
 }
 
 type filler struct {
 	catalogue *catalogue.Catalogue
 	shelf     Shelf
+	repo      *gitops.Repo
 }
 
 // charts serves a Helm repository, of the kind that the repo asks for.
-func (f *filler) charts(ctx context.Context, w Wanted) (*Redirect, error) {
-	services := chartsOf(f.catalogue, w.Upstream)
+func (f *filler) charts(ctx context.Context, from *gitops.Source) (*Served, error) {
+	services := chartsOf(f.catalogue, from.URL)
 	if len(services) == 0 {
 		return nil, nil
 	}
-	out := &Redirect{Kind: w.Kind, Upstream: w.Upstream}
+	out := &Served{}
 	var charts []Chart
 	for _, service := range services {
 		name := service.Chart.Name
-		for _, version := range versions(w.Versions[name], service.Chart.Version) {
+		for _, version := range versions(f.repo.Exact(from, name), service.Chart.Version) {
 			archive, err := packChart(service, version)
 			if err != nil {
 				return nil, err
@@ -100,11 +120,11 @@ func (f *filler) charts(ctx context.Context, w Wanted) (*Redirect, error) {
 		}
 	}
 	var err error
-	if !strings.HasPrefix(w.Upstream, "oci://") {
-		out.URL, err = f.shelf.Charts(ctx, short(w.Upstream), charts)
+	if !strings.HasPrefix(from.URL, "oci://") {
+		out.URL, err = f.shelf.Charts(ctx, short(from.URL), charts)
 		return out, err
 	}
-	repository := f.shelf.Registry() + "/charts/" + short(w.Upstream)
+	repository := f.shelf.Registry() + "/charts/" + short(from.URL)
 	out.URL, out.Insecure = "oci://"+repository, true
 	for _, c := range charts {
 		image, err := chartImage(c.Archive)
@@ -119,7 +139,7 @@ func (f *filler) charts(ctx context.Context, w Wanted) (*Redirect, error) {
 }
 
 // serves notes a version that is served.
-func (r *Redirect) serves(name, version, known string) {
+func (r *Served) serves(name, version, known string) {
 	r.Serves = append(r.Serves, name+" "+version)
 	if version != known {
 		r.Unknown = append(r.Unknown, name+" "+version)
@@ -127,17 +147,17 @@ func (r *Redirect) serves(name, version, known string) {
 }
 
 // packages pushes a package repository's bundle and those of its packages.
-func (f *filler) packages(ctx context.Context, w Wanted) (*Redirect, error) {
-	services := packagesOf(f.catalogue, w.Upstream)
+func (f *filler) packages(ctx context.Context, from *gitops.Source) (*Served, error) {
+	services := packagesOf(f.catalogue, from.URL)
 	if len(services) == 0 {
 		return nil, nil
 	}
 	host := f.shelf.Registry()
-	upstream, err := name.ParseReference(w.Upstream)
+	upstream, err := name.ParseReference(from.URL)
 	if err != nil {
 		return nil, err
 	}
-	out := &Redirect{Kind: w.Kind, Upstream: w.Upstream, URL: host + "/" + upstream.Context().RepositoryStr() + ":stand-in"}
+	out := &Served{URL: host + "/" + upstream.Context().RepositoryStr() + ":stand-in"}
 	repository := map[string][]byte{}
 	for _, service := range services {
 		files, err := service.Dir("stand-in")
@@ -157,7 +177,7 @@ func (f *filler) packages(ctx context.Context, w Wanted) (*Redirect, error) {
 		if repository[path.Join(dir, "metadata.yaml")], err = packageMetadata(refName, service.Title); err != nil {
 			return nil, err
 		}
-		for _, version := range versions(w.Versions[refName], service.Package.Version) {
+		for _, version := range versions(f.repo.Exact(from, refName), service.Package.Version) {
 			if repository[path.Join(dir, version+".yaml")], err = packageVersion(refName, version, image); err != nil {
 				return nil, err
 			}

@@ -11,6 +11,7 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -18,11 +19,27 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"seatrial.dev/seatrial/internal/catalogue"
+	"seatrial.dev/seatrial/internal/gitops"
 )
 
-func serve(t *testing.T, wanted ...Wanted) []Redirect {
+// repository is a HelmRepository, and release a HelmRelease that takes a chart from it.
+func repository(name, spec string) string {
+	return "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: " + name + ", namespace: flux-system}\nspec: {" + spec + "}\n"
+}
+
+func release(repository, chart, version string) string {
+	return "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: " + repository + "-" + chart + ", namespace: flux-system}\n" +
+		"spec: {chart: {spec: {chart: " + chart + ", version: " + version + ", sourceRef: {kind: HelmRepository, name: " + repository + "}}}}\n"
+}
+
+// serve fills a server with stand-ins for the sources of a repo of some manifests.
+func serve(t *testing.T, manifests ...string) []Served {
 	t.Helper()
 	c, err := catalogue.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := gitops.Load(fstest.MapFS{"c/all.yaml": {Data: []byte(strings.Join(manifests, ""))}}, "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +47,7 @@ func serve(t *testing.T, wanted ...Wanted) []Redirect {
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
 	s.At(web.URL)
-	out, err := Fill(t.Context(), c, s, wanted)
+	out, err := Fill(t.Context(), c, s, repo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,10 +80,13 @@ func names(t *testing.T, r io.Reader) string {
 }
 
 func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
-	got := serve(t, Wanted{Kind: "HelmRepository", Upstream: "https://aquasecurity.github.io/helm-charts/", Versions: map[string][]string{"trivy": {"0.21.0"}}},
-		Wanted{Kind: "HelmRepository", Upstream: "https://charts.example.com"})
+	got := serve(t, repository("aqua", "url: https://aquasecurity.github.io/helm-charts/"), repository("same", "url: https://aquasecurity.github.io/helm-charts"),
+		release("aqua", "trivy", "0.21.0"), repository("unknown", "url: https://charts.example.com"), release("unknown", "trivy", "9.9.9"))
 	if len(got) != 1 || strings.Join(got[0].Serves, ",") != "trivy 0.21.0,trivy 0.22.0" {
 		t.Fatalf("got %+v", got)
+	}
+	if want := "https://aquasecurity.github.io/helm-charts/ https://aquasecurity.github.io/helm-charts"; strings.Join(got[0].Spellings, " ") != want {
+		t.Errorf("got %v, want %s", got[0].Spellings, want)
 	}
 	b, err := io.ReadAll(get(t, got[0].URL+"index.yaml"))
 	if err != nil {
@@ -91,7 +111,8 @@ func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
 }
 
 func TestPackageRepositoryIsABundleOfPackages(t *testing.T) {
-	got := serve(t, Wanted{Kind: "PackageRepository", Upstream: "projects.packages.broadcom.com/tkg/packages/standard/repo:v1"})
+	got := serve(t, "apiVersion: packaging.carvel.dev/v1alpha1\nkind: PackageRepository\nmetadata: {name: standard, namespace: tkg-system}\n"+
+		"spec: {fetch: {imgpkgBundle: {image: projects.packages.broadcom.com/tkg/packages/standard/repo:v1}}}\n")
 	if len(got) != 1 || len(got[0].Serves) != 2 {
 		t.Fatalf("got %+v", got)
 	}
@@ -119,7 +140,7 @@ func TestPackageRepositoryIsABundleOfPackages(t *testing.T) {
 }
 
 func TestChartsOfARegistryAreServedThere(t *testing.T) {
-	got := serve(t, Wanted{Kind: "HelmRepository", Upstream: "oci://registry-1.docker.io/cloudpirates", Versions: map[string][]string{"minio": {"0.14.0"}}})
+	got := serve(t, repository("pirates", "type: oci, url: oci://registry-1.docker.io/cloudpirates"), release("pirates", "minio", "0.14.0"))
 	if len(got) != 1 || !got[0].Insecure || strings.Join(got[0].Serves, ",") != "minio 0.13.3,minio 0.14.0" {
 		t.Fatalf("got %+v", got)
 	}

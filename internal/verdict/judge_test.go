@@ -7,50 +7,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/yaml"
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/live"
+	"seatrial.dev/seatrial/internal/live/livetest"
 )
-
-// fake is a cluster of objects written as YAML.
-type fake map[ObjectRef]*unstructured.Unstructured
-
-func (f fake) Get(ref ObjectRef) (*unstructured.Unstructured, bool) { return f[ref], true }
-
-func (f fake) List(gk schema.GroupKind) []*unstructured.Unstructured {
-	var out []*unstructured.Unstructured
-	for ref, u := range f {
-		if ref.GroupKind == gk {
-			out = append(out, u)
-		}
-	}
-	return out
-}
-
-func cluster(t *testing.T, manifests ...string) fake {
-	t.Helper()
-	f := fake{}
-	for _, m := range manifests {
-		u := parsed(t, m)
-		f[refOf(u)] = u
-	}
-	return f
-}
-
-func parsed(t *testing.T, manifest string) *unstructured.Unstructured {
-	t.Helper()
-	b, err := yaml.YAMLToJSON([]byte(manifest))
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := &unstructured.Unstructured{}
-	if err := u.UnmarshalJSON(b); err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
 
 const commit = "0123456789012345678901234567890123456789"
 
@@ -89,7 +51,7 @@ func repo(t *testing.T, layers ...string) *gitops.Repo {
 }
 
 // after assesses an unchanging cluster at some seconds after the start.
-func after(t *testing.T, r *gitops.Repo, c Cluster, seconds ...float64) (*Judge, Assessment) {
+func after(t *testing.T, r *gitops.Repo, c live.View, seconds ...float64) (*Judge, Assessment) {
 	t.Helper()
 	start := time.Unix(1000, 0)
 	j := NewJudge(r, commit, DefaultPatience, start)
@@ -126,7 +88,7 @@ func TestLayerPassesOnEvidenceOnly(t *testing.T) {
 		"unreadable inventory":  {[]string{root, ks("a", "True", "ReconciliationSucceeded", "", "{id: garbage, v: v1}")}, "flux-system=reconciled a=pending"},
 		"nothing is known of a": {[]string{root}, "flux-system=reconciled a=pending"},
 	} {
-		_, a := after(t, repo(t, "a"), cluster(t, c.objects...), 0)
+		_, a := after(t, repo(t, "a"), livetest.Cluster(t, c.objects...), 0)
 		if got := statuses(a); got != c.want {
 			t.Errorf("%s: got %s, want %s", name, got, c.want)
 		}
@@ -134,7 +96,7 @@ func TestLayerPassesOnEvidenceOnly(t *testing.T) {
 }
 
 func TestReadyLayerWithFailedPackageFails(t *testing.T) {
-	c := cluster(t, root, ks("a", "True", "ReconciliationSucceeded", "", `{id: tkg-system_p_packaging.carvel.dev_PackageInstall, v: v1alpha1}`), `
+	c := livetest.Cluster(t, root, ks("a", "True", "ReconciliationSucceeded", "", `{id: tkg-system_p_packaging.carvel.dev_PackageInstall, v: v1alpha1}`), `
 apiVersion: packaging.carvel.dev/v1alpha1
 kind: PackageInstall
 metadata: {name: p, namespace: tkg-system, generation: 1}
@@ -157,7 +119,7 @@ status:
 func TestFailureIsFinalOnlyAfterARetry(t *testing.T) {
 	r := repo(t, "a", "b<a")
 	failing := ks("a", "False", "ReconciliationFailed", `no matches for kind "X" in version "y.io/v1"`, "")
-	c := cluster(t, root, failing, ks("b", "False", "DependencyNotReady", "", ""))
+	c := livetest.Cluster(t, root, failing, ks("b", "False", "DependencyNotReady", "", ""))
 	j, a := after(t, r, c, 0, 3)
 	if a.Final || len(a.Retries) != 1 || a.Retries[0].Name != "a" {
 		t.Fatalf("at rest: final %v, retries %v", a.Final, a.Retries)
@@ -166,8 +128,8 @@ func TestFailureIsFinalOnlyAfterARetry(t *testing.T) {
 	if a = j.Assess(c, time.Unix(1004, 0)); a.Final || len(a.Retries) != 0 {
 		t.Fatalf("unanswered: final %v, retries %v", a.Final, a.Retries)
 	}
-	u := c[ObjectRef{layerKind, "flux-system", "a"}]
-	if err := unstructured.SetNestedField(u.Object, j.asked[refOf(u)].token, "status", "lastHandledReconcileAt"); err != nil {
+	u := c[live.Ref{GroupKind: gitops.KustomizationKind, Namespace: "flux-system", Name: "a"}]
+	if err := unstructured.SetNestedField(u.Object, j.asked[live.RefOf(u)].token, "status", "lastHandledReconcileAt"); err != nil {
 		t.Fatal(err)
 	}
 	if a = j.Assess(c, time.Unix(1005, 0)); !a.Final || statuses(a) != "flux-system=reconciled a=failed b=blocked" {
@@ -179,7 +141,7 @@ func TestFailureIsFinalOnlyAfterARetry(t *testing.T) {
 }
 
 func TestMovementPostponesTheVerdict(t *testing.T) {
-	c := cluster(t, root, ks("a", "False", "ReconciliationFailed", "x", ""), ks("b", "Unknown", "Progressing", "", ""))
+	c := livetest.Cluster(t, root, ks("a", "False", "ReconciliationFailed", "x", ""), ks("b", "Unknown", "Progressing", "", ""))
 	if _, a := after(t, repo(t, "a", "b"), c, 0, 10); a.Final || len(a.Retries) != 0 {
 		t.Fatalf("b still moves: final %v, retries %v", a.Final, a.Retries)
 	}
@@ -189,40 +151,8 @@ func TestMovementPostponesTheVerdict(t *testing.T) {
 }
 
 func TestCyclesAndWhatWaitsForThemEndAtOnce(t *testing.T) {
-	_, a := after(t, repo(t, "a<b", "b<a", "c<b", "d<nowhere", "e"), cluster(t, root, ks("e", "True", "ReconciliationSucceeded", "", "")), 0)
+	_, a := after(t, repo(t, "a<b", "b<a", "c<b", "d<nowhere", "e"), livetest.Cluster(t, root, ks("e", "True", "ReconciliationSucceeded", "", "")), 0)
 	if want := "flux-system=reconciled a=unreachable b=unreachable c=blocked d=unreachable e=reconciled"; !a.Final || statuses(a) != want {
 		t.Fatalf("final %v, %s", a.Final, statuses(a))
-	}
-}
-
-func TestObserve(t *testing.T) {
-	for _, c := range []struct {
-		name, manifest string
-		want           State
-	}{
-		{"failed PackageRepository", "apiVersion: packaging.carvel.dev/v1alpha1\nkind: PackageRepository\nmetadata: {generation: 1}\nstatus: {observedGeneration: 1, conditions: [{type: ReconcileFailed, status: 'True'}]}", Failed},
-		{"reconciled App", "apiVersion: kappctrl.k14s.io/v1alpha1\nkind: App\nmetadata: {generation: 1}\nstatus: {observedGeneration: 1, conditions: [{type: ReconcileSucceeded, status: 'True'}]}", Current},
-		{"App of an older generation", "apiVersion: kappctrl.k14s.io/v1alpha1\nkind: App\nmetadata: {generation: 2}\nstatus: {observedGeneration: 1, conditions: [{type: ReconcileSucceeded, status: 'True'}]}", Progressing},
-		{"unseen HelmRelease", "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {generation: 1}", Progressing},
-		{"OCI HelmRepository", "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {generation: 1}\nspec: {type: oci}", Current},
-		{"Deployment without replicas yet", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {generation: 1}\nspec: {replicas: 1}\nstatus: {observedGeneration: 1}", Progressing},
-		{"Certificate that nobody acts on", "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {generation: 1}", Unobserved},
-		{"HTTPProxy with a default status", "apiVersion: projectcontour.io/v1\nkind: HTTPProxy\nmetadata: {generation: 1}\nstatus: {currentStatus: NotReconciled}", Unobserved},
-		{"Certificate that failed", "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {generation: 1}\nstatus: {conditions: [{type: Ready, status: 'False'}]}", Progressing},
-		{"object on its way out", "apiVersion: v1\nkind: ConfigMap\nmetadata: {deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [a/b]}", Progressing},
-	} {
-		if got, why := Observe(parsed(t, c.manifest)); got != c.want {
-			t.Errorf("%s: got %d (%s), want %d", c.name, got, why, c.want)
-		}
-	}
-}
-
-func TestUnreachedSourcesAreInconclusive(t *testing.T) {
-	lookup := finding.Finding{Code: finding.SourceFailed, Severity: finding.Error, Evidence: "dial tcp: lookup charts.example.com: no such host"}
-	if !Unreached([]finding.Finding{lookup}) {
-		t.Error("a source that can't be reached says nothing against the repo")
-	}
-	if Unreached([]finding.Finding{lookup, {Code: finding.ApplyFailed, Severity: finding.Error}}) || Unreached(nil) {
-		t.Error("another error does")
 	}
 }

@@ -1,16 +1,15 @@
 package verdict
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
-	"seatrial.dev/seatrial/internal/spelling"
+	"seatrial.dev/seatrial/internal/live"
+	"seatrial.dev/seatrial/internal/verdict/cause"
 )
 
 // Simulated pods run whatever they refer to, and no controller looks at a
@@ -44,10 +43,16 @@ func Referred() []schema.GroupKind {
 	return out
 }
 
+// lookup finds things out about the cluster's objects and the layers that they belong to.
+type lookup struct {
+	view   live.View
+	layers []*Layer
+}
+
 // References finds pods that read what is not there, and routes that lead
 // nowhere, and fails the layers that these belong to.
-func (j *Judge) References(c Cluster, a Assessment) []finding.Finding {
-	e := explainer{repo: j.repo, cluster: c}
+func (j *Judge) References(c live.View, a Assessment) []finding.Finding {
+	k := lookup{c, a.Layers}
 	var out []finding.Finding
 	for gk, path := range workloadKinds {
 		for _, u := range c.List(gk) {
@@ -56,7 +61,7 @@ func (j *Judge) References(c Cluster, a Assessment) []finding.Finding {
 			}
 			spec, _, _ := unstructured.NestedMap(u.Object, path...)
 			for _, r := range podReferences(spec) {
-				if f, bad := e.unread(u, r, a.Layers); bad {
+				if f, bad := k.unread(u, r); bad {
 					out = append(out, f)
 				}
 			}
@@ -65,7 +70,7 @@ func (j *Judge) References(c Cluster, a Assessment) []finding.Finding {
 	for _, gk := range []schema.GroupKind{proxyKind, ingressKind} {
 		for _, u := range c.List(gk) {
 			for _, b := range backends(u) {
-				if f, bad := e.unrouted(u, b, a.Layers); bad {
+				if f, bad := k.unrouted(u, b); bad {
 					out = append(out, f)
 				}
 			}
@@ -81,126 +86,10 @@ func (j *Judge) References(c Cluster, a Assessment) []finding.Finding {
 	return finding.Merge(out, nil)
 }
 
-// reference is what a pod reads: a Secret or ConfigMap, or a key of one.
-type reference struct {
-	kind      schema.GroupKind
-	name, key string
-}
-
-func podReferences(spec map[string]any) []reference {
-	var out []reference
-	add := func(kind schema.GroupKind, source any, nameField string, keys ...string) {
-		m, ok := source.(map[string]any)
-		if optional, _ := m["optional"].(bool); !ok || optional {
-			return
-		}
-		name, _ := m[nameField].(string)
-		if name == "" {
-			return
-		}
-		if len(keys) == 0 {
-			out = append(out, reference{kind, name, ""})
-		}
-		for _, key := range keys {
-			out = append(out, reference{kind, name, key})
-		}
-	}
-	key := func(source any) string {
-		m, _ := source.(map[string]any)
-		s, _ := m["key"].(string)
-		return s
-	}
-	for _, list := range []string{"containers", "initContainers"} {
-		for _, c := range mapsIn(spec[list]) {
-			for _, env := range mapsIn(c["env"]) {
-				from, _ := env["valueFrom"].(map[string]any)
-				add(secretKind, from["secretKeyRef"], "name", key(from["secretKeyRef"]))
-				add(configMapKind, from["configMapKeyRef"], "name", key(from["configMapKeyRef"]))
-			}
-			for _, from := range mapsIn(c["envFrom"]) {
-				add(secretKind, from["secretRef"], "name")
-				add(configMapKind, from["configMapRef"], "name")
-			}
-		}
-	}
-	for _, v := range mapsIn(spec["volumes"]) {
-		add(secretKind, v["secret"], "secretName", items(v["secret"])...)
-		add(configMapKind, v["configMap"], "name", items(v["configMap"])...)
-		projected, _ := v["projected"].(map[string]any)
-		for _, s := range mapsIn(projected["sources"]) {
-			add(secretKind, s["secret"], "name", items(s["secret"])...)
-			add(configMapKind, s["configMap"], "name", items(s["configMap"])...)
-		}
-	}
-	return out
-}
-
-// items are the keys that a volume picks.
-func items(source any) []string {
-	m, _ := source.(map[string]any)
-	var out []string
-	for _, i := range mapsIn(m["items"]) {
-		if key, ok := i["key"].(string); ok {
-			out = append(out, key)
-		}
-	}
-	return out
-}
-
-func mapsIn(list any) []map[string]any {
-	entries, _ := list.([]any)
-	var out []map[string]any
-	for _, e := range entries {
-		if m, ok := e.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-// unread says what is wrong with something that a workload's pods read.
-func (e explainer) unread(u *unstructured.Unstructured, r reference, layers []*Layer) (finding.Finding, bool) {
-	live, known := e.cluster.Get(ObjectRef{r.kind, u.GetNamespace(), r.name})
-	if !known {
-		return finding.Finding{}, false
-	}
-	f := e.owner(u, layers)
-	f.Code, f.Severity = finding.SecretKeyMissing, finding.Error
-	subject := fmt.Sprintf("%s %s", r.kind.Kind, r.name)
-	if live == nil {
-		near := spelling.Nearest(r.name, e.names(r.kind, u.GetNamespace()))
-		template, _, _ := unstructured.NestedStringMap(u.Object, "spec", "template", "metadata", "labels")
-		if made, may := e.maker(u.GetNamespace(), r.name, layers); made || may && near == "" && template["stand-in"] == "" {
-			// A job or an operator makes it, and neither does anything here.
-			f.Severity = finding.Warning
-		}
-		f.Message = fmt.Sprintf("pods of %s %s read %s, which does not exist", u.GetKind(), u.GetName(), subject)
-		f.Fix = "create it in an earlier layer, or mend the name"
-		if near != "" {
-			f.Fix = "did you mean " + near + "?"
-		}
-		return f, true
-	}
-	if r.key == "" {
-		return f, false
-	}
-	keys := keysOf(live)
-	if slices.Contains(keys, r.key) {
-		return f, false
-	}
-	if len(keys) == 0 {
-		f.Severity = finding.Warning // a placeholder that a controller fills, such as a bundle of certificates
-	}
-	f.Message = fmt.Sprintf("pods of %s %s read key %s of %s, which has no such key", u.GetKind(), u.GetName(), r.key, subject)
-	f.Fix = fmt.Sprintf("add the key %s to %s, or name one of %s", r.key, subject, strings.Join(keys, ", "))
-	f.Evidence = "a kubelet would report CreateContainerConfigError: couldn't find key " + r.key + " in " + subject
-	return f, true
-}
-
 // names are those of all objects of a kind in a namespace.
-func (e explainer) names(gk schema.GroupKind, namespace string) []string {
+func (k lookup) names(gk schema.GroupKind, namespace string) []string {
 	var out []string
-	for _, other := range e.cluster.List(gk) {
+	for _, other := range k.view.List(gk) {
 		if other.GetNamespace() == namespace {
 			out = append(out, other.GetName())
 		}
@@ -209,14 +98,14 @@ func (e explainer) names(gk schema.GroupKind, namespace string) []string {
 	return out
 }
 
-// maker says whether an object of a name is made by something that does nothing
-// in this tier: made, if a custom resource speaks of it, as a SecretImport, an
-// ExternalSecret or a Certificate does; may, if there is anything of the sort.
-func (e explainer) maker(namespace, name string, layers []*Layer) (made, may bool) {
-	may = len(e.names(jobKind, namespace)) > 0
-	for _, l := range layers {
+// maker says whether a Secret or ConfigMap of a name is made by something that does nothing
+// in this tier: made, if a custom resource names it, as a SecretImport, an
+// ExternalSecret or a Certificate does; may, if the namespace holds any custom resource or Job.
+func (k lookup) maker(namespace, name string) (made, may bool) {
+	may = len(k.names(jobKind, namespace)) > 0
+	for _, l := range k.layers {
 		for _, ref := range l.Unobserved {
-			u, _ := e.cluster.Get(ref)
+			u, _ := k.view.Get(ref)
 			if ref.Namespace != namespace || u == nil || ref.GroupKind == proxyKind {
 				continue
 			}
@@ -258,129 +147,34 @@ func keysOf(u *unstructured.Unstructured) []string {
 }
 
 // owner starts a finding about what in the repo made a live object.
-func (e explainer) owner(u *unstructured.Unstructured, layers []*Layer) finding.Finding {
+func (k lookup) owner(u *unstructured.Unstructured) finding.Finding {
 	labels := u.GetLabels()
-	f := finding.Finding{Object: refOf(u).Identity()}
-	owner := refOf(u)
+	f := finding.Finding{Object: live.RefOf(u).Identity()}
+	owner := live.RefOf(u)
 	if name := labels["helm.toolkit.fluxcd.io/name"]; name != "" {
-		owner = ObjectRef{releaseKind, labels["helm.toolkit.fluxcd.io/namespace"], name}
+		owner = live.Ref{GroupKind: gitops.HelmReleaseKind, Namespace: labels["helm.toolkit.fluxcd.io/namespace"], Name: name}
 		f.Object = owner.Identity()
 	}
-	for _, l := range layers {
-		if l.live == nil || !slices.Contains(Inventory(l.live), owner) {
+	for _, l := range k.layers {
+		if l.live == nil || !slices.Contains(live.Inventory(l.live), owner) {
 			continue
 		}
 		f.Layer, f.File, f.Line = l.Name, l.File, l.Line
-		e.locate(&f, l, func(o *gitops.Object) bool {
+		cause.Locate(&f, l.Layer, func(o *gitops.Object) bool {
 			return o.GroupVersionKind().GroupKind() == owner.GroupKind && o.GetName() == owner.Name && o.GetNamespace() == owner.Namespace
 		})
 	}
 	return f
 }
 
-// operated is maker for Services: certificates make none.
-func (e explainer) operated(namespace, name string, layers []*Layer) (made, may bool) {
-	for _, l := range layers {
-		for _, ref := range l.Unobserved {
-			if ref.Namespace != namespace || ref.GroupKind == proxyKind || strings.HasSuffix(ref.Group, "cert-manager.io") || ref.Group == "monitoring.coreos.com" {
-				continue
-			}
-			may, made = true, made || strings.HasPrefix(name, ref.Name)
-		}
-	}
-	return made, may
-}
-
-// backend is where a route leads.
-type backend struct {
-	service string
-	port    int64
-	name    string // of the port, if it has no number
-}
-
-func backends(u *unstructured.Unstructured) []backend {
-	var out []backend
-	spec, _, _ := unstructured.NestedMap(u.Object, "spec")
-	if u.GetKind() == "HTTPProxy" {
-		services := mapsIn(nil)
-		for _, route := range mapsIn(spec["routes"]) {
-			services = append(services, mapsIn(route["services"])...)
-		}
-		if tcp, ok := spec["tcpproxy"].(map[string]any); ok {
-			services = append(services, mapsIn(tcp["services"])...)
-		}
-		for _, s := range services {
-			name, _ := s["name"].(string)
-			port, _ := s["port"].(int64)
-			out = append(out, backend{service: name, port: port})
-		}
-		return out
-	}
-	add := func(b any) {
-		service, _, _ := unstructured.NestedMap(map[string]any{"b": b}, "b", "service")
-		name, _ := service["name"].(string)
-		port, _ := service["port"].(map[string]any)
-		number, _ := port["number"].(int64)
-		portName, _ := port["name"].(string)
-		if name != "" {
-			out = append(out, backend{name, number, portName})
-		}
-	}
-	add(spec["defaultBackend"])
-	for _, rule := range mapsIn(spec["rules"]) {
-		http, _ := rule["http"].(map[string]any)
-		for _, p := range mapsIn(http["paths"]) {
-			add(p["backend"])
+// mapsIn are the mappings of a list.
+func mapsIn(list any) []map[string]any {
+	entries, _ := list.([]any)
+	var out []map[string]any
+	for _, e := range entries {
+		if m, ok := e.(map[string]any); ok {
+			out = append(out, m)
 		}
 	}
 	return out
-}
-
-// unrouted says what is wrong with where a route leads.
-func (e explainer) unrouted(u *unstructured.Unstructured, b backend, layers []*Layer) (finding.Finding, bool) {
-	live, known := e.cluster.Get(ObjectRef{serviceKind, u.GetNamespace(), b.service})
-	if !known {
-		return finding.Finding{}, false
-	}
-	f := e.owner(u, layers)
-	f.Code, f.Severity = finding.BackendNotFound, finding.Error
-	if live == nil {
-		names, standIns := e.names(serviceKind, u.GetNamespace()), false
-		for _, s := range e.cluster.List(serviceKind) {
-			selector, _, _ := unstructured.NestedStringMap(s.Object, "spec", "selector")
-			standIns = standIns || s.GetNamespace() == u.GetNamespace() && selector["stand-in"] != ""
-		}
-		made, may := e.operated(u.GetNamespace(), b.service, layers)
-		f.Message = fmt.Sprintf("it leads to Service %s, which does not exist", b.service)
-		f.Fix = "name one of " + strings.Join(names, ", ")
-		near := spelling.Nearest(b.service, names)
-		if near != "" {
-			f.Fix = "did you mean " + near + "?"
-		}
-		if made || near == "" && (standIns || may) {
-			// An operator may make it, or the real chart have more Services than its stand-in.
-			f.Severity = finding.Warning
-		}
-		return f, true
-	}
-	if kind, _, _ := unstructured.NestedString(live.Object, "spec", "type"); kind == "ExternalName" {
-		return f, false // its ports are those of the name
-	}
-	var ports []string
-	list, _, _ := unstructured.NestedSlice(live.Object, "spec", "ports")
-	for _, p := range mapsIn(list) {
-		number, _ := p["port"].(int64)
-		name, _ := p["name"].(string)
-		if number == b.port && b.port != 0 || b.name != "" && name == b.name {
-			return f, false
-		}
-		ports = append(ports, fmt.Sprint(number))
-	}
-	port := b.name
-	if b.port != 0 {
-		port = fmt.Sprint(b.port)
-	}
-	f.Message = fmt.Sprintf("it leads to port %s of Service %s, which has no such port", port, b.service)
-	f.Fix = "name one of " + strings.Join(ports, ", ")
-	return f, true
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/live/livetest"
 )
 
 // deployment is a live Deployment in namespace web whose pod has a spec.
@@ -28,6 +29,7 @@ const (
 	imported = "apiVersion: secretgen.carvel.dev/v1alpha1\nkind: SecretImport\nmetadata: {name: pull, namespace: web}\nspec: {fromNamespace: default}\n"
 	operated = "apiVersion: kibana.k8s.elastic.co/v1\nkind: Kibana\nmetadata: {name: quickstart, namespace: web}\nspec: {count: 1}\n"
 	service  = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: web}\nspec: {ports: [{name: http, port: 80}]}\n"
+	job      = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: init, namespace: web}\nspec: {template: {spec: {}}}\n"
 	external = "apiVersion: v1\nkind: Service\nmetadata: {name: away, namespace: web}\nspec: {type: ExternalName, externalName: example.org}\n"
 )
 
@@ -47,24 +49,27 @@ func TestReferences(t *testing.T) {
 		severity  finding.Severity
 		says      string
 	}{
-		"a key that is there":       {objects: []string{secret, deployment("", reads("secret", "web-credentials", "password", ""))}},
-		"a key that is not there":   {objects: []string{secret, deployment("", reads("secret", "web-credentials", "passwrd", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "key passwrd of Secret web-credentials"},
-		"an optional key":           {objects: []string{secret, deployment("", reads("secret", "web-credentials", "passwrd", ", optional: true"))}},
-		"a Secret that is missing":  {objects: []string{deployment("", reads("secret", "nobody-makes-this", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "does not exist"},
-		"a misspelt Secret":         {objects: []string{secret, deployment("", reads("secret", "web-credential", "password", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "web-credential"},
-		"a Secret to be imported":   {objects: []string{imported, deployment("stand-in: web", reads("secret", "pull", "a", ""))}, inventory: "{id: web_pull_secretgen.carvel.dev_SecretImport, v: v1alpha1}", want: finding.SecretKeyMissing, severity: finding.Warning},
-		"a bundle to be injected":   {objects: []string{bundle, deployment("", reads("configMap", "trusted-ca", "ca.crt", ""))}, want: finding.SecretKeyMissing, severity: finding.Warning},
-		"a volume's Secret":         {objects: []string{deployment("", "volumes: [{name: a, secret: {secretName: gone}}]")}, want: finding.SecretKeyMissing, severity: finding.Error, says: "Secret gone"},
-		"a projected volume":        {objects: []string{secret, deployment("", "volumes: [{name: a, projected: {sources: [{secret: {name: web-credentials, items: [{key: nope}]}}]}}]")}, want: finding.SecretKeyMissing, severity: finding.Error, says: "key nope"},
-		"a bare pod":                {objects: []string{"apiVersion: v1\nkind: Pod\nmetadata: {name: bare, namespace: web}\nspec: {containers: [{name: a, envFrom: [{secretRef: {name: gone}}]}]}\n"}, want: finding.SecretKeyMissing, severity: finding.Error, says: "Pod bare"},
-		"a pod of a workload":       {objects: []string{"apiVersion: v1\nkind: Pod\nmetadata: {name: owned, namespace: web, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: a, uid: b}]}\nspec: {containers: [{name: a, envFrom: [{secretRef: {name: gone}}]}]}\n"}},
-		"a route":                   {objects: []string{service, proxyTo("web", "80")}},
-		"a route to no port":        {objects: []string{service, proxyTo("web", "8080")}, want: finding.BackendNotFound, severity: finding.Error, says: "port 8080"},
-		"a route to no Service":     {objects: []string{service, proxyTo("nowhere", "80")}, want: finding.BackendNotFound, severity: finding.Error, says: "Service nowhere"},
-		"an ingress to a port name": {objects: []string{service, ingressTo("web", "name: http")}},
-		"an ingress to no name":     {objects: []string{service, ingressTo("web", "name: grpc")}, want: finding.BackendNotFound, severity: finding.Error, says: "port grpc"},
-		"an external name":          {objects: []string{external, ingressTo("away", "number: 443")}},
-		"an operator's Service":     {objects: []string{operated, ingressTo("quickstart-kb-http", "number: 5601")}, inventory: "{id: web_quickstart_kibana.k8s.elastic.co_Kibana, v: v1}", want: finding.BackendNotFound, severity: finding.Warning},
+		"a key that is there":          {objects: []string{secret, deployment("", reads("secret", "web-credentials", "password", ""))}},
+		"a key that is not there":      {objects: []string{secret, deployment("", reads("secret", "web-credentials", "passwrd", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "key passwrd of Secret web-credentials"},
+		"an optional key":              {objects: []string{secret, deployment("", reads("secret", "web-credentials", "passwrd", ", optional: true"))}},
+		"a Secret that is missing":     {objects: []string{deployment("", reads("secret", "nobody-makes-this", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "does not exist"},
+		"a misspelt Secret":            {objects: []string{secret, deployment("", reads("secret", "web-credential", "password", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "web-credential"},
+		"a Secret to be imported":      {objects: []string{imported, deployment("seatrial.dev/stand-in: web", reads("secret", "pull", "a", ""))}, inventory: "{id: web_pull_secretgen.carvel.dev_SecretImport, v: v1alpha1}", want: finding.SecretKeyMissing, severity: finding.Warning},
+		"a Secret that a Job may make": {objects: []string{job, deployment("", reads("secret", "nobody-knows", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Warning},
+		// What a chart's Jobs make, its stand-in's Jobs make, too.
+		"a stand-in's Secret beside a Job": {objects: []string{job, deployment("seatrial.dev/stand-in: web", reads("secret", "nobody-knows", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Error},
+		"a bundle to be injected":          {objects: []string{bundle, deployment("", reads("configMap", "trusted-ca", "ca.crt", ""))}, want: finding.SecretKeyMissing, severity: finding.Warning},
+		"a volume's Secret":                {objects: []string{deployment("", "volumes: [{name: a, secret: {secretName: gone}}]")}, want: finding.SecretKeyMissing, severity: finding.Error, says: "Secret gone"},
+		"a projected volume":               {objects: []string{secret, deployment("", "volumes: [{name: a, projected: {sources: [{secret: {name: web-credentials, items: [{key: nope}]}}]}}]")}, want: finding.SecretKeyMissing, severity: finding.Error, says: "key nope"},
+		"a bare pod":                       {objects: []string{"apiVersion: v1\nkind: Pod\nmetadata: {name: bare, namespace: web}\nspec: {containers: [{name: a, envFrom: [{secretRef: {name: gone}}]}]}\n"}, want: finding.SecretKeyMissing, severity: finding.Error, says: "Pod bare"},
+		"a pod of a workload":              {objects: []string{"apiVersion: v1\nkind: Pod\nmetadata: {name: owned, namespace: web, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: a, uid: b}]}\nspec: {containers: [{name: a, envFrom: [{secretRef: {name: gone}}]}]}\n"}},
+		"a route":                          {objects: []string{service, proxyTo("web", "80")}},
+		"a route to no port":               {objects: []string{service, proxyTo("web", "8080")}, want: finding.BackendNotFound, severity: finding.Error, says: "port 8080"},
+		"a route to no Service":            {objects: []string{service, proxyTo("nowhere", "80")}, want: finding.BackendNotFound, severity: finding.Error, says: "Service nowhere"},
+		"an ingress to a port name":        {objects: []string{service, ingressTo("web", "name: http")}},
+		"an ingress to no name":            {objects: []string{service, ingressTo("web", "name: grpc")}, want: finding.BackendNotFound, severity: finding.Error, says: "port grpc"},
+		"an external name":                 {objects: []string{external, ingressTo("away", "number: 443")}},
+		"an operator's Service":            {objects: []string{operated, ingressTo("quickstart-kb-http", "number: 5601")}, inventory: "{id: web_quickstart_kibana.k8s.elastic.co_Kibana, v: v1}", want: finding.BackendNotFound, severity: finding.Warning},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inventory := "{id: web_web_apps_Deployment, v: v1}"
@@ -75,9 +80,9 @@ func TestReferences(t *testing.T) {
 				inventory = strings.Trim(inventory+", "+c.inventory, ", ")
 			}
 			r := repo(t, "web")
-			live := cluster(t, append(c.objects, ks("flux-system", "True", "ReconciliationSucceeded", "", ""), ks("web", "True", "ReconciliationSucceeded", "", inventory))...)
-			j, a := after(t, r, live, 0, 1)
-			got := j.References(live, a)
+			objects := livetest.Cluster(t, append(c.objects, ks("flux-system", "True", "ReconciliationSucceeded", "", ""), ks("web", "True", "ReconciliationSucceeded", "", inventory))...)
+			j, a := after(t, r, objects, 0, 1)
+			got := j.References(objects, a)
 			if c.want == "" {
 				if len(got) > 0 {
 					t.Errorf("got %+v", got)

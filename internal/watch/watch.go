@@ -15,10 +15,10 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"seatrial.dev/seatrial/internal/kube"
-	"seatrial.dev/seatrial/internal/verdict"
+	"seatrial.dev/seatrial/internal/live"
 )
 
-// View is a set of watched kinds. It implements verdict.Cluster.
+// View is a set of watched kinds. It implements live.View.
 type View struct {
 	ctx     context.Context
 	client  *kube.Client
@@ -122,8 +122,8 @@ func slim(o any) (any, error) {
 	return o, nil
 }
 
-// Get implements verdict.Cluster.
-func (v *View) Get(ref verdict.ObjectRef) (*unstructured.Unstructured, bool) {
+// Get implements live.View.
+func (v *View) Get(ref live.Ref) (*unstructured.Unstructured, bool) {
 	v.mu.Lock()
 	k := v.kinds[ref.GroupKind]
 	v.mu.Unlock()
@@ -141,7 +141,7 @@ func (v *View) Get(ref verdict.ObjectRef) (*unstructured.Unstructured, bool) {
 	return o.(*unstructured.Unstructured), true
 }
 
-// List implements verdict.Cluster.
+// List implements live.View.
 func (v *View) List(gk schema.GroupKind) []*unstructured.Unstructured {
 	v.mu.Lock()
 	k := v.kinds[gk]

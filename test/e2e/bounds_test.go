@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"seatrial.dev/seatrial/internal/finding"
-	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/internal/verdict"
 )
 
 // bombs are repos that want a machine's memory or time, by what they are made of.
@@ -196,7 +196,7 @@ func TestUnconfinedIsTold(t *testing.T) {
 	t.Parallel()
 	r := verify(t, "--unconfined", fixture("bootstrapped"))
 	// This machine can confine, so the flag changes nothing.
-	if r.code != 0 || slices.ContainsFunc(r.report.BlindSpots, func(s string) bool { return strings.HasPrefix(s, "UNCONFINED") }) || r.report.Verdict != report.Pass {
+	if r.code != 0 || slices.ContainsFunc(r.report.BlindSpots, func(s string) bool { return strings.HasPrefix(s, "UNCONFINED") }) || r.report.Verdict != verdict.Pass {
 		t.Errorf("exit %d, %v", r.code, r.report.BlindSpots)
 	}
 }
@@ -210,7 +210,7 @@ func TestSecretsNamedLikeVerdicts(t *testing.T) {
 	})
 	logs := t.TempDir()
 	r := verify(t, dir, "--logs", logs)
-	if r.code != 2 || r.report.Verdict != report.Inconclusive || r.report.Tier != "embedded" {
+	if r.code != 2 || r.report.Verdict != verdict.Inconclusive || r.report.Tier != "embedded" {
 		t.Errorf("exit %d, verdict %q, tier %q", r.code, r.report.Verdict, r.report.Tier)
 	}
 	if _, err := os.Stat(filepath.Join(logs, "helm-controller.log")); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/internal/verdict"
 )
 
 const sources = "platforms/clusters/services/flux-sources/"
@@ -104,7 +105,7 @@ func TestEachServiceBrokenIsFound(t *testing.T) {
 		edit(t, dir, b.file, b.old, b.new)
 	}
 	r := verify(t, dir, "--age-key", key)
-	if r.code != 1 || r.report.Verdict != report.Fail {
+	if r.code != 1 || r.report.Verdict != verdict.Fail {
 		t.Errorf("exit %d, verdict %q", r.code, r.report.Verdict)
 	}
 	for _, b := range breaks {

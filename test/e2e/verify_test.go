@@ -15,6 +15,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/internal/verdict"
 )
 
 var nineLayers = []string{"namespaces", "secrets", "cluster-essentials", "helm-prereqs", "kapp-prereqs", "helm", "kapp", "helm-post", "kapp-post"}
@@ -22,7 +23,7 @@ var nineLayers = []string{"namespaces", "secrets", "cluster-essentials", "helm-p
 // passes checks that a run reconciled the sample's layers.
 func passes(t *testing.T, r run) {
 	t.Helper()
-	if r.code != 0 || r.report.Verdict != report.Pass {
+	if r.code != 0 || r.report.Verdict != verdict.Pass {
 		t.Fatalf("exit %d, verdict %q\n%s", r.code, r.report.Verdict, r.stderr)
 	}
 	for _, name := range nineLayers {
@@ -51,7 +52,7 @@ func TestJSONOnStdoutIsOnlyTheReport(t *testing.T) {
 	t.Parallel()
 	r := command(t, nil, "verify", "-o", "json", fixture("bootstrapped"))
 	var got report.Report
-	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || got.Verdict != report.Pass || r.code != 0 {
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || got.Verdict != verdict.Pass || r.code != 0 {
 		t.Fatalf("%v, exit %d, verdict %q\n%s", err, r.code, got.Verdict, r.stderr)
 	}
 }
@@ -62,7 +63,7 @@ func TestFaultyReposFail(t *testing.T) {
 		repo, layer, object, file string
 		line                      int
 		code                      finding.Code
-		status                    string
+		status                    verdict.Status
 	}{
 		{"crd-and-cr", "kapp", "Certificate/web/web-tls", "layers/kapp/web-certificate.yaml", 2, finding.CRDAndCR, "failed"},
 		{"dependency-cycle", "settings", "Kustomization/flux-system/settings", "clusters/services/layers.yaml", 24, finding.DependencyCycle, "unreachable"},
@@ -78,7 +79,7 @@ func TestFaultyReposFail(t *testing.T) {
 			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %s", took)
 			}
-			if r.code != 1 || r.report.Verdict != report.Fail {
+			if r.code != 1 || r.report.Verdict != verdict.Fail {
 				t.Errorf("exit %d, verdict %q", r.code, r.report.Verdict)
 			}
 			found := slices.ContainsFunc(r.report.Findings, func(f finding.Finding) bool {

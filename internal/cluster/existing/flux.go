@@ -14,11 +14,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"seatrial.dev/seatrial/internal/bootstrap"
+	"seatrial.dev/seatrial/internal/admission"
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/live"
 )
 
 // fluxPod is where the flux command runs.
@@ -41,19 +42,19 @@ func (c *Cluster) tune(ctx context.Context) error {
 	if err := c.makeNamespace(ctx, fluxNamespace, nil); err != nil {
 		return err
 	}
-	policies := []bootstrap.Policy{dependencyPolicy("kustomize-controller", "helm-controller")}
+	policies := []admission.Policy{dependencyPolicy("kustomize-controller", "helm-controller")}
 	c.blindSpot("Flux looks at dependencies every 2 seconds here, and every 30 by default")
 	if c.StandIns {
 		policies = append(policies, podPolicy(c.Images.At(c.Images.Pod)))
 		c.blindSpot("pods of stand-ins run %s: the real images are not pulled, and their probes and scripts do not run", c.Images.Pod)
 	}
-	return bootstrap.Enforce(ctx, c.client, "seatrial-tier", c.Labels(), policies...)
+	return admission.Enforce(ctx, c.client, "seatrial-tier", c.Labels(), policies...)
 }
 
-func dependencyPolicy(deployments ...string) bootstrap.Policy {
+func dependencyPolicy(deployments ...string) admission.Policy {
 	var names []string
 	for _, d := range deployments {
-		names = append(names, bootstrap.Quote(d))
+		names = append(names, admission.Quote(d))
 	}
 	const arg = "--requeue-dependency=2s"
 	probe := kube.Object("apps/v1", "Deployment", fluxNamespace, deployments[0], map[string]any{"spec": map[string]any{
@@ -63,12 +64,12 @@ func dependencyPolicy(deployments ...string) bootstrap.Policy {
 			"spec":     map[string]any{"containers": []any{map[string]any{"name": "manager", "image": "probe", "args": []any{"--probe"}}}},
 		},
 	}})
-	return bootstrap.Policy{
+	return admission.Policy{
 		Group: "apps", Resource: "deployments",
 		When: fmt.Sprintf(`object.metadata.namespace == %s && object.metadata.name in [%s] && has(object.spec.template.spec.containers[0].args) && !(%s in object.spec.template.spec.containers[0].args)`,
-			bootstrap.Quote(fluxNamespace), strings.Join(names, ", "), bootstrap.Quote(arg)),
-		Patch: fmt.Sprintf(`[JSONPatch{op: "add", path: "/spec/template/spec/containers/0/args/-", value: %s}]`, bootstrap.Quote(arg)),
-		InForce: bootstrap.Tried(probe, func(got *unstructured.Unstructured) bool {
+			admission.Quote(fluxNamespace), strings.Join(names, ", "), admission.Quote(arg)),
+		Patch: fmt.Sprintf(`[JSONPatch{op: "add", path: "/spec/template/spec/containers/0/args/-", value: %s}]`, admission.Quote(arg)),
+		InForce: admission.Tried(probe, func(got *unstructured.Unstructured) bool {
 			containers, _, _ := unstructured.NestedSlice(got.Object, "spec", "template", "spec", "containers")
 			return len(containers) == 1 && strings.Contains(fmt.Sprint(containers[0]), arg)
 		}),
@@ -77,11 +78,11 @@ func dependencyPolicy(deployments ...string) bootstrap.Policy {
 
 // podPolicy has a stand-in's pods run an image that is small and does nothing:
 // containers of Jobs and init containers end at once, others stay.
-func podPolicy(image string) bootstrap.Policy {
+func podPolicy(image string) admission.Policy {
 	replaced := func(field, script string) string {
 		var lists []string
 		for _, change := range [][3]string{
-			{"replace", "image", bootstrap.Quote(image)}, {"add", "imagePullPolicy", `"IfNotPresent"`}, {"add", "command", `["sh", "-c", ` + script + `]`},
+			{"replace", "image", admission.Quote(image)}, {"add", "imagePullPolicy", `"IfNotPresent"`}, {"add", "command", `["sh", "-c", ` + script + `]`},
 		} {
 			lists = append(lists, fmt.Sprintf(`object.spec.%s.transformList(i, c, JSONPatch{op: %q, path: "/spec/%s/" + string(i) + "/%s", value: %s})`,
 				field, change[0], field, change[1], change[2]))
@@ -91,13 +92,13 @@ func podPolicy(image string) bootstrap.Policy {
 	probe := kube.Object("v1", "Pod", Namespace, "seatrial-probe", map[string]any{"spec": map[string]any{
 		"containers": []any{map[string]any{"name": "main", "image": "probe"}},
 	}})
-	probe.SetLabels(map[string]string{"seatrial.dev/stand-in": "probe"})
+	probe.SetLabels(map[string]string{live.StandInLabel: "probe"})
 	script := `object.spec.restartPolicy == "Never" ? "exit 0" : "trap 'exit 0' TERM; while true; do sleep 1 & wait; done"`
-	return bootstrap.Policy{
+	return admission.Policy{
 		Group: "", Resource: "pods", Operations: []any{"CREATE"},
-		When:  `has(object.metadata.labels) && "seatrial.dev/stand-in" in object.metadata.labels`,
+		When:  "has(object.metadata.labels) && " + admission.Quote(live.StandInLabel) + " in object.metadata.labels",
 		Patch: fmt.Sprintf(`%s + (has(object.spec.initContainers) ? %s : [])`, replaced("containers", script), replaced("initContainers", `"exit 0"`)),
-		InForce: bootstrap.Tried(probe, func(got *unstructured.Unstructured) bool {
+		InForce: admission.Tried(probe, func(got *unstructured.Unstructured) bool {
 			containers, _, _ := unstructured.NestedSlice(got.Object, "spec", "containers")
 			return len(containers) == 1 && strings.Contains(fmt.Sprint(containers[0]), image)
 		}),

@@ -1,4 +1,4 @@
-package verdict
+package live
 
 import (
 	"fmt"
@@ -28,7 +28,8 @@ type Condition struct {
 	ObservedGeneration            int64
 }
 
-func conditions(u *unstructured.Unstructured) []Condition {
+// Conditions are an object's status.conditions.
+func Conditions(u *unstructured.Unstructured) []Condition {
 	list, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
 	var out []Condition
 	for _, e := range list {
@@ -47,8 +48,9 @@ func conditions(u *unstructured.Unstructured) []Condition {
 	return out
 }
 
-func condition(u *unstructured.Unstructured, kind string) (Condition, bool) {
-	for _, c := range conditions(u) {
+// ConditionOf returns the condition of a type.
+func ConditionOf(u *unstructured.Unstructured, kind string) (Condition, bool) {
+	for _, c := range Conditions(u) {
 		if c.Type == kind {
 			return c, true
 		}
@@ -95,7 +97,7 @@ func Observe(u *unstructured.Unstructured) (State, string) {
 // spoken says whether a controller has said anything of an object: CRDs may
 // give their objects conditions of unknown status by default.
 func spoken(u *unstructured.Unstructured) bool {
-	return slices.ContainsFunc(conditions(u), func(c Condition) bool { return c.Status != "" && c.Status != "Unknown" })
+	return slices.ContainsFunc(Conditions(u), func(c Condition) bool { return c.Status != "" && c.Status != "Unknown" })
 }
 
 // builtIn says whether Kubernetes itself serves and controls an API group.
@@ -126,7 +128,7 @@ func observeFlux(u *unstructured.Unstructured) (State, string) {
 	if kind, _, _ := unstructured.NestedString(u.Object, "spec", "type"); gvk.Kind == "HelmRepository" && kind == "oci" {
 		return Current, "static"
 	}
-	ready, found := condition(u, "Ready")
+	ready, found := ConditionOf(u, "Ready")
 	if !found || !observed(u) && ready.ObservedGeneration != u.GetGeneration() {
 		return Progressing, "not seen by its controller yet"
 	}
@@ -152,7 +154,7 @@ func observeCarvel(u *unstructured.Unstructured) (State, string) {
 	if !observed(u) {
 		return Progressing, "not seen by kapp-controller yet"
 	}
-	for _, c := range conditions(u) {
+	for _, c := range Conditions(u) {
 		if c.Status != "True" {
 			continue
 		}
@@ -169,4 +171,10 @@ func observeCarvel(u *unstructured.Unstructured) (State, string) {
 	}
 	friendly, _, _ := unstructured.NestedString(u.Object, "status", "friendlyDescription")
 	return Progressing, friendly
+}
+
+// Reason is that of an object's Ready condition, or "".
+func Reason(u *unstructured.Unstructured) string {
+	c, _ := ConditionOf(u, "Ready")
+	return c.Reason
 }

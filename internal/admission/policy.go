@@ -1,4 +1,7 @@
-package bootstrap
+// Package admission changes objects on their way into an API server, by
+// MutatingAdmissionPolicies: who applies them sees the changed value as its own, so
+// nothing drifts.
+package admission
 
 import (
 	"context"
@@ -12,7 +15,8 @@ import (
 )
 
 // Enforce applies policies under names that begin with name, and returns when all of them
-// are in force: a source that slips through would leave the rehearsal.
+// are in force: what slips through would leave the rehearsal. A policy that is not in force
+// after 30 seconds is an error. labels are put on all that is made; nil: none.
 func Enforce(ctx context.Context, c *kube.Client, name string, labels map[string]string, policies ...Policy) error {
 	for i, p := range policies {
 		objects := p.objects(fmt.Sprintf("%s-%d", name, i))
@@ -81,23 +85,26 @@ func (p Policy) objects(name string) []*unstructured.Unstructured {
 			"matchConstraints": map[string]any{"resourceRules": []any{map[string]any{
 				"apiGroups": []any{p.Group}, "apiVersions": []any{"*"}, "resources": []any{p.Resource}, "operations": operations,
 			}}},
-			"matchConditions": []any{map[string]any{"name": "redirected", "expression": p.When}},
+			"matchConditions": []any{map[string]any{"name": "changed", "expression": p.When}},
 			"mutations":       []any{map[string]any{"patchType": "JSONPatch", "jsonPatch": map[string]any{"expression": p.Patch}}},
 		}}),
 		kube.Object(api, "MutatingAdmissionPolicyBinding", "", name, map[string]any{"spec": map[string]any{"policyName": name}}),
 	}
 }
 
+// patience is how long the API server may take to put a policy in force.
+const patience = 30 * time.Second
+
 // await returns when the policy rewrites: the API server takes a moment to compile it.
 func (p Policy) await(ctx context.Context, c *kube.Client) error {
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		yes, err := p.InForce(ctx, c)
 		if err == nil && yes {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the policy that redirects %s is not in force after 30s: %w", p.Resource, err)
+			return fmt.Errorf("the policy that changes %s is not in force after %s: %w", p.Resource, patience, err)
 		}
 		select {
 		case <-ctx.Done():

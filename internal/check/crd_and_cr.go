@@ -1,11 +1,9 @@
 package check
 
 import (
-	"fmt"
-	"strings"
-
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/verdict/cause"
 )
 
 // crdAndCR finds objects that share a layer with the release or package that
@@ -21,8 +19,7 @@ func crdAndCR(r *gitops.Repo, _ Options) []finding.Finding {
 				continue
 			}
 			f := about(l, o, finding.CRDAndCR)
-			f.Message = fmt.Sprintf("%s is applied together with %s, which installs its kind: none of the layer is ever applied", o.GetKind(), provider.Identity())
-			f.Fix = "move the " + o.GetKind() + " to a later layer that depends on " + l.Name
+			f.Message, f.Fix = cause.CRDAndCR(o.GetKind(), provider, l)
 			out = append(out, f)
 		}
 	}
@@ -41,34 +38,11 @@ func provided(r *gitops.Repo, l *gitops.Layer, group string) bool {
 	}
 	for _, other := range r.Layers {
 		if other != l && other.DefinesGroup(group) {
-			return true // where, the rehearsal tells
+			return true // whether it is early enough, only the rehearsal can tell
 		}
-		if other != l && earlier[other.Ref] && (other.DefinesGroup(group) || other.Provider(group) != nil || other.Foreign || other.Opaque != "") {
+		if other != l && earlier[other.Ref] && (other.Provider(group) != nil || other.Foreign || other.Opaque != "") {
 			return true
 		}
 	}
 	return false
-}
-
-// removedAPIs finds apiVersions that are gone.
-func removedAPIs(r *gitops.Repo, _ Options) []finding.Finding {
-	var out []finding.Finding
-	for _, l := range r.Layers {
-		for _, o := range l.Objects {
-			fix, gone := gitops.Removed(o.GetAPIVersion(), o.GetKind())
-			if !gone || served(l, o) {
-				continue
-			}
-			f := about(l, o, finding.RemovedAPI)
-			f.Message, f.Fix = fmt.Sprintf("%s %s is no longer served", o.GetAPIVersion(), o.GetKind()), fix
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-// served says whether the layer brings a CRD that serves the version after all,
-// as the Flux components of an older bootstrap do.
-func served(l *gitops.Layer, o *gitops.Object) bool {
-	return strings.Contains(o.GroupVersionKind().Group, "fluxcd.io") && l.DefinesGroup(o.GroupVersionKind().Group)
 }

@@ -1,0 +1,49 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/spelling"
+)
+
+// sources finds releases whose chart comes from a source that no layer brings.
+// It is an error if another's name is near, and a warning else: somebody may
+// have made the source by hand.
+func sources(r *gitops.Repo, _ Options) []finding.Finding {
+	if r.Opaque() {
+		return nil
+	}
+	var out []finding.Finding
+	for _, u := range r.Uses() {
+		if !u.Is(gitops.HelmReleaseKind) || u.Chart == "" || r.SourceOf(u) != nil {
+			continue
+		}
+		for _, ref := range u.Refs {
+			if strings.Contains(ref.Name+ref.Namespace, "$") {
+				continue // its name comes with a substitution
+			}
+			f := about(u.Layer, u.Object, finding.DanglingSource)
+			f.Severity = finding.Warning
+			f.Message, f.Fix = fmt.Sprintf("its chart comes from %s, which no layer brings", ref.Identity()), "add the source in an earlier layer"
+			if near := spelling.Nearest(ref.Name, sourcesBeside(r, ref)); near != "" {
+				f.Severity, f.Fix = finding.Error, "did you mean "+near+"?"
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// sourcesBeside are the names of the sources of a reference's kind and namespace.
+func sourcesBeside(r *gitops.Repo, ref gitops.SourceRef) []string {
+	var out []string
+	for _, s := range r.Sources() {
+		if other := s.Ref(); other.Kind == ref.Kind && other.Namespace == ref.Namespace {
+			out = append(out, other.Name)
+		}
+	}
+	return out
+}

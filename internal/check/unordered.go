@@ -1,0 +1,67 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
+)
+
+// unordered finds layers that need a kind or a namespace which another layer
+// brings, and do not wait for that. Flux tries again until it works, so this is
+// a warning: it costs minutes on a fresh cluster, and fails where tries run out.
+func unordered(r *gitops.Repo, _ Options) []finding.Finding {
+	var out []finding.Finding
+	namespaces := map[string]*gitops.Layer{} // by the first layer that brings each
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			if o.GetKind() == "Namespace" && namespaces[o.GetName()] == nil {
+				namespaces[o.GetName()] = l
+			}
+		}
+	}
+	for _, l := range r.Layers {
+		if l.Ref == gitops.RootLayer || slices.ContainsFunc(l.DependsOn, func(d gitops.Dependency) bool { return r.Layer(d.Ref) == nil }) {
+			continue // what a dangling name was meant to be is not known
+		}
+		earlier := r.Ancestors(l)
+		earlier[l.Ref] = true
+		for p := l.Parent; p.Name != ""; {
+			earlier[p] = true
+			parent := r.Layer(p)
+			if parent == nil || parent.Parent == p {
+				break
+			}
+			p = parent.Parent
+		}
+		said := map[gitops.Ref]bool{}
+		say := func(o *gitops.Object, brings *gitops.Layer, what string) {
+			if said[brings.Ref] {
+				return
+			}
+			said[brings.Ref] = true
+			f := about(l, o, finding.MissingDependency)
+			f.Severity = finding.Warning
+			f.Message = fmt.Sprintf("it needs %s, which layer %s brings, and layer %s does not depend on that", what, brings.Name, l.Name)
+			f.Fix = "add " + brings.Name + " to the dependsOn of " + l.Name
+			out = append(out, f)
+		}
+		for _, o := range l.Objects {
+			if brings := namespaces[o.GetNamespace()]; brings != nil && !earlier[brings.Ref] && !bringsNamespace(l, o.GetNamespace()) {
+				say(o, brings, "namespace "+o.GetNamespace())
+			}
+			group := o.GroupVersionKind().Group
+			for _, other := range r.Layers {
+				if other.Provider(group) != nil && !earlier[other.Ref] && !provided(r, l, group) {
+					say(o, other, "the kinds of "+group)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func bringsNamespace(l *gitops.Layer, name string) bool {
+	return slices.ContainsFunc(l.Objects, func(o *gitops.Object) bool { return o.GetKind() == "Namespace" && o.GetName() == name })
+}

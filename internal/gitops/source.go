@@ -1,0 +1,196 @@
+package gitops
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// SourceGroup is the API group of Flux's sources.
+const SourceGroup = "source.toolkit.fluxcd.io"
+
+// The kinds that layers are made of, take from, and install with.
+var (
+	KustomizationKind     = schema.GroupKind{Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"} // Flux's, not kustomize's file
+	GitRepositoryKind     = schema.GroupKind{Group: SourceGroup, Kind: "GitRepository"}
+	HelmRepositoryKind    = schema.GroupKind{Group: SourceGroup, Kind: "HelmRepository"}
+	HelmChartKind         = schema.GroupKind{Group: SourceGroup, Kind: "HelmChart"}
+	HelmReleaseKind       = schema.GroupKind{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease"}
+	PackageRepositoryKind = schema.GroupKind{Group: "packaging.carvel.dev", Kind: "PackageRepository"}
+	PackageInstallKind    = schema.GroupKind{Group: "packaging.carvel.dev", Kind: "PackageInstall"}
+	AppKind               = schema.GroupKind{Group: "kappctrl.k14s.io", Kind: "App"}
+)
+
+// SourceRef names one of Flux's sources: what a sourceRef or chartRef says, with
+// the namespace that is meant where it says none.
+type SourceRef struct{ Kind, Namespace, Name string }
+
+// RootSource is the source that bootstrap makes: the repo itself.
+var RootSource = SourceRef{"GitRepository", FluxNamespace, "flux-system"}
+
+// Identity is Kind/namespace/name.
+func (r SourceRef) Identity() string { return Identity(r.Kind, r.Namespace, r.Name) }
+
+// Source is an object that manifests, charts or packages are taken from.
+type Source struct {
+	*Object
+	// Layer brings it.
+	Layer *Layer
+	// URL is where it is: the URL, endpoint or image that it gives, as it is written; "" if it gives none.
+	URL string
+}
+
+// Ref names the source.
+func (s *Source) Ref() SourceRef { return SourceRef{s.GetKind(), s.GetNamespace(), s.GetName()} }
+
+// Use is a release, chart or package that takes something from a source.
+type Use struct {
+	*Object
+	// Layer brings the object.
+	Layer *Layer
+	// Refs are the sources that it names; none for a package, which any PackageRepository may hold.
+	Refs []SourceRef
+	// Chart is the name of the chart or package that is taken; "" if the source is the chart itself.
+	Chart string
+	// Version is the version that is asked for, as it is written: exact, a range, or "".
+	Version string
+}
+
+// Is says whether the object is of a kind.
+func (o *Object) Is(gk schema.GroupKind) bool { return o.GroupVersionKind().GroupKind() == gk }
+
+// findSources lists the sources and their uses, once all layers are built.
+func (r *Repo) findSources() {
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			gk := o.GroupVersionKind().GroupKind()
+			if gk.Group == SourceGroup || gk == PackageRepositoryKind {
+				r.sources = append(r.sources, &Source{Object: o, Layer: l, URL: sourceURL(o.Unstructured)})
+			}
+			if gk == HelmReleaseKind || gk == HelmChartKind || gk == PackageInstallKind {
+				chart, version := taken(o.Unstructured)
+				r.uses = append(r.uses, &Use{Object: o, Layer: l, Refs: SourceRefs(o.Unstructured), Chart: chart, Version: version})
+			}
+		}
+	}
+}
+
+// Sources are the source objects that the layers bring, in the order of the layers.
+func (r *Repo) Sources() []*Source { return r.sources }
+
+// Uses are the objects that take something from sources, in the order of the layers.
+func (r *Repo) Uses() []*Use { return r.uses }
+
+// Source finds a source; nil if no layer brings it.
+func (r *Repo) Source(ref SourceRef) *Source {
+	for _, s := range r.sources {
+		if s.GroupVersionKind().Group == SourceGroup && s.Ref() == ref {
+			return s
+		}
+	}
+	return nil
+}
+
+// SourceOf finds the source of a use; nil if no layer brings it.
+func (r *Repo) SourceOf(u *Use) *Source {
+	for _, ref := range u.Refs {
+		if s := r.Source(ref); s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// Exact lists the exact versions of a chart or package that are asked of a source. What
+// names a source that no layer brings may mean any.
+func (r *Repo) Exact(s *Source, chart string) []string {
+	var out []string
+	for _, u := range r.uses {
+		packaged := u.Is(PackageInstallKind)
+		if u.Chart != chart || packaged != s.Is(PackageRepositoryKind) {
+			continue
+		}
+		if from := r.SourceOf(u); from != nil && !SameURL(from.URL, s.URL) {
+			continue
+		}
+		if _, err := semver.StrictNewVersion(u.Version); err == nil {
+			out = append(out, u.Version)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// SourceRefs are the sources that an object (a Kustomization, HelmRelease or HelmChart, in
+// the repo or in a cluster) names: a release by chartRef or by its chart's sourceRef.
+func SourceRefs(u *unstructured.Unstructured) []SourceRef {
+	var out []SourceRef
+	for _, path := range [][]string{{"spec", "sourceRef"}, {"spec", "chartRef"}, {"spec", "chart", "spec", "sourceRef"}} {
+		ref, found, _ := unstructured.NestedMap(u.Object, path...)
+		if !found {
+			continue
+		}
+		if r := sourceRef(ref, u.GetNamespace()); r.Name != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// sourceRef reads a reference that stands in an object of a namespace.
+func sourceRef(ref map[string]any, namespace string) SourceRef {
+	return SourceRef{nested(ref, "kind"), cmp.Or(nested(ref, "namespace"), namespace), nested(ref, "name")}
+}
+
+// sourceURL is where a source is.
+func sourceURL(u *unstructured.Unstructured) string {
+	return cmp.Or(nested(u.Object, "spec", "url"), nested(u.Object, "spec", "endpoint"), nested(u.Object, "spec", "fetch", "imgpkgBundle", "image"))
+}
+
+// taken is the name of the chart or package that an object takes from a source, and its version.
+func taken(u *unstructured.Unstructured) (name, version string) {
+	switch u.GroupVersionKind().GroupKind() {
+	case HelmReleaseKind:
+		return nested(u.Object, "spec", "chart", "spec", "chart"), nested(u.Object, "spec", "chart", "spec", "version")
+	case HelmChartKind:
+		return nested(u.Object, "spec", "chart"), nested(u.Object, "spec", "version")
+	case PackageInstallKind:
+		return nested(u.Object, "spec", "packageRef", "refName"), nested(u.Object, "spec", "packageRef", "versionSelection", "constraints")
+	}
+	return "", ""
+}
+
+// installs is the name of the chart or package that an object installs, as people call
+// it, or "": a package without its domain, a chart that is a source by that source's name.
+func installs(u *unstructured.Unstructured) string {
+	name, _ := taken(u)
+	switch u.GroupVersionKind().GroupKind() {
+	case HelmReleaseKind:
+		return cmp.Or(name, nested(u.Object, "spec", "chartRef", "name"))
+	case PackageInstallKind:
+		name, _, _ = strings.Cut(name, ".")
+		return name
+	}
+	return ""
+}
+
+// SameURL says whether two URLs lead to the same place: scheme and host are compared
+// without case, and a slash at the end means nothing.
+func SameURL(a, b string) bool { return CanonicalURL(a) == CanonicalURL(b) }
+
+// CanonicalURL is the one way to write a URL among all that SameURL calls the same. An
+// address without a scheme, such as an image's, only loses its slashes at the end.
+func CanonicalURL(s string) string {
+	s = strings.TrimRight(s, "/")
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return s
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	return u.String()
+}

@@ -1,0 +1,129 @@
+// Package redirect points Flux's sources at what is rehearsed: the repo's own
+// GitRepository at the rehearsed tree, and the sources that have stand-ins at those.
+//
+// The repo's bytes stay as they are. What must differ is redirected on its way
+// into the API server.
+package redirect
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"seatrial.dev/seatrial/internal/admission"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/standin"
+)
+
+// Options are what is redirected, and where to.
+type Options struct {
+	Repo *gitops.Repo
+	// GitURL is where the controllers clone the rehearsed tree.
+	GitURL string
+	// GitSecret in Flux's namespace has the credentials for that; empty if none are needed.
+	GitSecret string
+	// Served are the sources that stand-ins replace.
+	Served []standin.Served
+	// Labels are put on the policies; nil: none.
+	Labels map[string]string
+}
+
+// Enforce puts the policies in place, and returns when they are in force: see admission.Enforce.
+func Enforce(ctx context.Context, c *kube.Client, o Options) error {
+	policies := []admission.Policy{gitPolicy(o), componentsPolicy()}
+	for _, s := range o.Served {
+		policies = append(policies, sourcePolicy(s))
+	}
+	return admission.Enforce(ctx, c, "seatrial-redirect", o.Labels, policies...)
+}
+
+// componentsPolicy keeps Flux's CRDs as the rehearsal's controllers need them. A
+// repo that has been bootstrapped brings those of its own Flux version along,
+// which may not even serve what the present controllers watch.
+func componentsPolicy() admission.Policy {
+	return admission.Policy{
+		Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Operations: []any{"UPDATE"},
+		When:  `object.spec.group.endsWith(".toolkit.fluxcd.io") && object.spec != oldObject.spec`,
+		Patch: `[JSONPatch{op: "replace", path: "/spec", value: oldObject.spec}]`,
+		InForce: func(ctx context.Context, c *kube.Client) (bool, error) {
+			r, err := c.Resource(kube.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "kustomizations.kustomize.toolkit.fluxcd.io", nil))
+			if err != nil {
+				return false, err
+			}
+			const probe = "seatrial-probe"
+			patch := []byte(`{"spec":{"names":{"categories":["` + probe + `"]}}}`)
+			got, err := r.Patch(ctx, "kustomizations.kustomize.toolkit.fluxcd.io", types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+			if err != nil {
+				return false, err
+			}
+			categories, _, _ := unstructured.NestedStringSlice(got.Object, "spec", "names", "categories")
+			return !slices.Contains(categories, probe), nil
+		},
+	}
+}
+
+// gitPolicy keeps the repo's own GitRepository, which a repo that has been
+// bootstrapped brings along, at the rehearsed tree instead of production's.
+func gitPolicy(o Options) admission.Policy {
+	var urls []string
+	for _, source := range o.Repo.Sources() {
+		if source.Ref() == gitops.RootSource {
+			urls = append(urls, admission.Quote(source.URL))
+		}
+	}
+	remove := func(field string) string {
+		return fmt.Sprintf(`(has(object.spec.%s) ? [JSONPatch{op: "remove", path: "/spec/%s"}] : [])`, field, field)
+	}
+	credentials := remove("secretRef")
+	if o.GitSecret != "" {
+		credentials = fmt.Sprintf(`[JSONPatch{op: "add", path: "/spec/secretRef", value: Object.spec.secretRef{name: %s}}]`, admission.Quote(o.GitSecret))
+	}
+	return admission.Policy{
+		Group: "source.toolkit.fluxcd.io", Resource: "gitrepositories",
+		When: fmt.Sprintf(`object.spec.url != %s && ((object.metadata.namespace == %s && object.metadata.name == %s) || object.spec.url in [%s])`,
+			admission.Quote(o.GitURL), admission.Quote(gitops.RootLayer.Namespace), admission.Quote(gitops.RootLayer.Name), strings.Join(urls, ", ")),
+		Patch: fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/url", value: %s}, JSONPatch{op: "add", path: "/spec/ref", value: Object.spec.ref{branch: %s}}] + %s + %s + %s + %s`,
+			admission.Quote(o.GitURL), admission.Quote(gitrepo.Branch), credentials, remove("verify"), remove("proxySecretRef"), remove("provider")),
+		InForce: admission.Rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "GitRepository", gitops.RootLayer.Namespace, gitops.RootLayer.Name, map[string]any{
+			"spec": map[string]any{"interval": "1m", "url": "https://seatrial.invalid/probe"},
+		}), o.GitURL, "spec", "url"),
+	}
+}
+
+// sourcePolicy keeps a source at its stand-in, however the repo writes its address.
+func sourcePolicy(s standin.Served) admission.Policy {
+	var spellings []string
+	for _, spelling := range s.Spellings {
+		spellings = append(spellings, admission.Quote(spelling))
+	}
+	among := " in [" + strings.Join(spellings, ", ") + "]"
+	if s.Kind == gitops.PackageRepositoryKind.Kind {
+		return admission.Policy{
+			Group: "packaging.carvel.dev", Resource: "packagerepositories",
+			When:  `has(object.spec.fetch.imgpkgBundle) && object.spec.fetch.imgpkgBundle.image` + among,
+			Patch: fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/fetch/imgpkgBundle/image", value: %s}]`, admission.Quote(s.URL)),
+			InForce: admission.Rewrites(kube.Object("packaging.carvel.dev/v1alpha1", "PackageRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{
+				"spec": map[string]any{"fetch": map[string]any{"imgpkgBundle": map[string]any{"image": s.Upstream}}},
+			}), s.URL, "spec", "fetch", "imgpkgBundle", "image"),
+		}
+	}
+	patches := fmt.Sprintf(`JSONPatch{op: "replace", path: "/spec/url", value: %s}`, admission.Quote(s.URL))
+	spec := map[string]any{"interval": "1m", "url": s.Upstream}
+	if s.Insecure {
+		patches += `, JSONPatch{op: "add", path: "/spec/insecure", value: true}`
+		spec["type"] = "oci"
+	}
+	return admission.Policy{
+		Group: "source.toolkit.fluxcd.io", Resource: "helmrepositories",
+		When:    `object.spec.url` + among,
+		Patch:   "[" + patches + "]",
+		InForce: admission.Rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "HelmRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{"spec": spec}), s.URL, "spec", "url"),
+	}
+}

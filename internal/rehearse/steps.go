@@ -1,0 +1,163 @@
+package rehearse
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"seatrial.dev/seatrial/internal/catalogue"
+	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/redact"
+	"seatrial.dev/seatrial/internal/redirect"
+	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/internal/standin"
+	"seatrial.dev/seatrial/internal/verdict"
+)
+
+// read makes the subject of the tree.
+func (r *rehearsal) read(ctx context.Context) error {
+	o := r.Subject
+	o.Known = func(known *redact.Set) { r.console.Conceal(known.Text) }
+	if o.Snapshot.Dirty {
+		r.console.Note("rehearsing " + o.Snapshot.Origin)
+	}
+	s, err := NewSubject(ctx, o)
+	if err != nil {
+		return err
+	}
+	r.subject, r.synced = s, s.Snapshot
+	r.report.Tree, r.report.Origin, r.report.Path, r.report.Revision = s.Tree, s.Origin, s.Repo.Path, s.Snapshot.Commit
+	if s.TooLarge {
+		r.report.Verdict, r.report.Findings, r.finished = verdict.Fail, s.Static, true
+		return nil
+	}
+	r.report.Rekeyed, r.report.BlindSpots = s.Rekeyed, append(r.report.BlindSpots, s.BlindSpots...)
+	if len(s.BlindSpots) > 0 {
+		r.console.Note(fmt.Sprintf("no age key given: %d SOPS files are rehearsed with the same names and placeholder values", len(s.Rekeyed)))
+	}
+	return nil
+}
+
+// up brings the cluster up.
+func (r *rehearsal) up(ctx context.Context) error {
+	var planned []cluster.Object
+	for _, l := range r.subject.Repo.Layers {
+		for _, o := range l.Objects {
+			gvk := o.GroupVersionKind()
+			planned = append(planned, cluster.Object{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()})
+		}
+	}
+	for _, ref := range r.keySecrets() {
+		planned = append(planned, cluster.Object{Version: "v1", Kind: "Secret", Namespace: ref.Namespace, Name: ref.Name})
+	}
+	if err := r.cluster.Up(ctx, planned); err != nil {
+		return err
+	}
+	r.booted = true
+	version, err := r.cluster.Client().Typed.Discovery().ServerVersion()
+	if err != nil {
+		return err
+	}
+	r.report.Timings.BootParts = r.cluster.Phases()
+	for name, s := range r.report.Timings.BootParts {
+		r.report.Timings.BootParts[name] = math.Round(s*100) / 100
+	}
+	r.report.Versions["kubernetes"] = version.GitVersion
+	return nil
+}
+
+// publish puts the tree where the cluster's controllers clone it.
+func (r *rehearsal) publish(ctx context.Context) (err error) {
+	r.remote, err = r.cluster.Publish(ctx, r.subject.Snapshot)
+	return err
+}
+
+// standIn puts what stands in for the repo's sources where the cluster finds it.
+func (r *rehearsal) standIn(ctx context.Context) error {
+	if r.Upstream {
+		return nil
+	}
+	services, err := catalogue.Load()
+	if err != nil {
+		return err
+	}
+	shelf, err := r.cluster.Shelf(ctx)
+	if err != nil {
+		return err
+	}
+	if r.served, err = standin.Fill(ctx, services, shelf, r.subject.Repo); err != nil {
+		return err
+	}
+	for _, s := range r.served {
+		for _, unknown := range s.Unknown {
+			r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("%s was served by a stand-in: whether %s has that version was not looked up", unknown, s.Upstream))
+		}
+		r.report.StandIns = append(r.report.StandIns, report.StandIn{Kind: s.Kind, Upstream: s.Upstream, Serves: s.Serves})
+	}
+	return nil
+}
+
+// redirect keeps the repo's sources at the published tree and the stand-ins. Where the
+// cluster can't redirect, there are no stand-ins, and it has said so.
+func (r *rehearsal) redirect(ctx context.Context) error {
+	if !r.cluster.Redirects() {
+		return nil
+	}
+	return redirect.Enforce(ctx, r.cluster.Client(), redirect.Options{
+		Repo: r.subject.Repo, GitURL: r.remote.URL, GitSecret: r.remote.Secret, Served: r.served, Labels: r.cluster.Labels(),
+	})
+}
+
+// keySecrets are the Secrets that the layers decrypt with, each once; none without a key.
+func (r *rehearsal) keySecrets() []gitops.Ref {
+	var out []gitops.Ref
+	done := map[gitops.Ref]bool{}
+	for _, l := range r.subject.Repo.Layers {
+		if ref := l.DecryptionSecret; ref.Name != "" && r.subject.Key != nil && !done[ref] {
+			done[ref] = true
+			out = append(out, ref)
+		}
+	}
+	return out
+}
+
+// giveKeys makes the Secrets that the layers decrypt with.
+func (r *rehearsal) giveKeys(ctx context.Context) error {
+	c, labels := r.cluster.Client(), r.cluster.Labels()
+	for _, ref := range r.keySecrets() {
+		if ref.Namespace != gitops.FluxNamespace {
+			if err := c.MakeNamespace(ctx, ref.Namespace, nil, labels); err != nil {
+				return err
+			}
+		}
+		secret := kube.Object("v1", "Secret", ref.Namespace, ref.Name, map[string]any{
+			"stringData": map[string]any{"age.agekey": string(r.subject.Key.Text())},
+		})
+		if len(labels) > 0 {
+			secret.SetLabels(labels)
+		}
+		if err := c.Apply(ctx, secret); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sync lets Flux begin.
+func (r *rehearsal) sync(ctx context.Context) error {
+	sync := cluster.Sync{Remote: r.remote, Snapshot: r.subject.Snapshot, Path: r.subject.Repo.Path}
+	if l := r.subject.Repo.Layer(gitops.RootLayer); l != nil && l.Decrypts {
+		sync.DecryptionSecret = l.DecryptionSecret.Name
+	}
+	next, changes, err := r.cluster.Bootstrap(ctx, sync)
+	if err != nil {
+		return err
+	}
+	r.synced, r.report.Revision = next, next.Commit
+	for _, c := range changes {
+		r.report.Bootstrapped = append(r.report.Bootstrapped, report.Bootstrapped{File: c.File, Original: c.Before, Rehearsed: c.After})
+	}
+	return nil
+}

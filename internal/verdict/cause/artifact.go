@@ -1,0 +1,33 @@
+package cause
+
+import (
+	"fmt"
+	"strings"
+
+	"seatrial.dev/seatrial/internal/finding"
+)
+
+// pathNotFound: the layer's path is not in its source's artifact.
+func pathNotFound(f Failure) ([]finding.Finding, bool) {
+	if !f.isLayer() || f.reason() != "ArtifactFailed" || !strings.Contains(f.Message, "path not found") {
+		return nil, false
+	}
+	out := f.finding(finding.PathNotFound)
+	out.Message, out.Fix = PathNotFound(f.Layer.Path)
+	return one(out)
+}
+
+// PathNotFound says that a layer's path is not there.
+func PathNotFound(path string) (message, fix string) {
+	return fmt.Sprintf("its path %q is not in the repo", path), "set spec.path to a folder of the repo"
+}
+
+// noArtifact: the layer's source has nothing to give.
+func noArtifact(f Failure) ([]finding.Finding, bool) {
+	if !f.isLayer() || f.reason() != "ArtifactFailed" {
+		return nil, false
+	}
+	out := f.finding(finding.SourceFailed)
+	out.Message = "the layer's source has no artifact"
+	return one(out)
+}

@@ -1,0 +1,29 @@
+package cause
+
+import (
+	"fmt"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
+)
+
+// crdAndCR: an object is in one layer with what installs its kind.
+func crdAndCR(f Failure) ([]finding.Finding, bool) {
+	out, kind, apiVersion, found := f.unservedKind(finding.CRDAndCR)
+	if !found {
+		return nil, false
+	}
+	provider := f.Layer.Provider(group(apiVersion))
+	if provider == nil {
+		return nil, false
+	}
+	out.Message, out.Fix = CRDAndCR(kind, provider, f.Layer)
+	return one(out)
+}
+
+// CRDAndCR says that an object of a kind is applied together with the release or package
+// that installs the kind. Flux dry-runs a layer as a whole, so none of it is ever applied.
+func CRDAndCR(kind string, provider *gitops.Object, l *gitops.Layer) (message, fix string) {
+	return fmt.Sprintf("%s is applied together with %s, which installs its kind: none of the layer is ever applied", kind, provider.Identity()),
+		"move the " + kind + " to a later layer that depends on " + l.Name
+}

@@ -1,0 +1,49 @@
+package cause
+
+import (
+	"regexp"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/live"
+)
+
+// unhealthyObject is how kustomize-controller names an object that it waited for in vain.
+var unhealthyObject = regexp.MustCompile(`([A-Z]\w+)/([\w.-]+)/([\w.:-]+) status: '(\w+)'`)
+
+// unhealthy: the layer waits for objects that do not become ready, and names them. Each is
+// explained by what its own controller says.
+func unhealthy(f Failure) ([]finding.Finding, bool) {
+	if !f.isLayer() || f.reason() != "HealthCheckFailed" {
+		return nil, false
+	}
+	var out []finding.Finding
+	for _, m := range unhealthyObject.FindAllStringSubmatch(f.Message, -1) {
+		ref := live.Ref{GroupKind: schema.GroupKind{Kind: m[1]}, Namespace: m[2], Name: m[3]}
+		for _, applied := range live.Inventory(f.Live) {
+			if applied.Kind == m[1] && applied.Namespace == m[2] && applied.Name == m[3] {
+				ref = applied
+			}
+		}
+		object := Failure{Layer: f.Layer, Ref: ref, Message: "status " + m[4], View: f.View}
+		if object.Live, _ = f.View.Get(ref); object.Live != nil {
+			_, object.Message = live.Observe(object.Live)
+		}
+		out = append(out, Explain(object)...)
+	}
+	return out, len(out) > 0
+}
+
+// unhealthySomewhere: the layer waits for an object that it does not name.
+func unhealthySomewhere(f Failure) ([]finding.Finding, bool) {
+	if !f.isLayer() || f.reason() != "HealthCheckFailed" {
+		return nil, false
+	}
+	if f.Explained {
+		return nil, true
+	}
+	out := f.finding(finding.HealthCheckFailed)
+	out.Message = "an object that the layer waits for did not become ready"
+	return one(out)
+}

@@ -1,0 +1,34 @@
+package cause
+
+import (
+	"cmp"
+
+	"seatrial.dev/seatrial/internal/finding"
+)
+
+// notApplied: the layer failed, and no cause before this one knows why.
+func notApplied(f Failure) ([]finding.Finding, bool) {
+	if !f.isLayer() || f.Open {
+		return nil, false
+	}
+	if f.Explained {
+		return nil, true
+	}
+	out := f.finding(finding.ApplyFailed)
+	out.Message = "the layer can't be applied"
+	return one(out)
+}
+
+// unfinished: the layer neither failed nor reconciled.
+func unfinished(f Failure) ([]finding.Finding, bool) {
+	if !f.isLayer() {
+		return nil, false
+	}
+	if f.Explained {
+		return nil, true
+	}
+	out := f.finding(finding.NotReconciled)
+	out.Message = "the layer did not reconcile: " + cmp.Or(FirstLine(f.Message), "nothing was heard of it")
+	out.Fix = "give it more time with --timeout, or look at the objects it waits for"
+	return one(out)
+}

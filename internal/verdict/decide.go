@@ -1,0 +1,155 @@
+package verdict
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/live"
+)
+
+// Verdict is what a rehearsal comes to.
+type Verdict string
+
+// The verdicts. Inconclusive means that the machine, not the repo, kept layers from reconciling.
+const (
+	Pass         Verdict = "pass"
+	Fail         Verdict = "fail"
+	Inconclusive Verdict = "inconclusive"
+)
+
+// Decision is a verdict, and what it rests on.
+type Decision struct {
+	Verdict  Verdict
+	Layers   []Outcome
+	Findings []finding.Finding
+	// BlindSpots are objects that nothing in this tier controls, a line for each kind and layer.
+	BlindSpots []string
+	// Failing are the layers' Kustomizations and objects that kept them from passing.
+	Failing []live.Ref
+}
+
+// Outcome is what became of one layer.
+type Outcome struct {
+	*Layer
+	// Suspended is true if the repo itself suspends the layer, or one that declares it.
+	Suspended bool
+	// Findings are those about this layer.
+	Findings []finding.Finding
+}
+
+// Decide ends a rehearsal: it explains what failed, fails the layers whose pods and routes
+// refer to what is not there, and gives the verdict. static are the findings of internal/check;
+// late is why the layers were not waited for any longer, or nil.
+func (j *Judge) Decide(c live.View, a Assessment, static []finding.Finding, late error) Decision {
+	told := finding.Merge(j.Explain(c, a), j.References(c, a))
+	d := Decision{Findings: finding.Merge(proven(static, a.Layers), told)}
+	passed, reconciled := true, 0
+	for _, l := range a.Layers {
+		o := Outcome{Layer: l, Suspended: j.repo.Asleep(l.Layer), Findings: []finding.Finding{}}
+		switch {
+		case l.Status != Reconciled:
+			passed = passed && l.Status == Unreachable && o.Suspended
+		case l.Ref != gitops.RootLayer || len(a.Layers) == 1:
+			reconciled++
+		}
+		for _, f := range d.Findings {
+			if f.Layer == l.Name {
+				o.Findings = append(o.Findings, f)
+			}
+		}
+		d.Layers = append(d.Layers, o)
+		d.Failing = append(d.Failing, l.Failing()...)
+		d.BlindSpots = append(d.BlindSpots, unobserved(l, j.patience.Settle > 0)...)
+	}
+	if late != nil {
+		d.Findings = finding.Merge(d.Findings, []finding.Finding{{
+			Code: finding.NotReconciled, Severity: finding.Error, Message: late.Error(), Fix: "give it more time with --timeout",
+		}})
+	}
+	passed = passed && reconciled > 0
+	if !passed && finding.Errors(d.Findings) == 0 {
+		d.Findings = append(d.Findings, finding.Finding{
+			Code: finding.NotReconciled, Severity: finding.Error, Message: "not every layer reconciled: see the layers' messages",
+			Fix: "resume or remove what is suspended, and what depends on it",
+		})
+	}
+	switch {
+	case passed && finding.Errors(d.Findings) == 0:
+		d.Verdict = Pass
+	case unreached(d.Findings):
+		d.Verdict = Inconclusive
+	default:
+		d.Verdict = Fail
+	}
+	return d
+}
+
+// proven turns static findings that the rehearsal refuted into warnings: what has
+// reconciled can be built and ordered. Findings about keys and plain text stand, as a
+// rehearsal doesn't prove them wrong: a Secret that nothing decrypts is applied with
+// its ciphertext for values.
+func proven(static []finding.Finding, layers []*Layer) []finding.Finding {
+	out := slices.Clone(static)
+	for i, f := range out {
+		switch f.Code {
+		case finding.SOPSRecipient, finding.SOPSNoDecryption, finding.PlaintextSecret, finding.DecryptFailed:
+			continue
+		}
+		if slices.ContainsFunc(layers, func(l *Layer) bool { return l.Name == f.Layer && l.Status == Reconciled }) {
+			out[i].Severity = finding.Warning
+		}
+	}
+	return out
+}
+
+// unobserved tells of a layer's objects that nothing in this tier controls, a line for each
+// kind. Where the tier runs controllers in real pods (real), one may yet speak of them.
+func unobserved(l *Layer, real bool) []string {
+	why := "no controller of the kind runs in this tier"
+	if real {
+		why = "no controller has said anything of it"
+	}
+	names := map[string][]string{}
+	for _, ref := range l.Unobserved {
+		names[ref.Kind] = append(names[ref.Kind], strings.TrimPrefix(ref.Identity(), ref.Kind+"/"))
+	}
+	var out []string
+	for _, kind := range slices.Sorted(maps.Keys(names)) {
+		out = append(out, fmt.Sprintf("%s in layer %s: applied, but %s: %s", kind, l.Name, why, strings.Join(names[kind], ", ")))
+	}
+	return out
+}
+
+var (
+	// network is how an error reads when an address could not be reached.
+	network = regexp.MustCompile(`(?i)no such host|dial tcp|network is unreachable|connection refused|i/o timeout|server misbehaving`)
+	// waiting is how it reads when something waits for what could not be fetched.
+	waiting = regexp.MustCompile(`(?i)artifact|source .*not ready|dependency .* is not ready|HelmRelease/|GitRepository/|OCIRepository/|HelmRepository/`)
+)
+
+// unreached says whether all that is wrong is that sources could not be reached from here,
+// and what waits for them: then nothing is known against the repo itself.
+func unreached(all []finding.Finding) bool {
+	unreached := false
+	for _, f := range all {
+		if f.Severity != finding.Error {
+			continue
+		}
+		switch f.Code {
+		case finding.SourceFailed, finding.HelmFailed, finding.HealthCheckFailed, finding.BuildFailed:
+		default:
+			return false
+		}
+		offline := network.MatchString(f.Evidence)
+		if !offline && !waiting.MatchString(f.Evidence) {
+			return false
+		}
+		unreached = unreached || offline
+	}
+	return unreached
+}

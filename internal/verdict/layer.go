@@ -1,0 +1,199 @@
+package verdict
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/live"
+	"seatrial.dev/seatrial/internal/verdict/cause"
+)
+
+// Status is what became of a layer.
+type Status string
+
+// The end of a layer; Pending before that.
+const (
+	Pending     Status = "pending"
+	Reconciled  Status = "reconciled"
+	StatusFail  Status = "failed"
+	Blocked     Status = "blocked"     // it waits for a layer that failed
+	Unreachable Status = "unreachable" // no order of events lets it start
+)
+
+// Doom is why no order of events lets a layer start.
+type Doom int
+
+// The dooms of layers that are Unreachable.
+const (
+	NotDoomed Doom = iota
+	InCycle        // of dependsOn
+	Dangling       // it depends on a layer that does not exist
+	Asleep         // it, or a layer that declares it, is suspended
+)
+
+// doomed is a doom in a person's words.
+type doomed struct {
+	Doom
+	why string
+}
+
+var asleep = doomed{Asleep, "it is suspended"}
+
+// suspended is the doom of a layer that only the cluster tells of, if it is suspended.
+func suspended(l *gitops.Layer) doomed {
+	if l.Suspended {
+		return asleep
+	}
+	return doomed{}
+}
+
+// Layer is a layer's state at a moment.
+type Layer struct {
+	*gitops.Layer
+	Status  Status
+	Message string // what it waits for or fails with
+	// Doom says why it is Unreachable.
+	Doom    Doom
+	Seconds float64
+	Objects int // in its inventory
+	// Unwatched are objects of its inventory whose kinds are not watched yet.
+	Unwatched []live.Ref
+	// Unobserved are its objects that nothing in this tier controls.
+	Unobserved []live.Ref
+
+	failing bool // it fails now, and may recover
+	rests   bool // nothing of it moves by itself
+	live    *unstructured.Unstructured
+	bad     []badObject
+}
+
+// Failing are the layer's Kustomization and those of its objects that keep it
+// from passing; none of a layer that passed.
+func (l *Layer) Failing() []live.Ref {
+	if l.Status == Reconciled {
+		return nil
+	}
+	out := []live.Ref{l.ref()}
+	for _, b := range l.bad {
+		out = append(out, b.ref)
+	}
+	return out
+}
+
+type badObject struct {
+	ref     live.Ref
+	live    *unstructured.Unstructured
+	state   live.State
+	message string
+}
+
+// look decides what one layer's live object says.
+func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
+	l := &Layer{Layer: m, Status: Pending, Seconds: now.Sub(j.start).Seconds()}
+	l.live, _ = c.Get(l.ref())
+	if d := cmp.Or(j.doomed[m.Ref], suspended(m)); d.Doom != NotDoomed {
+		l.Status, l.Doom, l.Message, l.rests = Unreachable, d.Doom, d.why, true
+		return l
+	}
+	if l.live == nil {
+		l.Message, l.rests = "not applied yet", true // it moves when the layer that declares it does
+		return l
+	}
+	l.inspect(c)
+	state, message := live.Observe(l.live)
+	l.Message = message
+	switch {
+	case state == live.Current && !m.Foreign && !j.applied(l.live):
+		l.Message = "at another revision: " + applied(l.live)
+	case state == live.Current && len(l.bad) == 0 && len(l.Unwatched) == 0:
+		l.Status = Reconciled
+		if !j.passed[m.Ref] {
+			j.passed[m.Ref], j.seconds[m.Ref] = true, l.Seconds
+		}
+		l.Seconds = j.seconds[m.Ref]
+	case state == live.Current && len(l.bad) > 0:
+		b := l.bad[0]
+		l.Message = b.ref.Identity() + ": " + cause.FirstLine(b.message)
+		l.rests = true // its objects are looked at one by one
+	case state == live.Failed && live.Reason(l.live) == "DependencyNotReady":
+		l.rests = true
+	case state == live.Failed:
+		l.failing, l.rests = true, true
+	}
+	return l
+}
+
+func applied(u *unstructured.Unstructured) string {
+	s, _, _ := unstructured.NestedString(u.Object, "status", "lastAppliedRevision")
+	return s
+}
+
+// applied says whether a layer is at the rehearsed commit.
+func (j *Judge) applied(u *unstructured.Unstructured) bool {
+	return strings.HasSuffix(applied(u), "sha1:"+j.revision)
+}
+
+// inspect looks at every object of a layer's inventory.
+func (l *Layer) inspect(c live.View) {
+	for _, ref := range live.Inventory(l.live) {
+		l.Objects++
+		if ref.GroupKind == gitops.KustomizationKind {
+			continue // a layer of its own
+		}
+		u, known := c.Get(ref)
+		if !known {
+			l.Unwatched = append(l.Unwatched, ref)
+			continue
+		}
+		if u == nil {
+			l.bad = append(l.bad, badObject{ref, nil, live.Failed, "is in the layer's inventory, but not in the cluster"})
+			continue
+		}
+		switch state, message := live.Observe(u); state {
+		case live.Current:
+		case live.Unobserved:
+			l.Unobserved = append(l.Unobserved, ref)
+		default:
+			l.bad = append(l.bad, badObject{ref, u, state, message})
+		}
+	}
+	// A failure explains more than what waits for it.
+	slices.SortStableFunc(l.bad, func(a, b badObject) int { return -cmp.Compare(a.state, b.state) })
+}
+
+// Conclude ends all layers that are still open: the time is up.
+func Conclude(a *Assessment) {
+	conclude(a.Layers)
+	a.Final = true
+}
+
+// conclude turns what is open into failed, or blocked if it only waits.
+func conclude(layers []*Layer) {
+	byRef := map[gitops.Ref]*Layer{}
+	for _, l := range layers {
+		byRef[l.Ref] = l
+	}
+	for _, l := range layers {
+		if l.Status != Pending {
+			continue
+		}
+		waits := l.live == nil || live.Reason(l.live) == "DependencyNotReady"
+		for _, d := range l.DependsOn {
+			if dep := byRef[d.Ref]; dep != nil && dep.Status != Reconciled && waits {
+				l.Status, l.Message = Blocked, "waits for "+d.Name
+			}
+		}
+		switch {
+		case l.Status != Pending:
+		case l.live == nil:
+			l.Status, l.Message = Blocked, "was not applied: the layer that declares it failed"
+		default:
+			l.Status = StatusFail
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package verdict
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/live"
+)
+
+// number is what differs between two tellings of the same thing: counts and durations.
+var number = regexp.MustCompile(`\d+(\.\d+)?(m?s|m)?`)
+
+// notice remembers when anything last changed in a way that matters: a
+// controller that repeats itself is at rest.
+func (j *Judge) notice(c live.View, now time.Time) {
+	for _, gk := range Tracked {
+		for _, u := range c.List(gk) {
+			ref := live.RefOf(u)
+			if d := digest(u); j.digests[ref] != d {
+				j.digests[ref] = d
+				if a, ok := j.asked[ref]; !ok || handled(u) == a.token && !sameFailure(u) {
+					j.changed = now
+				}
+			}
+		}
+	}
+}
+
+// sameFailure says that an object which was asked to try again only went
+// through the motions.
+func sameFailure(u *unstructured.Unstructured) bool {
+	state, _ := live.Observe(u)
+	return state == live.Failed || state == live.Progressing
+}
+
+// digest is what of an object counts as a change.
+func digest(u *unstructured.Unstructured) string {
+	var b strings.Builder
+	fmt.Fprint(&b, u.GetUID(), " ", u.GetGeneration(), " ")
+	for _, c := range live.Conditions(u) {
+		fmt.Fprint(&b, c.Type, c.Status, c.Reason, normal(c.Message), ";")
+	}
+	for _, field := range []string{"lastAppliedRevision", "lastAttemptedRevision", "usefulErrorMessage"} {
+		s, _, _ := unstructured.NestedString(u.Object, "status", field)
+		fmt.Fprint(&b, normal(s), ";")
+	}
+	return b.String()
+}
+
+// normal removes what differs between two tellings of the same thing.
+func normal(message string) string { return number.ReplaceAllString(message, "#") }
+
+func handled(u *unstructured.Unstructured) string {
+	s, _, _ := unstructured.NestedString(u.Object, "status", "lastHandledReconcileAt")
+	return s
+}
+
+// settle says whether anything moves by itself, and what fails. A layer that
+// waits for a doomed or failed one is blocked.
+func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*unstructured.Unstructured) {
+	byRef := map[gitops.Ref]*Layer{}
+	for _, l := range layers {
+		byRef[l.Ref] = l
+	}
+	for range layers { // as often as the longest chain of blocked layers
+		for _, l := range layers {
+			for _, d := range l.DependsOn {
+				dep := byRef[d.Ref]
+				if l.Status == Pending && dep != nil && (dep.Status == Unreachable || dep.Status == Blocked) {
+					l.Status, l.Message, l.rests = Blocked, "waits for "+d.Name, true
+				}
+			}
+		}
+	}
+	for _, l := range layers {
+		if l.Status != Pending {
+			continue
+		}
+		if !l.rests || len(l.Unwatched) > 0 {
+			moving = true
+		}
+		if l.failing {
+			failing = append(failing, l.live)
+		}
+		for _, b := range l.bad {
+			if b.state == live.Progressing && b.ref.GroupKind != gitops.PackageInstallKind && b.ref.GroupKind != gitops.HelmReleaseKind {
+				moving = true
+			}
+		}
+	}
+	for _, gk := range Tracked {
+		if gk == gitops.KustomizationKind || gk == gitops.AppKind {
+			continue
+		}
+		for _, u := range c.List(gk) {
+			switch state, _ := live.Observe(u); state {
+			case live.Progressing:
+				moving = true
+			case live.Failed:
+				if live.Reason(u) != "DependencyNotReady" { // else what it waits for is looked at
+					failing = append(failing, u)
+				}
+			}
+		}
+	}
+	return moving, failing
+}
+
+// retries asks everything that fails to try again, once for every rest.
+func (j *Judge) retries(failing []*unstructured.Unstructured, now time.Time) []Retry {
+	var out []Retry
+	for _, u := range failing {
+		ref := live.RefOf(u)
+		if carvel(ref.GroupKind) {
+			continue // kapp-controller tries again by itself, after 2, 4, 8 … seconds
+		}
+		if a, ok := j.asked[ref]; ok && a.at.After(j.changed) {
+			continue
+		}
+		a := ask{token: now.UTC().Format(time.RFC3339Nano), at: now}
+		j.asked[ref] = a
+		out = append(out, Retry{ref, a.token})
+	}
+	return out
+}
+
+func carvel(gk schema.GroupKind) bool {
+	return strings.HasSuffix(gk.Group, "carvel.dev") || gk == gitops.AppKind
+}
+
+// answered says whether everything that fails has failed again since it was asked.
+// A controller that does not answer for as long as a stall has had its chance.
+func (j *Judge) answered(failing []*unstructured.Unstructured, now time.Time) bool {
+	for _, u := range failing {
+		ref := live.RefOf(u)
+		if carvel(ref.GroupKind) {
+			if n, found, _ := unstructured.NestedInt64(u.Object, "status", "consecutiveReconcileFailures"); found && n < 2 && now.Sub(j.changed) < j.patience.Stall {
+				return false
+			}
+			continue
+		}
+		if a := j.asked[ref]; handled(u) != a.token && now.Sub(a.at) < j.patience.Stall {
+			return false
+		}
+	}
+	return true
+}

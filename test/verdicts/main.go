@@ -1,0 +1,147 @@
+// Command verdicts says what a build of seatrial finds in every fixture, in a form that
+// can be compared: without times, hashes and counts. A change that is to change no
+// verdict is shown by two runs and a diff:
+//
+//	go run ./test/verdicts -out before path/to/old/seatrial
+//	go run ./test/verdicts -out after path/to/new/seatrial
+//	diff -r before after
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/report"
+)
+
+func main() {
+	out := flag.String("out", "verdicts", "folder to write a file for each repo into")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: go run ./test/verdicts [-out DIR] SEATRIAL [REPO...]\nREPO: further repos beside the sample, the full catalogue and fixtures/repos")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() == 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := run(flag.Arg(0), *out, flag.Args()[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "verdicts:", err)
+		os.Exit(2)
+	}
+}
+
+// run writes what a command says of each repo.
+func run(seatrial, out string, repos []string) error {
+	seatrial, err := filepath.Abs(seatrial)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "seatrial-verdicts-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	sample, catalogue := filepath.Join(work, "sample"), filepath.Join(work, "catalogue")
+	if err := os.Mkdir(sample, 0o755); err != nil { // empty: the sample is rehearsed
+		return err
+	}
+	generate := exec.Command(seatrial, "generate", "--blueprint", "fixtures/blueprints/full.yaml", "--out", catalogue)
+	if text, err := generate.CombinedOutput(); err != nil {
+		return fmt.Errorf("generate the catalogue (is this the project's folder?): %w\n%s", err, text)
+	}
+	fixtures, err := filepath.Glob("fixtures/repos/*")
+	if err != nil {
+		return err
+	}
+	for _, dir := range slices.Concat([]string{sample, catalogue}, fixtures, repos) {
+		said, err := of(seatrial, dir)
+		if err != nil {
+			return err
+		}
+		name := filepath.Join(out, filepath.Base(dir)+".json")
+		if err := os.WriteFile(name, said, 0o644); err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, name)
+	}
+	return nil
+}
+
+// said is what the command says of one repo.
+type said struct {
+	Check   []finding.Finding `json:"check"`
+	Exit    [2]int            `json:"exit"` // of check and verify
+	Verify  *report.Report    `json:"verify"`
+	Refused string            `json:"refused,omitempty"` // what was said instead of a report
+}
+
+// of runs check and verify on a repo.
+func of(seatrial, dir string) ([]byte, error) {
+	var s said
+	var checked struct{ Findings []finding.Finding }
+	stdout, _, code, err := command(seatrial, dir, "check")
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(stdout, &checked); err != nil && code != 2 {
+		return nil, fmt.Errorf("check %s: %w", dir, err)
+	}
+	s.Check, s.Exit[0] = checked.Findings, code
+	stdout, stderr, code, err := command(seatrial, dir, "verify")
+	if err != nil {
+		return nil, err
+	}
+	s.Exit[1] = code
+	var r report.Report
+	if err := json.Unmarshal(stdout, &r); err != nil {
+		s.Refused = string(stderr)
+	} else {
+		s.Verify = stable(&r)
+	}
+	b, err := json.MarshalIndent(s, "", "  ")
+	return append(varying.ReplaceAll(b, []byte("#")), '\n'), err
+}
+
+// command runs a verb on a repo, in the repo's folder.
+func command(seatrial, dir, verb string) (stdout, stderr []byte, code int, err error) {
+	var out, say bytes.Buffer
+	cmd := exec.Command(seatrial, verb, "-o", "json")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &say
+	err = cmd.Run()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		err = nil
+	}
+	return out.Bytes(), say.Bytes(), cmd.ProcessState.ExitCode(), err
+}
+
+// varying is what differs between two runs of the same: hashes, ports, durations.
+var varying = regexp.MustCompile(`[0-9a-f]{12,}|sha\d+:\w+|rehearsal@\S+|127\.0\.0\.1:\d+|\d+(\.\d+)?m?s\b|kustomization-\d+`)
+
+// stable takes out of a report what differs between two runs of the same.
+func stable(r *report.Report) *report.Report {
+	r.Timings, r.Revision, r.Tree, r.Versions = report.Timings{}, "", "", nil
+	for i := range r.Layers {
+		r.Layers[i].Seconds, r.Layers[i].Findings = 0, nil
+	}
+	for i := range r.Findings {
+		r.Findings[i].Evidence = ""
+	}
+	for i := range r.Rekeyed {
+		r.Rekeyed[i].Rehearsed = ""
+	}
+	return r
+}
