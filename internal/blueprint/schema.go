@@ -11,7 +11,7 @@ import (
 
 //go:generate go run ./schemagen
 
-// SchemaURL is where the schema is published.
+// SchemaURL identifies the schema. Nothing serves it: seatrial init puts the schema beside a blueprint.
 const SchemaURL = "https://seatrial.dev/schemas/blueprint-v1alpha1.json"
 
 // PublishedSchema is the schema of blueprints, for editors. `go generate

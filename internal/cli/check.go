@@ -17,13 +17,16 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/guard"
+	"seatrial.dev/seatrial/internal/hint"
+	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/redact"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
 func newCheck(s Streams) *cobra.Command {
-	var path, ageKey, output string
+	var path, ageKey string
+	output := newOutput()
 	cmd := &cobra.Command{
 		Use:   "check [DIR]",
 		Short: "Say what can be known of a Flux repo without a cluster",
@@ -34,10 +37,7 @@ Secrets. It takes less than a second; verify finds the rest. In an empty folder,
 or a clone of Seatrial, the sample blueprint's repo is checked.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := validOutput(output); err != nil {
-				return err
-			}
-			g := bounded(cmd.Context(), s, output)
+			g := bounded(cmd.Context(), s, output.value)
 			defer g.Stop()
 			if len(args) == 0 && path == "" {
 				dir, err := sampleToCheck(s, g)
@@ -53,13 +53,13 @@ or a clone of Seatrial, the sample blueprint's repo is checked.`,
 			if err != nil {
 				return err
 			}
-			return r.print(s, check.Run(r.Repo, r.options), output)
+			return r.print(s, check.Run(r.Repo, r.options), output.value)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
 	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin")
-	f.StringVarP(&output, "output", "o", "text", "text or json")
+	f.VarP(&output, "output", "o", "what to print on stdout")
 	return cmd
 }
 
@@ -102,7 +102,7 @@ type opened struct {
 func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*opened, error) {
 	dir := folder(args)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, &console.Hinted{Err: fmt.Errorf("%s is not a folder", dir), Hint: "give the folder of a Flux repo"}
+		return nil, hint.Wrap(fmt.Errorf("%s is not a folder", dir), "give the folder of a Flux repo")
 	}
 	r := &opened{tree: os.DirFS(dir)}
 	tree, err := gitops.Read(r.tree, g.Working)
@@ -146,7 +146,7 @@ func bounded(ctx context.Context, s Streams, output string) *guard.Guard {
 			os.Exit(exitUsage)
 		})
 	})
-	return guard.Watch(func(layer, file, why string) {
+	return guard.Start(func(layer, file, why string) {
 		_ = printFindings(s, []finding.Finding{tooLarge(layer, file, why)}, 0, output)
 		os.Exit(exitFail)
 	})
@@ -164,14 +164,6 @@ func tooLarge(layer, file, why string) finding.Finding {
 	}
 }
 
-// validOutput refuses what -o does not know.
-func validOutput(output string) error {
-	if output != "text" && output != "json" {
-		return &console.Hinted{Err: fmt.Errorf("unknown output %q", output), Hint: "use -o text or -o json"}
-	}
-	return nil
-}
-
 // printJSON writes data for programs.
 func printJSON(s Streams, v any) error {
 	e := json.NewEncoder(s.Out)
@@ -181,7 +173,7 @@ func printJSON(s Streams, v any) error {
 
 func printFindings(s Streams, found []finding.Finding, layers int, output string) error {
 	errs := finding.Errors(found)
-	if output == "json" {
+	if output == outputJSON {
 		if found == nil {
 			found = []finding.Finding{}
 		}
@@ -190,7 +182,7 @@ func printFindings(s Streams, found []finding.Finding, layers int, output string
 		}
 	} else {
 		report.WriteFindings(s.Out, found)
-		fmt.Fprintf(s.Out, "\nSummary: %d layers, %d errors, %d warnings\n", layers, errs, len(found)-errs)
+		fmt.Fprintf(s.Out, "\nSummary: %s, %s, %s\n", prose.Count(layers, "layer"), prose.Count(errs, "error"), prose.Count(len(found)-errs, "warning"))
 	}
 	if errs > 0 {
 		return exit(exitFail)

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
 
@@ -93,7 +94,7 @@ layer reconcile, or says which object keeps it from doing so, and where.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &console.Hinted{Err: err, Hint: "see " + c.CommandPath() + " --help"}
+		return hint.Wrap(err, "see "+c.CommandPath()+" --help")
 	})
 	root.AddCommand(newVerify(s), newDown(s), newKubeconfig(s), newCheck(s), newInit(s), newGenerate(s), newImages(s), newSecrets(s), newSchema(s), newEngine(s), newDoctor(s))
 	return root

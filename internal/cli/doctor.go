@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,7 +11,10 @@ import (
 	"seatrial.dev/seatrial/internal/cluster/kind"
 	"seatrial.dev/seatrial/internal/docker"
 	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/sandbox"
+	"seatrial.dev/seatrial/internal/tool"
 )
 
 // Least of what a rehearsal and a build need.
@@ -62,19 +64,16 @@ func examine(ctx context.Context) []fact {
 	add := func(name string, g grade, format string, args ...any) {
 		out = append(out, fact{name, g, fmt.Sprintf(format, args...)})
 	}
-	tool := func(name string, args ...string) {
-		b, err := exec.CommandContext(ctx, name, args...).Output()
-		if err != nil {
-			add(name, poor, "not found: install it and put it on PATH")
-			return
+	for _, t := range []tool.Tool{gitrepo.Git, engine.Go} {
+		if version, err := t.Ask(ctx); err != nil {
+			add(t.Name, poor, "%v: %s", err, hint.Of(err))
+		} else {
+			add(t.Name, good, "%s", version)
 		}
-		add(name, good, "%s", strings.TrimSpace(string(b)))
 	}
-	tool("git", "--version")
-	tool("go", "version")
 	switch able := sandbox.Examine(); {
 	case able.Confines() != nil:
-		add("sandbox", poor, "%v", able.Confines())
+		add("sandbox", poor, "%v: %s", able.Confines(), hint.Of(able.Confines()))
 	case able.Namespaces != nil:
 		add("sandbox", fair, "no private namespaces (%v): rehearsals share this machine's loopback, and Landlock (version %d) confines them", able.Namespaces, able.Landlock)
 	case able.Landlock == 0:
@@ -104,7 +103,7 @@ func examine(ctx context.Context) []fact {
 	need := runDiskMiB
 	if len(missing) == 0 {
 		if err := cache.Verify(ctx, true); err != nil {
-			add("engine", poor, "%v: seatrial engine build builds it again", err)
+			add("engine", poor, "%v: %s", err, hint.Of(err))
 		} else {
 			add("engine", good, "complete in %s", cache.Dir)
 		}
@@ -133,7 +132,7 @@ func examine(ctx context.Context) []fact {
 func kindFact(ctx context.Context) fact {
 	info, err := kind.Preflight(ctx, docker.Client{})
 	if err != nil {
-		return fact{"kind", fair, fmt.Sprintf("verify --cluster kind can't run: %v", err)}
+		return fact{"kind", fair, strings.TrimSuffix(fmt.Sprintf("verify --cluster kind can't run: %v: %s", err, hint.Of(err)), ": ")}
 	}
 	text := fmt.Sprintf("verify --cluster kind: Docker %s, %d CPUs, %d MiB of memory", info.ServerVersion, info.CPUs, info.MemTotal>>20)
 	if info.CgroupVersion == "1" {

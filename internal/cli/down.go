@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"seatrial.dev/seatrial/internal/cluster/kind"
-	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/docker"
+	"seatrial.dev/seatrial/internal/hint"
 )
 
 func newDown(s Streams) *cobra.Command {
@@ -62,7 +62,7 @@ func known(clusters []string, name string) error {
 	if slices.Contains(clusters, name) {
 		return nil
 	}
-	return &console.Hinted{Err: fmt.Errorf("there is no rehearsal cluster %q", name), Hint: "seatrial down lists them"}
+	return hint.Wrap(fmt.Errorf("there is no rehearsal cluster %q", name), "seatrial down lists them")
 }
 
 func newKubeconfig(s Streams) *cobra.Command {

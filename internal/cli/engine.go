@@ -96,15 +96,12 @@ func buildEngine(ctx context.Context, cache *engine.Cache, c *console.Console, m
 }
 
 func newEngineList(s Streams) *cobra.Command {
-	var output string
+	output := newOutput()
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List what the cache holds",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := validOutput(output); err != nil {
-				return err
-			}
 			cache, err := engine.OpenCache(cmd.Context())
 			if err != nil {
 				return err
@@ -113,7 +110,7 @@ func newEngineList(s Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if output == "json" {
+			if output.value == outputJSON {
 				return printJSON(s, entries)
 			}
 			w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
@@ -124,7 +121,7 @@ func newEngineList(s Streams) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.Flags().VarP(&output, "output", "o", "what to print on stdout")
 	return cmd
 }
 

@@ -19,6 +19,8 @@ import (
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/generate"
+	"seatrial.dev/seatrial/internal/hint"
+	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
@@ -91,7 +93,7 @@ func readBlueprint(file string) (*blueprint.Blueprint, string, error) {
 func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials generate.Manifests, key *secrets.Key, out string, dryRun, rotate bool) error {
 	credentials, known, err := generate.Earlier(out, key)
 	if errors.Is(err, secrets.ErrOtherKey) {
-		return &console.Hinted{Err: err, Hint: "give the key it is encrypted for; if that is lost, remove the folders .seatrial and flux-sources, and generate afresh: no credential in them can be read again"}
+		return hint.Wrap(err, "give the key it is encrypted for; if that is lost, remove the folders .seatrial and flux-sources, and generate afresh: no credential in them can be read again")
 	}
 	if err != nil {
 		return err
@@ -99,7 +101,7 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 	first := credentials == nil && known
 	switch {
 	case rotate && !known:
-		return &console.Hinted{Err: errors.New("--rotate keeps the keys that services have encrypted data with, and can't read them"), Hint: "give --age-key"}
+		return hint.New("--rotate keeps the keys that services have encrypted data with, and can't read them", "give --age-key")
 	case rotate && credentials != nil:
 		credentials = credentials.Rotated()
 		c.Note("all credentials are new but encryption keys; databases and most services read theirs at first start only: change them there, too")
@@ -123,7 +125,7 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 	}
 	if dryRun {
 		_, err := s.Out.Write(plan.Diff())
-		c.Note(fmt.Sprintf("%s would change in %s; nothing was written", console.Count(len(plan.Changes), "file"), filepath.Clean(out)))
+		c.Note(fmt.Sprintf("%s would change in %s; nothing was written", prose.Count(len(plan.Changes), "file"), filepath.Clean(out)))
 		return err
 	}
 	if err := plan.Apply(); err != nil {
@@ -136,7 +138,7 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 			removed++
 		}
 	}
-	c.Note(fmt.Sprintf("wrote %s of %d to %s; Flux is bootstrapped on %s", console.Count(len(plan.Changes)-removed, "file"), len(files), filepath.Clean(out), generate.Path(b)))
+	c.Note(fmt.Sprintf("wrote %s of %d to %s; Flux is bootstrapped on %s", prose.Count(len(plan.Changes)-removed, "file"), len(files), filepath.Clean(out), generate.Path(b)))
 	c.Note("rehearse it with: seatrial verify " + filepath.Clean(out))
 	return nil
 }
@@ -148,7 +150,7 @@ func addRecipients(b *blueprint.Blueprint, key *secrets.Key, first bool, c *cons
 	case key != nil:
 		b.Recipients = key.Recipients()
 	case !first:
-		return &console.Hinted{Err: errors.New("no recipient given"), Hint: "give --age-key, or recipients in the blueprint: those of the earlier generation"}
+		return hint.New("no recipient given", "give --age-key, or recipients in the blueprint: those of the earlier generation")
 	default:
 		// No key is written to disk that nobody asked for.
 		key, err := secrets.NewKey()

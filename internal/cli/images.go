@@ -10,7 +10,8 @@ import (
 )
 
 func newImages(s Streams) *cobra.Command {
-	var file, output string
+	var file string
+	output := newOutput()
 	cmd := &cobra.Command{
 		Use:   "images",
 		Short: "List every image of a blueprint's services, and how it is pulled",
@@ -18,9 +19,6 @@ func newImages(s Streams) *cobra.Command {
 brings it, and the name under which the registry proxy serves it.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := validOutput(output); err != nil {
-				return err
-			}
 			b, _, err := readBlueprint(file)
 			if err != nil {
 				return err
@@ -29,7 +27,7 @@ brings it, and the name under which the registry proxy serves it.`,
 			if err != nil {
 				return err
 			}
-			if output == "json" {
+			if output.value == outputJSON {
 				return printJSON(s, images)
 			}
 			w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
@@ -41,6 +39,6 @@ brings it, and the name under which the registry proxy serves it.`,
 		},
 	}
 	cmd.Flags().StringVar(&file, "blueprint", "", "blueprint file (default: "+blueprintFile+" if there is one, else the sample)")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.Flags().VarP(&output, "output", "o", "what to print on stdout")
 	return cmd
 }

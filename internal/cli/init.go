@@ -13,8 +13,12 @@ import (
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/catalogue"
 	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/spelling"
 )
+
+// schemaFile is where the schema of blueprints is put, for editors to check blueprintFile by.
+const schemaFile = "seatrial.schema.json"
 
 func newInit(s Streams) *cobra.Command {
 	var domain, cluster string
@@ -23,13 +27,14 @@ func newInit(s Streams) *cobra.Command {
 		Use:   "init",
 		Short: "Write a blueprint to start from",
 		Long: `Write seatrial.yaml in the working folder: a blueprint with every service of the
-catalogue, the optional ones commented out, ready for seatrial generate. It asks
+catalogue, the optional ones commented out, ready for seatrial generate; and beside
+it seatrial.schema.json, by which editors complete and check it. It asks
 nothing: flags say what differs from the sample.`,
 		Example: `  seatrial init --domain services.example.org --recipient age1… --service harbor,vault`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if _, err := os.Lstat(blueprintFile); !errors.Is(err, fs.ErrNotExist) {
-				return &console.Hinted{Err: errors.New(blueprintFile + " is there already"), Hint: "edit it, or move it away"}
+				return hint.New(blueprintFile+" is there already", "edit it, or move it away")
 			}
 			c, err := catalogue.Load()
 			if err != nil {
@@ -40,6 +45,9 @@ nothing: flags say what differs from the sample.`,
 			}
 			text := starter(c, cluster, domain, recipients, services)
 			if _, err := blueprint.Parse(blueprintFile, []byte(text)); err != nil {
+				return err
+			}
+			if err := os.WriteFile(schemaFile, blueprint.PublishedSchema, 0o644); err != nil {
 				return err
 			}
 			if err := os.WriteFile(blueprintFile, []byte(text), 0o644); err != nil {
@@ -69,17 +77,17 @@ func withRequired(c *catalogue.Catalogue, services []string) ([]string, error) {
 		}
 		s := c.Service(name)
 		if s == nil || s.Component != "" {
-			hint := "use some of " + strings.Join(c.Names(), ", ")
+			next := "use some of " + strings.Join(c.Names(), ", ")
 			if near := spelling.Nearest(name, c.Names()); near != "" {
-				hint = "did you mean " + near + "?"
+				next = "did you mean " + near + "?"
 			}
-			return nil, &console.Hinted{Err: fmt.Errorf("there is no service %s", name), Hint: hint}
+			return nil, hint.Wrap(fmt.Errorf("there is no service %s", name), next)
 		}
 		out, charts = append(out, name), charts || s.Chart != nil
 		services = append(services, s.Requires...)
 	}
 	if !charts {
-		return nil, &console.Hinted{Err: errors.New("no service of a Helm chart is among them"), Hint: "cert-manager and contour come with every exposed service: name one that uses them"}
+		return nil, hint.New("no service of a Helm chart is among them", "cert-manager and contour come with every exposed service: name one that uses them")
 	}
 	return out, nil
 }
@@ -88,7 +96,7 @@ func withRequired(c *catalogue.Catalogue, services []string) ([]string, error) {
 func starter(c *catalogue.Catalogue, cluster, domain string, recipients, services []string) string {
 	d := blueprint.Default()
 	var b strings.Builder
-	fmt.Fprintf(&b, "# yaml-language-server: $schema=%s\napiVersion: %s\nkind: %s\n", blueprint.SchemaURL, blueprint.APIVersion, blueprint.Kind)
+	fmt.Fprintf(&b, "# yaml-language-server: $schema=./%s\napiVersion: %s\nkind: %s\n", schemaFile, blueprint.APIVersion, blueprint.Kind)
 	fmt.Fprintf(&b, "cluster: %s\nflavour: %s # or %s\ndomain: %s\n", cluster, d.Flavour, blueprint.Generic, domain)
 	fmt.Fprintf(&b, "git: {provider: %s, owner: %s, repository: %s, branch: %s}\n", d.Git.Provider, d.Git.Owner, d.Git.Repository, d.Git.Branch)
 	fmt.Fprintf(&b, "packagingGlobalNamespace: %s\n# issuer: vault-issuer # the default with Vault; without, bootstrap-issuer\n# storageClass: fast\n# registryProxy: harbor.%s/dh-proxy\n", d.PackagingGlobalNamespace, domain)

@@ -24,7 +24,7 @@ import (
 
 // inside rehearses.
 func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) error {
-	if v.cluster == tierEmbedded {
+	if v.tiers.is(tierEmbedded) {
 		v.tellConfinement(box)
 	}
 	var key *secrets.Key
@@ -35,7 +35,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		}
 	}
 	var read rehearsed
-	g := guard.Watch(func(layer, file, why string) { v.tooLarge(box, &read, tooLarge(layer, file, why)) })
+	g := guard.Start(func(layer, file, why string) { v.tooLarge(box, &read, tooLarge(layer, file, why)) })
 	snapshot, key, err := v.snapshot(ctx, box, key, given.Engine, g)
 	if err != nil {
 		return err
@@ -49,17 +49,17 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		Subject: rehearse.SubjectOptions{
 			Snapshot: snapshot, Path: v.path, Key: key, Dir: filepath.Join(box.Dir, "tree"), Working: g.Working, Read: g.Stop,
 		},
-		Timeout: v.timeout, Versions: versions, Upstream: v.sources == sourcesUpstream,
+		Timeout: v.timeout, Versions: versions, Upstream: v.tiers.sources.value == sourcesUpstream,
 	}
 	if v.logs != "" {
 		o.Log = func(name string, text []byte) error { return box.Hand(parcelLog, name, text) }
 	}
 	r, err := rehearse.Run(ctx, o, provider, v.console)
 	if err != nil {
-		return v.explained(errors.Join(err, provider.Down()))
+		return errors.Join(err, provider.Down())
 	}
 	r.Timings.Engine = given.EngineSeconds
-	if box.Unconfined && v.cluster == tierEmbedded {
+	if box.Unconfined && v.tiers.is(tierEmbedded) {
 		r.BlindSpots = append([]string{"UNCONFINED: nothing kept what the repo has programs do from this machine's files and network"}, r.BlindSpots...)
 	}
 	return v.finish(ctx, box, provider, r)
@@ -137,7 +137,7 @@ func (v *verify) tooLarge(box *sandbox.Sandbox, read *rehearsed, f finding.Findi
 	read.mu.Lock()
 	s := read.snapshot
 	read.mu.Unlock()
-	r := report.New(v.cluster, nil)
+	r := report.New(v.tiers.tier.value, nil)
 	r.Verdict, r.Revision, r.Tree, r.Origin, r.Path, r.Findings = verdict.Fail, s.Commit, s.Tree, s.Origin, v.path, []finding.Finding{f}
 	code := exitFail
 	if err := handReport(box, r); err != nil {
@@ -167,7 +167,7 @@ func (v *verify) take(ctx context.Context, box *sandbox.Sandbox, dir string, fam
 	if err != nil {
 		return nil, err
 	}
-	if v.cluster != tierEmbedded {
+	if !v.tiers.is(tierEmbedded) {
 		s.Run = nil // it speaks with a server that is ours, and reads nothing but its own copy
 		return s, nil
 	}

@@ -15,6 +15,8 @@ import (
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/hint"
+	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
@@ -89,7 +91,7 @@ func encryption(file string, flag []string) (recipients []string, regex string, 
 		recipients = flag
 	}
 	if len(recipients) == 0 {
-		return nil, "", &console.Hinted{Err: errors.New("no rule of a .sops.yaml names recipients for it"), Hint: "give --recipient age1…"}
+		return nil, "", hint.New("no rule of a .sops.yaml names recipients for it", "give --recipient age1…")
 	}
 	return recipients, regex, nil
 }
@@ -129,7 +131,7 @@ func withKey(s Streams, cmd *cobra.Command, done string, change func(b []byte, k
 			return err
 		}
 		if key == nil {
-			return &console.Hinted{Err: errors.New("no age key given"), Hint: "give --age-key, $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE"}
+			return hint.New("no age key given", "give --age-key, $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE")
 		}
 		files, err := sopsFiles(args)
 		if err != nil {
@@ -233,7 +235,7 @@ func rewrite(s Streams, files []string, done string, change func(name string, b 
 			return err
 		}
 	}
-	console.New(s.Err).Note(done + " " + console.Count(len(files), "file"))
+	console.New(s.Err).Note(done + " " + prose.Count(len(files), "file"))
 	return nil
 }
 
@@ -253,7 +255,8 @@ func replace(name string, b []byte) error {
 }
 
 func newAudit(s Streams) *cobra.Command {
-	var path, ageKey, output string
+	var path, ageKey string
+	output := newOutput()
 	cmd := &cobra.Command{
 		Use:   "audit [DIR]",
 		Short: "Find plaintext secrets, files for unknown recipients, and changed files",
@@ -262,10 +265,7 @@ and package values in plain text, SOPS files for other recipients than
 .sops.yaml's and, with a key, files that somebody changed without it.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := validOutput(output); err != nil {
-				return err
-			}
-			g := bounded(cmd.Context(), s, output)
+			g := bounded(cmd.Context(), s, output.value)
 			defer g.Stop()
 			r, err := openRepo(s, g, args, path, ageKey)
 			if err != nil {
@@ -278,12 +278,12 @@ and package values in plain text, SOPS files for other recipients than
 			if err != nil {
 				return err
 			}
-			return r.print(s, found, output)
+			return r.print(s, found, output.value)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
 	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin")
-	f.StringVarP(&output, "output", "o", "text", "text or json")
+	f.VarP(&output, "output", "o", "what to print on stdout")
 	return cmd
 }

@@ -20,6 +20,7 @@ import (
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/sandbox"
 	"seatrial.dev/seatrial/internal/secrets"
@@ -32,13 +33,11 @@ type verify struct {
 
 	dir        string
 	path       string
-	cluster    string
-	sources    string
 	ageKey     string
 	timeout    time.Duration
-	reports    []string
+	reports    reportFiles
 	logs       string
-	output     string
+	output     choice
 	keep       bool
 	unconfined bool
 	tiers      tierFlags
@@ -62,7 +61,7 @@ const (
 )
 
 func newVerify(s Streams) *cobra.Command {
-	v := &verify{Streams: s, console: console.New(s.Err)}
+	v := &verify{Streams: s, console: console.New(s.Err), output: newOutput()}
 	cmd := &cobra.Command{
 		Use:   "verify [DIR]",
 		Short: "Rehearse a Flux repo on a real control plane and watch every layer reconcile",
@@ -92,13 +91,11 @@ Nothing is left behind, unless --keep says so.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&v.path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
-	f.StringVar(&v.cluster, "cluster", tierEmbedded, "where to rehearse: embedded, kind or existing")
-	f.StringVar(&v.sources, "sources", sourcesStandIn, "where known charts and packages come from: stand-in, or upstream (not with --cluster embedded)")
 	f.StringVar(&v.ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE; without a key, values are placeholders)")
 	f.DurationVar(&v.timeout, "timeout", 10*time.Minute, "longest time for the layers to reconcile")
-	f.StringArrayVar(&v.reports, "report", nil, "write the report to this file: JSON, or by its extension .xml (JUnit), .md (Markdown) or .txt; may be repeated")
+	f.Var(&v.reports, "report", "write the report to this file, in the format of its extension: "+report.Extensions()+"; may be repeated")
 	f.StringVar(&v.logs, "logs", "", "write the controllers' logs, and what flux and kubectl tell of failures, into this folder")
-	f.StringVarP(&v.output, "output", "o", "text", "what to print on stdout: text or json")
+	f.VarP(&v.output, "output", "o", "what to print on stdout")
 	f.BoolVar(&v.keep, "keep", false, "leave the cluster up and say how to reach and end it")
 	f.BoolVar(&v.unconfined, "unconfined", false, "rehearse even where this machine can't keep the repo from its files and network: for repos that you trust")
 	v.tiers.register(f)
@@ -110,7 +107,7 @@ func (v *verify) run(ctx context.Context) error {
 		return err
 	}
 	inUse := []string{v.dir}
-	if v.cluster != tierEmbedded {
+	if !v.tiers.is(tierEmbedded) {
 		inUse = append(append(inUse, os.Getenv("DOCKER_CERT_PATH")), v.tiers.files()...)
 		if command, err := exec.LookPath("docker"); err == nil {
 			inUse = append(inUse, command)
@@ -153,15 +150,7 @@ const endsWithin = 600 * time.Millisecond
 
 // validate refuses what can't work before anything is built or written.
 func (v *verify) validate() error {
-	for _, file := range v.reports {
-		if err := report.ValidFile(file); err != nil {
-			return &console.Hinted{Err: fmt.Errorf("--report: %w", err), Hint: "name it .json, .xml (JUnit), .md or .txt"}
-		}
-	}
-	if err := v.tiers.validate(v.cluster, v.sources); err != nil {
-		return err
-	}
-	if err := validOutput(v.output); err != nil {
+	if err := v.tiers.validate(); err != nil {
 		return err
 	}
 	if v.timeout <= 0 {
@@ -169,7 +158,7 @@ func (v *verify) validate() error {
 	}
 	if v.dir != "" {
 		if info, err := os.Stat(v.dir); err != nil || !info.IsDir() {
-			return &console.Hinted{Err: fmt.Errorf("%s is not a folder", v.dir), Hint: "give the folder of a Flux repo"}
+			return hint.Wrap(fmt.Errorf("%s is not a folder", v.dir), "give the folder of a Flux repo")
 		}
 	}
 	for _, file := range v.reports {
@@ -189,7 +178,7 @@ func (v *verify) validate() error {
 			err = writable(filepath.Join(dir, "kubeconfig"))
 		}
 		if err != nil {
-			return &console.Hinted{Err: fmt.Errorf("--keep: no place for the kubeconfig: %w", err), Hint: "set " + engine.CacheEnv + " to a folder that you may write to"}
+			return hint.Wrap(fmt.Errorf("--keep: no place for the kubeconfig: %w", err), "set "+engine.CacheEnv+" to a folder that you may write to")
 		}
 	}
 	if v.logs != "" {
@@ -225,21 +214,17 @@ func (v *verify) outside(ctx context.Context) error {
 		g.Key = key.Text()
 	}
 	options := sandbox.Options{
-		Args: os.Args[1:], Listen: v.keep && v.cluster == tierEmbedded, HostNetwork: v.cluster != tierEmbedded,
-		Unconfined: v.unconfined || v.cluster != tierEmbedded, Abrupt: v.cluster == tierEmbedded,
+		Args: os.Args[1:], Listen: v.keep && v.tiers.is(tierEmbedded), HostNetwork: !v.tiers.is(tierEmbedded),
+		Unconfined: v.unconfined || !v.tiers.is(tierEmbedded), Abrupt: v.tiers.is(tierEmbedded),
 		Payload: &g, Receive: v.receive,
 	}
-	if v.cluster == tierEmbedded {
+	if v.tiers.is(tierEmbedded) {
 		if g.Engine, err = v.engine(ctx); err != nil {
 			return err
 		}
 	}
 	g.EngineSeconds = time.Since(start).Seconds()
 	code, err := sandbox.Run(ctx, options)
-	var unfit *sandbox.Unconfinable
-	if errors.As(err, &unfit) {
-		return &console.Hinted{Err: err, Hint: "run it where user namespaces or Linux 6.7 are to be had (seatrial doctor says what is missing), or, for a repo that you trust, with --unconfined"}
-	}
 	if err != nil {
 		return err
 	}
@@ -256,7 +241,7 @@ func (v *verify) engine(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	if err := cache.Verify(ctx, false); err != nil {
-		return nil, &console.Hinted{Err: err, Hint: "seatrial engine build builds it again"}
+		return nil, err
 	}
 	built, err := cache.Engine()
 	if err != nil {
@@ -298,7 +283,7 @@ func (v *verify) publish(r *report.Report) error {
 	for _, file := range v.reports {
 		failed = append(failed, r.WriteFile(file))
 	}
-	if v.output == "json" {
+	if v.output.value == outputJSON {
 		return errors.Join(append(failed, r.WriteJSON(v.Out))...)
 	}
 	return errors.Join(append(failed, r.WriteText(v.Out))...)

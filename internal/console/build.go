@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"seatrial.dev/seatrial/internal/prose"
 )
 
 // Build shows the progress of an engine build. Off a terminal it writes a line
@@ -47,7 +49,7 @@ func (b *Build) Compiled(title string, done, total int) {
 	p.done, p.total = done, total
 	b.parts[title] = p
 	text := fmt.Sprintf("building %s: %s of about %d compiled, %s; %s left after it",
-		title, Count(done, "package"), max(done, total), seconds(time.Since(p.start)), Count(b.pending-1, "part"))
+		title, prose.Count(done, "package"), max(done, total), seconds(time.Since(p.start)), prose.Count(b.pending-1, "part"))
 	b.transient(" " + busy + " " + text)
 	if !b.live && time.Since(b.spoken) > 30*time.Second {
 		b.spoken = time.Now()
@@ -60,5 +62,5 @@ func (b *Build) Finished(title string, took time.Duration, left int) {
 	b.mu.Lock()
 	b.pending = left
 	b.mu.Unlock()
-	b.line(ok, "built %s (%s; %s to go, %s since the start)", title, seconds(took), Count(left, "part"), seconds(time.Since(b.start)))
+	b.line(ok, "built %s (%s; %s to go, %s since the start)", title, seconds(took), prose.Count(left, "part"), seconds(time.Since(b.start)))
 }

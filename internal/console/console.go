@@ -6,7 +6,6 @@
 package console
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,7 +15,8 @@ import (
 
 	"golang.org/x/term"
 
-	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/internal/hint"
+	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
@@ -55,7 +55,7 @@ func (c *Console) safe(text string) string {
 	if c.conceal != nil {
 		text = c.conceal(text)
 	}
-	return report.Printable(text)
+	return prose.Printable(text)
 }
 
 // Marks of a line's meaning.
@@ -88,11 +88,10 @@ func (c *Console) line(mark, format string, args ...any) {
 func (c *Console) transient(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.live || text == c.last {
+	if !c.live {
 		return
 	}
 	text = c.safe(text)
-	c.clear()
 	width := 100
 	if f, isFile := c.out.(*os.File); isFile {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 10 {
@@ -102,6 +101,10 @@ func (c *Console) transient(text string) {
 	if r := []rune(text); len(r) > width {
 		text = string(r[:width])
 	}
+	if text == c.last {
+		return
+	}
+	c.clear()
 	c.last = text
 	fmt.Fprint(c.out, text)
 }
@@ -144,13 +147,13 @@ func (c *Console) Layers(layers []*verdict.Layer, elapsed time.Duration) {
 		c.seen[key] = l.Status
 		switch l.Status {
 		case verdict.Reconciled:
-			c.line(ok, "%7s  %s reconciled (%s)", seconds(elapsed), l.Name, Count(l.Objects, "object"))
+			c.line(ok, "%7s  %s reconciled (%s)", seconds(elapsed), l.Name, prose.Count(l.Objects, "object"))
 		default:
-			c.line(bad, "%7s  %s %s: %s", seconds(elapsed), l.Name, l.Status, brief(c.concealed(l.Message)))
+			c.line(bad, "%7s  %s %s: %s", seconds(elapsed), l.Name, l.Status, prose.Brief(c.concealed(l.Message), 160))
 		}
 	}
 	if len(pending) > 0 {
-		c.transient(fmt.Sprintf(" %s %7s  %s to go: %s", busy, seconds(elapsed), Count(len(pending), "layer"), strings.Join(pending, ", ")))
+		c.transient(fmt.Sprintf(" %s %7s  %s to go: %s", busy, seconds(elapsed), prose.Count(len(pending), "layer"), strings.Join(pending, ", ")))
 	}
 }
 
@@ -164,21 +167,6 @@ func (c *Console) concealed(text string) string {
 	return c.conceal(text)
 }
 
-func brief(s string) string {
-	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	if r := []rune(s); len(r) > 160 {
-		return string(r[:160]) + "…"
-	}
-	return s
-}
-
-func Count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 func seconds(d time.Duration) string {
 	if d >= 2*time.Minute {
 		return d.Round(time.Second).String()
@@ -186,20 +174,10 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.1fs", d.Seconds())
 }
 
-// Hinted is an error that knows what to do next.
-type Hinted struct {
-	Err  error
-	Hint string
-}
-
-func (h *Hinted) Error() string { return h.Err.Error() }
-func (h *Hinted) Unwrap() error { return h.Err }
-
 // Error writes an error and its hint.
 func (c *Console) Error(err error) {
 	c.line("", "seatrial: error: %v", err)
-	var h *Hinted
-	if errors.As(err, &h) {
-		c.line("", "seatrial: hint: %s", h.Hint)
+	if next := hint.Of(err); next != "" {
+		c.line("", "seatrial: hint: %s", next)
 	}
 }

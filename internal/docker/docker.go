@@ -13,7 +13,11 @@ import (
 	"strings"
 
 	"seatrial.dev/seatrial/internal/sandbox"
+	"seatrial.dev/seatrial/internal/tool"
 )
+
+// Tool is the docker command.
+var Tool = tool.Tool{Name: "docker", Version: []string{"version", "--format", "{{.Client.Version}}"}, Install: "install the docker command, or rehearse with --cluster embedded"}
 
 // Client is a Docker endpoint.
 type Client struct {
@@ -23,7 +27,7 @@ type Client struct {
 
 // Command builds a docker command that dies with this process.
 func (c Client) Command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "docker", args...)
+	cmd := exec.CommandContext(ctx, Tool.Name, args...)
 	cmd.Env = c.env()
 	cmd.SysProcAttr = sandbox.Own()
 	return cmd
@@ -50,7 +54,8 @@ func (c Client) Output(ctx context.Context, args ...string) (string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		return "", errors.New("docker is not installed: install its command, or rehearse with --cluster embedded")
+		_, err := Tool.Find()
+		return "", err
 	}
 	if err != nil {
 		return "", fmt.Errorf("docker %s: %w: %s", args[0], err, bytes.TrimSpace(stderr.Bytes()))

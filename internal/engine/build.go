@@ -217,7 +217,7 @@ func follow(r io.Reader, compiled func(done int)) string {
 
 // goCommand is a go command that builds the same thing whatever the caller's settings are.
 func (c *Cache) goCommand(ctx context.Context, dir, tmp string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, Go.Name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(withoutSettings(os.Environ()),
 		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+tmp, "GOCACHE="+c.compiled(),

@@ -17,6 +17,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"seatrial.dev/seatrial/internal/hint"
+	"seatrial.dev/seatrial/internal/tool"
 )
 
 // Cache is the folder that holds built families.
@@ -28,6 +31,9 @@ type Cache struct {
 // CacheEnv names the environment variable that moves the cache folder.
 const CacheEnv = "SEATRIAL_CACHE"
 
+// Go is the toolchain that builds the engine.
+var Go = tool.Tool{Name: "go", Version: []string{"version"}, Install: "install Go (https://go.dev/dl) and put it on PATH"}
+
 // OpenCache finds the cache folder ($SEATRIAL_CACHE, else seatrial in the
 // user's cache folder) and the Go toolchain. It creates nothing.
 func OpenCache(ctx context.Context) (*Cache, error) {
@@ -35,11 +41,11 @@ func OpenCache(ctx context.Context) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION")
+	cmd := exec.CommandContext(ctx, Go.Name, "env", "GOVERSION")
 	cmd.Env = withoutSettings(os.Environ())
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("run go env: %w: install Go (https://go.dev/dl) and put it on PATH", err)
+		return nil, hint.Wrap(fmt.Errorf("run go env: %w", err), Go.Install)
 	}
 	return &Cache{Dir: filepath.Join(dir, "engine"), goVersion: strings.TrimSpace(string(out))}, nil
 }

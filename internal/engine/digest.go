@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
+
+	"seatrial.dev/seatrial/internal/hint"
 )
 
 // digestFile lists the digests of a family's files, as sha256sum writes them.
@@ -38,6 +40,12 @@ type Broken struct {
 	Why    string
 }
 
+// broken says what is wrong with a file, and how it is mended.
+func broken(f Family, file, why string) error {
+	return hint.Wrap(&Broken{f, file, why}, "seatrial engine build builds it again")
+}
+
+// Error says which file it is, and what is wrong with it.
 func (b *Broken) Error() string {
 	return fmt.Sprintf("the engine is broken: %s (%s) %s", b.File, b.Family.Title, b.Why)
 }
@@ -144,7 +152,7 @@ func (c *Cache) verify(ctx context.Context, f Family, known map[string]stamp) (m
 	}
 	list, err := os.Open(filepath.Join(dir, digestFile))
 	if err != nil {
-		return nil, &Broken{f, filepath.Join(dir, digestFile), "is missing"}
+		return nil, broken(f, filepath.Join(dir, digestFile), "is missing")
 	}
 	defer list.Close()
 	stamps := map[string]stamp{}
@@ -154,12 +162,12 @@ func (c *Cache) verify(ctx context.Context, f Family, known map[string]stamp) (m
 		want, rel, ok := strings.Cut(lines.Text(), "  ")
 		name := filepath.Join(dir, filepath.FromSlash(rel))
 		if !ok || !filepath.IsLocal(filepath.FromSlash(rel)) {
-			return nil, &Broken{f, list.Name(), "can't be read"}
+			return nil, broken(f, list.Name(), "can't be read")
 		}
 		seen = append(seen, rel)
 		now, err := stampOf(name)
 		if err != nil {
-			return nil, &Broken{f, name, "can't be read: " + err.Error()}
+			return nil, broken(f, name, "can't be read: "+err.Error())
 		}
 		if known[name] != now {
 			sum, err := digest(ctx, name)
@@ -167,17 +175,17 @@ func (c *Cache) verify(ctx context.Context, f Family, known map[string]stamp) (m
 				return nil, context.Cause(ctx)
 			}
 			if err != nil {
-				return nil, &Broken{f, name, "can't be read: " + err.Error()}
+				return nil, broken(f, name, "can't be read: "+err.Error())
 			}
 			if sum != want {
-				return nil, &Broken{f, name, "is not as it was built: its digest is another"}
+				return nil, broken(f, name, "is not as it was built: its digest is another")
 			}
 		}
 		stamps[name] = now
 	}
 	for name := range f.Binaries {
 		if !slices.Contains(seen, "bin/"+name) {
-			return nil, &Broken{f, list.Name(), "lacks bin/" + name}
+			return nil, broken(f, list.Name(), "lacks bin/"+name)
 		}
 	}
 	return stamps, lines.Err()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
@@ -61,18 +62,14 @@ type Plan struct {
 	next state
 }
 
-// Conflict names files that would be overwritten though their owner changed or made them.
-type Conflict struct {
-	Files []string
-}
-
-func (e *Conflict) Error() string {
-	return "these files were changed or made by hand, and would be overwritten: " + strings.Join(e.Files, ", ") +
-		": move your change into the blueprint (values, for example) and restore them, or move them away"
+// conflict says that what somebody wrote by hand would be overwritten.
+func conflict(files []string) error {
+	return hint.New("these files were changed or made by hand, and would be overwritten: "+strings.Join(files, ", "),
+		"move your change into the blueprint (values, for example) and restore them, or move them away")
 }
 
 // ErrKeyNeeded says that secrets change, so the old ones must be read.
-var ErrKeyNeeded = errors.New("the blueprint changes what is encrypted: give --age-key, so that the credentials that are in use are kept")
+var ErrKeyNeeded = hint.New("the blueprint changes what is encrypted, and the credentials in use can't be read", "give --age-key, so that they are kept")
 
 // Earlier reads the credentials of an earlier generation in dir: nil without
 // one. Without a key they can't be read, and known is false.
@@ -156,7 +153,7 @@ func (p *Plan) make(files map[string]File, terms Terms) error {
 		return err
 	}
 	if len(conflicts) > 0 {
-		return &Conflict{Files: conflicts}
+		return conflict(conflicts)
 	}
 	// The record of credentials comes first: what is made of them can be made again.
 	if i := slices.IndexFunc(p.Changes, func(c Change) bool { return c.Path == credentialsFile }); i > 0 {

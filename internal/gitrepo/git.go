@@ -8,12 +8,17 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"seatrial.dev/seatrial/internal/tool"
 )
+
+// Git is the program that reads and serves repositories.
+var Git = tool.Tool{Name: "git", Version: []string{"--version"}, Install: "install git as a package of the system"}
 
 // command prepares a git command in which nothing of the caller's settings and
 // nothing that a repository could configure has a say.
 func command(ctx context.Context, env []string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd := exec.CommandContext(ctx, Git.Name, args...)
 	cmd.Env = append(base(), env...)
 	return cmd
 }

@@ -60,8 +60,8 @@ func Take(ctx context.Context, dir, gitDir string, o Options) (*Snapshot, error)
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("read the repo: %s is not a folder", dir)
 	}
-	if _, err := exec.LookPath("git"); err != nil {
-		return nil, fmt.Errorf("%w: install git", err)
+	if _, err := Git.Find(); err != nil {
+		return nil, err
 	}
 	s := &Snapshot{GitDir: gitDir}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s can't be taken within %s: a pipe may stand in a file's place", dir, patience))

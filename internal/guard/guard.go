@@ -36,10 +36,10 @@ type Guard struct {
 	start       time.Duration
 }
 
-// Watch begins to watch, until Stop. exceeded is called once, with what was being
+// Start begins to watch, until Stop. exceeded is called once, with what was being
 // read (layer is empty while files are) and what it took too much of; it should
 // end the process.
-func Watch(exceeded func(layer, file, why string)) *Guard {
+func Start(exceeded func(layer, file, why string)) *Guard {
 	before := debug.SetMemoryLimit(Memory * 2 / 3) // garbage counts, too
 	g := &Guard{done: make(chan struct{}), start: processorTime()}
 	g.began = g.start

@@ -30,7 +30,7 @@ func TestExceeded(t *testing.T) {
 
 func TestWatchCallsOnceAndStops(t *testing.T) {
 	called := make(chan string, 2)
-	g := Watch(func(_, file, _ string) { called <- file })
+	g := Start(func(_, file, _ string) { called <- file })
 	g.Working("", "slow.yaml")
 	g.mu.Lock()
 	g.began -= 2 * Step

@@ -33,8 +33,10 @@ func (c *Client) AwaitAvailable(ctx context.Context, apiService string) error {
 				}
 			}
 		}
-		if ctx.Err() != nil {
+		select { // a server may end every watch at once
+		case <-ctx.Done():
 			return fmt.Errorf("%s is not available: %s: %w", apiService, why, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }

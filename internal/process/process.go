@@ -149,8 +149,8 @@ func (g *Group) fail(err error) {
 	}
 }
 
-// Watch ends the rehearsal when the programs take too much memory, until done is closed.
-func (g *Group) Watch(done <-chan struct{}) { g.box.Watch(done, g.pids, g.fail) }
+// LimitMemory ends the rehearsal when the programs take too much memory, until done is closed.
+func (g *Group) LimitMemory(done <-chan struct{}) { g.box.LimitMemory(done, g.pids, g.fail) }
 
 // pids are the programs, each of which leads a process group.
 func (g *Group) pids() []int {

@@ -3,34 +3,63 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
+
+// format is a way to write a report.
+type format struct {
+	extension, name string
+	write           func(*Report, io.Writer) error
+}
+
+// formats are all formats; a file without an extension gets the first.
+var formats = []format{
+	{".json", "JSON", (*Report).WriteJSON},
+	{".xml", "JUnit", (*Report).WriteJUnit},
+	{".md", "Markdown", (*Report).WriteMarkdown},
+	{".txt", "text", (*Report).WriteText},
+}
+
+// Extensions lists the formats by their extensions, for a person.
+func Extensions() string {
+	var out []string
+	for _, f := range formats {
+		out = append(out, f.extension+" ("+f.name+")")
+	}
+	return strings.Join(out, ", ")
+}
+
+// formatOf is the format of a file's extension.
+func formatOf(name string) (format, error) {
+	extension := filepath.Ext(name)
+	if extension == "" {
+		return formats[0], nil
+	}
+	for _, f := range formats {
+		if f.extension == extension {
+			return f, nil
+		}
+	}
+	return format{}, fmt.Errorf("no report is written as %s: use one of %s", extension, Extensions())
+}
 
 // ValidFile refuses a name with an extension that no format has.
 func ValidFile(name string) error {
-	switch ext := filepath.Ext(name); ext {
-	case "", ".json", ".xml", ".md", ".txt":
-		return nil
-	default:
-		return fmt.Errorf("%s: no report is written as %s", name, ext)
-	}
+	_, err := formatOf(name)
+	return err
 }
 
-// WriteFile writes the report to a file, in the format of the file's extension:
-// .xml is JUnit, .md Markdown, .txt text, and anything else JSON.
+// WriteFile writes the report to a file, in the format of the file's extension.
 func (r *Report) WriteFile(name string) error {
-	write := r.WriteJSON
-	switch filepath.Ext(name) {
-	case ".xml":
-		write = r.WriteJUnit
-	case ".md":
-		write = r.WriteMarkdown
-	case ".txt":
-		write = r.WriteText
+	f, err := formatOf(name)
+	if err != nil {
+		return err
 	}
 	var b bytes.Buffer
-	if err := write(&b); err != nil {
+	if err := f.write(r, &b); err != nil {
 		return err
 	}
 	if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/jstemmer/go-junit-report/v2/junit"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
@@ -23,9 +24,9 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		switch {
 		case l.Reconciled():
 		case l.Suspended:
-			c.Skipped = &junit.Result{Message: string(l.Status) + ": " + brief(l.Message)}
+			c.Skipped = &junit.Result{Message: string(l.Status) + ": " + prose.Brief(l.Message, width)}
 		default:
-			c.Failure = &junit.Result{Message: string(l.Status) + ": " + brief(l.Message), Type: string(l.Status), Data: text(l.Message, l.Findings)}
+			c.Failure = &junit.Result{Message: string(l.Status) + ": " + prose.Brief(l.Message, width), Type: string(l.Status), Data: text(l.Message, l.Findings)}
 		}
 		layers.AddTestcase(c)
 	}

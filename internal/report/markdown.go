@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
@@ -14,8 +15,8 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	p := &printer{w: w}
 	mark := map[verdict.Verdict]string{verdict.Pass: "✅", verdict.Fail: "❌", verdict.Inconclusive: "⚠️"}[r.Verdict]
 	p.f("## %s Seatrial: %s\n\n", mark, r.Verdict)
-	p.f("%d of %d layers of `%s` reconciled at `%.12s` (tree `%.12s`, tier %s, %.0f s).\n\n",
-		r.reconciled(), len(r.Layers), r.Path, r.Revision, r.Tree, r.Tier, r.Timings.Total())
+	p.f("%d of %s of `%s` reconciled at `%.12s` (tree `%.12s`, tier %s, %.0f s).\n\n",
+		r.reconciled(), prose.Count(len(r.Layers), "layer"), r.Path, r.Revision, r.Tree, r.Tier, r.Timings.Total())
 	p.f("| | layer | status | objects | seconds |\n|---|---|---|---:|---:|\n")
 	for _, l := range r.Layers {
 		mark := "✅"
@@ -28,7 +29,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		}
 		status := string(l.Status)
 		if l.Message != "" {
-			status += ": " + brief(l.Message)
+			status += ": " + prose.Brief(l.Message, width)
 		}
 		p.f("| %s | %s | %s | %d | %.1f |\n", mark, cell(l.Name), cell(status), l.Objects, l.Seconds)
 	}

@@ -4,25 +4,27 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/prose"
 )
+
+// width is how many characters of a layer's message are shown.
+const width = 100
 
 // WriteText writes the report for a person. Its last line starts with
 // "Summary:" and is meant to be found by grep.
 func (r *Report) WriteText(w io.Writer) error {
 	p := &printer{w: w}
 	p.f("\nLayers of %s at %.12s (%s)\n", r.Path, r.Revision, r.Origin)
-	width := 0
+	name := 0
 	for _, l := range r.Layers {
-		width = max(width, len(l.Name))
+		name = max(name, len(l.Name))
 	}
 	for _, l := range r.Layers {
-		p.f("  %-*s  %-11s %6.1fs  %3d objects", width, l.Name, l.Status, l.Seconds, l.Objects)
+		p.f("  %-*s  %-11s %6.1fs  %11s", name, l.Name, l.Status, l.Seconds, prose.Count(l.Objects, "object"))
 		if l.Message != "" {
-			p.f("  %s", brief(l.Message))
+			p.f("  %s", prose.Brief(l.Message, width))
 		}
 		p.f("\n")
 	}
@@ -39,9 +41,9 @@ func (r *Report) WriteText(w io.Writer) error {
 			p.f("  %s\n", s)
 		}
 	}
-	t := r.Timings
-	p.f("\nSummary: %s: %d of %d layers reconciled, %d errors, %d warnings; tier %s; engine %.1fs, boot %.1fs, bootstrap %.1fs, reconcile %.1fs\n",
-		r.Verdict, r.reconciled(), len(r.Layers), finding.Errors(r.Findings), len(r.Findings)-finding.Errors(r.Findings),
+	t, errs := r.Timings, finding.Errors(r.Findings)
+	p.f("\nSummary: %s: %d of %s reconciled, %s, %s; tier %s; engine %.1fs, boot %.1fs, bootstrap %.1fs, reconcile %.1fs\n",
+		r.Verdict, r.reconciled(), prose.Count(len(r.Layers), "layer"), prose.Count(errs, "error"), prose.Count(len(r.Findings)-errs, "warning"),
 		r.Tier, t.Engine, t.Boot, t.Bootstrap, t.Reconcile)
 	return p.err
 }
@@ -71,14 +73,6 @@ func WriteFindings(w io.Writer, all []finding.Finding) {
 	}
 }
 
-func brief(s string) string {
-	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	if r := []rune(s); len(r) > 100 {
-		return string(r[:100]) + "…"
-	}
-	return s
-}
-
 // printer remembers the first error of many writes.
 type printer struct {
 	w   io.Writer
@@ -87,27 +81,6 @@ type printer struct {
 
 func (p *printer) f(format string, args ...any) {
 	if p.err == nil {
-		_, p.err = io.WriteString(p.w, Printable(fmt.Sprintf(format, args...)))
+		_, p.err = io.WriteString(p.w, prose.Printable(fmt.Sprintf(format, args...)))
 	}
-}
-
-// Printable is a text in which nothing acts on a terminal: characters that are
-// not printed, but for tabs and line breaks, and bytes that are not text are written out.
-func Printable(s string) string {
-	clean := func(r rune) bool { return r == '\n' || r == '\t' || unicode.IsPrint(r) }
-	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !clean(r) }) {
-		return s
-	}
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == utf8.RuneError && s[i] != "\uFFFD"[0]:
-			fmt.Fprintf(&b, "\\x%02x", s[i])
-		case clean(r):
-			b.WriteRune(r)
-		default:
-			fmt.Fprintf(&b, "\\u%04x", r)
-		}
-	}
-	return b.String()
 }

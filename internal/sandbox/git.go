@@ -17,7 +17,7 @@ var gitHelpers = []string{"sh", "sed", "basename", "dirname", "uname", "cat", "t
 var gitFiles = sync.OnceValues(func() ([]string, error) {
 	git, err := exec.LookPath("git")
 	if err != nil {
-		return nil, fmt.Errorf("%w: install git", err)
+		return nil, fmt.Errorf("%w: git must be on PATH", err)
 	}
 	real, err := filepath.EvalSymlinks(git)
 	if err != nil {

@@ -69,11 +69,11 @@ type usage struct {
 	bytes int64
 }
 
-// Watch looks at the memory of all programs until done is closed. When there is
+// LimitMemory looks at the memory of all programs until done is closed. When there is
 // more of it than allowed, it ends the largest program and tells broken of it.
 // pids are the programs that were started, for a machine whose processes are not
 // all of this rehearsal.
-func (s *Sandbox) Watch(done <-chan struct{}, pids func() []int, broken func(error)) {
+func (s *Sandbox) LimitMemory(done <-chan struct{}, pids func() []int, broken func(error)) {
 	go func() {
 		tick := time.NewTicker(watchEvery)
 		defer tick.Stop()

@@ -38,6 +38,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"seatrial.dev/seatrial/internal/hint"
 )
 
 // envVar carries Mode to the inner process; its presence says that this is one.
@@ -94,11 +96,10 @@ type Options struct {
 // endsWithin is how long the inner process may take to end when it is asked to.
 const endsWithin = 700 * time.Millisecond
 
-// Unconfinable says that this machine can't keep a repo from reaching it.
-type Unconfinable struct{ Why string }
-
-func (e *Unconfinable) Error() string {
-	return "this machine can't confine what a repo has programs do: " + e.Why
+// unconfinable says that this machine can't keep a repo from reaching it.
+func unconfinable(why string) error {
+	return hint.New("this machine can't confine what a repo has programs do: "+why,
+		"run it where user namespaces or Linux 6.7 are to be had (seatrial doctor says what is missing), or, for a repo that you trust, with --unconfined")
 }
 
 // Ability is what a machine can do to confine programs.
@@ -116,13 +117,13 @@ func (a Ability) Confines() error {
 	case a.Namespaces == nil:
 		return nil
 	case auditArch[runtime.GOARCH] == 0:
-		return &Unconfinable{fmt.Sprintf("it grants no private namespaces (%v), and the system calls of %s are not known", a.Namespaces, runtime.GOARCH)}
+		return unconfinable(fmt.Sprintf("it grants no private namespaces (%v), and the system calls of %s are not known", a.Namespaces, runtime.GOARCH))
 	case a.Landlock >= landlockNetwork:
 		return nil
 	case a.Landlock == 0:
-		return &Unconfinable{fmt.Sprintf("it grants no private namespaces (%v), and its kernel has no Landlock", a.Namespaces)}
+		return unconfinable(fmt.Sprintf("it grants no private namespaces (%v), and its kernel has no Landlock", a.Namespaces))
 	}
-	return &Unconfinable{fmt.Sprintf("it grants no private namespaces (%v), and its kernel's Landlock (version %d) can't confine the network: that takes version %d, Linux 6.7", a.Namespaces, a.Landlock, landlockNetwork)}
+	return unconfinable(fmt.Sprintf("it grants no private namespaces (%v), and its kernel's Landlock (version %d) can't confine the network: that takes version %d, Linux 6.7", a.Namespaces, a.Landlock, landlockNetwork))
 }
 
 // Run starts this command again with o.Args inside a sandbox, waits for it and

@@ -307,7 +307,7 @@ func TestWatchEndsTheLargest(t *testing.T) {
 	broken := make(chan error, 1)
 	done := make(chan struct{})
 	defer close(done)
-	s.Watch(done, func() []int { return []int{cmd.Process.Pid} }, func(err error) { broken <- err })
+	s.LimitMemory(done, func() []int { return []int{cmd.Process.Pid} }, func(err error) { broken <- err })
 	if err := cmd.Wait(); err == nil {
 		t.Error("the program ended by itself")
 	}
@@ -320,7 +320,7 @@ func TestWatchEndsTheLargest(t *testing.T) {
 func TestWatchLeavesTheSmallAlone(t *testing.T) {
 	s := &Sandbox{Mode: Mode{Limits: limitsOf(8 << 30)}, Dir: t.TempDir()}
 	done := make(chan struct{})
-	s.Watch(done, func() []int { return []int{os.Getpid()} }, func(err error) { t.Error(err) })
+	s.LimitMemory(done, func() []int { return []int{os.Getpid()} }, func(err error) { t.Error(err) })
 	time.Sleep(3 * watchEvery)
 	close(done)
 }

@@ -3,9 +3,10 @@ package spelling
 
 // Nearest is the name that is at most two letters away (one in short names), or "".
 func Nearest(name string, names []string) string {
-	best, at := "", min(2, len(name)/3)+1
+	letters := []rune(name)
+	best, at := "", min(2, len(letters)/3)+1
 	for _, n := range names {
-		if d := distance(name, n); d < at {
+		if d := distance(letters, []rune(n)); d < at {
 			best, at = n, d
 		}
 	}
@@ -13,7 +14,7 @@ func Nearest(name string, names []string) string {
 }
 
 // distance is the number of letters to insert, drop or change (Levenshtein).
-func distance(a, b string) int {
+func distance(a, b []rune) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -10,7 +10,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/live"
-	"seatrial.dev/seatrial/internal/verdict/cause"
+	"seatrial.dev/seatrial/internal/prose"
 )
 
 // Status is what became of a layer.
@@ -118,7 +118,7 @@ func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 		l.Seconds = j.seconds[m.Ref]
 	case state == live.Current && len(l.bad) > 0:
 		b := l.bad[0]
-		l.Message = b.ref.Identity() + ": " + cause.FirstLine(b.message)
+		l.Message = b.ref.Identity() + ": " + prose.FirstLine(b.message)
 		l.rests = true // its objects are looked at one by one
 	case state == live.Failed && live.Reason(l.live) == "DependencyNotReady":
 		l.rests = true

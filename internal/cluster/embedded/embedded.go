@@ -94,7 +94,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	}
 	var alive context.Context
 	alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
-	c.group.Watch(watched)
+	c.group.LimitMemory(watched)
 	c.openWebhooks(alive)
 	group, ctx := errgroup.WithContext(ctx)
 	var parts sync.WaitGroup

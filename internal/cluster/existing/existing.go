@@ -149,9 +149,9 @@ func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) error {
 
 // Furnish puts everything that a rehearsal needs into a cluster that is all its
 // own, and is removed as a whole.
-func (c *Cluster) Furnish(ctx context.Context) error { return c.furnish(ctx, inventory{}) }
+func (c *Cluster) Furnish(ctx context.Context) error { return c.furnish(ctx, contents{}) }
 
-func (c *Cluster) furnish(ctx context.Context, found inventory) error {
+func (c *Cluster) furnish(ctx context.Context, found contents) error {
 	if err := c.makeNamespace(ctx, Namespace, map[string]string{"pod-security.kubernetes.io/enforce": "baseline"}); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ const podTime = 5 * time.Minute
 
 // addSecretgen installs secretgen-controller where the cluster has none, or its
 // kinds where its release can't be had.
-func (c *Cluster) addSecretgen(ctx context.Context, found inventory) error {
+func (c *Cluster) addSecretgen(ctx context.Context, found contents) error {
 	if found.secretgen {
 		return nil
 	}
@@ -45,7 +45,7 @@ func (c *Cluster) addSecretgen(ctx context.Context, found inventory) error {
 
 // addKappController installs kapp-controller where the cluster has none; a TKG
 // cluster has.
-func (c *Cluster) addKappController(ctx context.Context, found inventory) error {
+func (c *Cluster) addKappController(ctx context.Context, found contents) error {
 	if found.kapp {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"seatrial.dev/seatrial/internal/hint"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 
 // occupied is the answer of a cluster that another rehearsal uses.
 func occupied() error {
-	return &Refusal{"another rehearsal is running in this cluster", "wait for it to end"}
+	return hint.New("another rehearsal is running in this cluster", "wait for it to end")
 }
 
 // clear removes what the run left that was killed, once it is certain that it was.

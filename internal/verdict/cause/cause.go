@@ -7,7 +7,6 @@ package cause
 
 import (
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -100,15 +99,3 @@ func Locate(f *finding.Finding, l *gitops.Layer, match func(*gitops.Object) bool
 
 // one is the result of a cause that has one finding.
 func one(f finding.Finding) ([]finding.Finding, bool) { return []finding.Finding{f}, true }
-
-// FirstLine is the first line of a message.
-func FirstLine(s string) string {
-	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	return s
-}
-
-// lastLine is a message's last line: what a tool ends with says most.
-func lastLine(s string) string {
-	s = strings.TrimSpace(s)
-	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
-}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/prose"
 )
 
 // notApplied: the layer failed, and no cause before this one knows why.
@@ -28,7 +29,7 @@ func unfinished(f Failure) ([]finding.Finding, bool) {
 		return nil, true
 	}
 	out := f.finding(finding.NotReconciled)
-	out.Message = "the layer did not reconcile: " + cmp.Or(FirstLine(f.Message), "nothing was heard of it")
+	out.Message = "the layer did not reconcile: " + cmp.Or(prose.FirstLine(f.Message), "nothing was heard of it")
 	out.Fix = "give it more time with --timeout, or look at the objects it waits for"
 	return one(out)
 }

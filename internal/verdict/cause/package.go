@@ -8,6 +8,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/prose"
 )
 
 // isPackage says whether a PackageInstall or App failed.
@@ -63,7 +64,7 @@ func packageFailed(f Failure) ([]finding.Finding, bool) {
 		return nil, false
 	}
 	out := f.finding(finding.PackageFailed)
-	out.Message = "the package does not install: " + lastLine(f.Message)
+	out.Message = "the package does not install: " + prose.LastLine(f.Message)
 	out.Fix = "see the evidence; its values and what earlier layers provide are the usual causes"
 	return one(out)
 }

@@ -3,6 +3,7 @@ package cause
 import (
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/prose"
 )
 
 // releaseFailed: a Helm release does not become ready.
@@ -11,7 +12,7 @@ func releaseFailed(f Failure) ([]finding.Finding, bool) {
 		return nil, false
 	}
 	out := f.finding(finding.HelmFailed)
-	out.Message = "the release does not become ready: " + FirstLine(f.Message)
+	out.Message = "the release does not become ready: " + prose.FirstLine(f.Message)
 	out.Fix = "mend the chart's values, or what it needs from earlier layers"
 	return one(out)
 }

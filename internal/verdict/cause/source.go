@@ -8,6 +8,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/live"
+	"seatrial.dev/seatrial/internal/prose"
 )
 
 // sourceFailed: a source of Flux or Carvel can't be fetched.
@@ -16,7 +17,7 @@ func sourceFailed(f Failure) ([]finding.Finding, bool) {
 		return nil, false
 	}
 	out := f.finding(finding.SourceFailed)
-	out.Message, out.Fix = "it can't be fetched: "+lastLine(f.Message), "check its address, version and credentials"
+	out.Message, out.Fix = "it can't be fetched: "+prose.LastLine(f.Message), "check its address, version and credentials"
 	return one(out)
 }
 
@@ -30,7 +31,7 @@ func chartFailed(f Failure) ([]finding.Finding, bool) {
 		return nil, false
 	}
 	out := f.finding(finding.SourceFailed)
-	out.Message, out.Fix, out.Evidence = "its chart can't be fetched: "+FirstLine(said), "check the source's address, version and credentials", said
+	out.Message, out.Fix, out.Evidence = "its chart can't be fetched: "+prose.FirstLine(said), "check the source's address, version and credentials", said
 	return one(out)
 }
 

@@ -3,38 +3,38 @@ package existing
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"seatrial.dev/seatrial/internal/hint"
 )
 
 func TestRefuse(t *testing.T) {
-	if err := (inventory{kapp: true}).refuse(); err != nil {
+	if err := (contents{kapp: true}).refuse(); err != nil {
 		t.Errorf("a cluster with kapp-controller: %v", err)
 	}
-	for want, i := range map[string]inventory{
+	for want, i := range map[string]contents{
 		"GitRepository flux-system/flux-system of https://git.example.com/fleet": {flux: []string{"GitRepository flux-system/flux-system of https://git.example.com/fleet"}},
 		"Secret harbor/admin": {taken: []string{"Secret harbor/admin"}},
 		"and 2 more":          {taken: make([]string, 10)},
 	} {
 		err := i.refuse()
-		var refusal *Refusal
-		if !errors.As(err, &refusal) || !strings.Contains(err.Error(), want) || refusal.Hint == "" {
+		if err == nil || !strings.Contains(err.Error(), want) || hint.Of(err) == "" {
 			t.Errorf("got %v, want a refusal that names %s", err, want)
 		}
 	}
 }
 
 func TestPlanNamesWhatIsTouched(t *testing.T) {
-	plan := inventory{server: "https://scratch:6443", global: "tkg-system"}.plan()
+	plan := contents{server: "https://scratch:6443", global: "tkg-system"}.plan()
 	for _, want := range []string{"https://scratch:6443", "flux-system", "Gitea", "kapp-controller", "tkg-system"} {
 		if !strings.Contains(plan, want) {
 			t.Errorf("%q does not name %s", plan, want)
 		}
 	}
-	if strings.Contains(inventory{kapp: true}.plan(), "kapp-controller") {
+	if strings.Contains(contents{kapp: true}.plan(), "kapp-controller") {
 		t.Error("kapp-controller is there already and not added")
 	}
 }

@@ -13,11 +13,12 @@ import (
 	"k8s.io/client-go/discovery"
 
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/kube"
 )
 
-// inventory is what of interest a cluster holds before the rehearsal.
-type inventory struct {
+// contents are what of interest a cluster holds before the rehearsal.
+type contents struct {
 	server    string
 	kapp      bool     // kapp-controller's kinds
 	secretgen bool     // secretgen-controller's kinds
@@ -29,8 +30,8 @@ type inventory struct {
 }
 
 // look finds out what the cluster holds. It changes nothing.
-func (c *Cluster) look(ctx context.Context, planned []cluster.Object) (inventory, error) {
-	found := inventory{server: c.config.Host, global: c.PackagingGlobalNamespace}
+func (c *Cluster) look(ctx context.Context, planned []cluster.Object) (contents, error) {
+	found := contents{server: c.config.Host, global: c.PackagingGlobalNamespace}
 	if _, err := c.client.Typed.Discovery().ServerVersion(); err != nil {
 		return found, fmt.Errorf("the cluster does not answer: %w", err)
 	}
@@ -84,10 +85,10 @@ func (c *Cluster) leftBy(ctx context.Context) (string, error) {
 	for _, o := range sources {
 		root := o.GetNamespace() == fluxNamespace && o.GetName() == fluxNamespace
 		if url, _, _ := unstructured.NestedString(o.Object, "spec", "url"); root && url != repoURL() {
-			return "", &Refusal{
+			return "", hint.New(
 				fmt.Sprintf("a rehearsal left namespace %s here, and Flux has since been bootstrapped from %s", Namespace, url),
-				"delete namespace " + Namespace + " if you no longer need it, and rehearse in a scratch cluster",
-			}
+				"delete namespace "+Namespace+" if you no longer need it, and rehearse in a scratch cluster",
+			)
 		}
 	}
 	return run, nil
@@ -152,7 +153,7 @@ func (c *Cluster) list(ctx context.Context, gk schema.GroupKind, selector string
 // lookFor finds the objects that the repo declares and the cluster has. A
 // release or package that is there under another owner counts, too: Helm and
 // kapp would take it over, and the end of the rehearsal remove it.
-func (c *Cluster) lookFor(ctx context.Context, planned []cluster.Object, found *inventory) error {
+func (c *Cluster) lookFor(ctx context.Context, planned []cluster.Object, found *contents) error {
 	releases, err := c.list(ctx, schema.GroupKind{Kind: "Secret"}, "owner=helm")
 	if err != nil {
 		return err
@@ -181,32 +182,25 @@ func (c *Cluster) lookFor(ctx context.Context, planned []cluster.Object, found *
 	return nil
 }
 
-// Refusal is an error about a cluster that a rehearsal would harm.
-type Refusal struct {
-	Reason, Hint string
-}
-
-func (r *Refusal) Error() string { return r.Reason }
-
 // refuse says why the cluster is not fit for a rehearsal.
-func (i inventory) refuse() error {
+func (c contents) refuse() error {
 	const fresh = "rehearse in a scratch cluster: a vcluster, k3d, or a spare workload cluster"
-	if len(i.flux) > 0 {
-		return &Refusal{fmt.Sprintf("the cluster at %s already has Flux, for something else: %s", i.server, some(i.flux)), fresh + "; or remove it with flux uninstall"}
+	if len(c.flux) > 0 {
+		return hint.New(fmt.Sprintf("the cluster at %s already has Flux, for something else: %s", c.server, some(c.flux)), fresh+"; or remove it with flux uninstall")
 	}
-	if len(i.taken) > 0 {
-		return &Refusal{fmt.Sprintf("the cluster at %s already has what the repo declares or a rehearsal needs, and it would be changed and then deleted: %s", i.server, some(i.taken)), fresh}
+	if len(c.taken) > 0 {
+		return hint.New(fmt.Sprintf("the cluster at %s already has what the repo declares or a rehearsal needs, and it would be changed and then deleted: %s", c.server, some(c.taken)), fresh)
 	}
 	return nil
 }
 
 // plan says what a rehearsal will touch.
-func (i inventory) plan() string {
+func (c contents) plan() string {
 	add := []string{"Flux in namespace " + fluxNamespace, "a Gitea in namespace " + Namespace, "what the repo's layers declare"}
-	if !i.kapp {
-		add = append(add, "kapp-controller (packages in "+i.global+" are global)")
+	if !c.kapp {
+		add = append(add, "kapp-controller (packages in "+c.global+" are global)")
 	}
-	return fmt.Sprintf("rehearsing in the cluster at %s: adds, and removes at the end, %s", i.server, strings.Join(add, ", "))
+	return fmt.Sprintf("rehearsing in the cluster at %s: adds, and removes at the end, %s", c.server, strings.Join(add, ", "))
 }
 
 // some lists the first few of many.

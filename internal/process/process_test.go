@@ -1,0 +1,175 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"seatrial.dev/seatrial/internal/sandbox"
+)
+
+// group is one whose programs run as they are: the tests' own shell scripts, which need no cell.
+func group(t *testing.T) *Group {
+	t.Helper()
+	g, err := NewGroup(filepath.Join(t.TempDir(), "logs"), &sandbox.Sandbox{Mode: sandbox.Mode{Unconfined: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Stop)
+	return g
+}
+
+func script(name, text string) Spec {
+	return Spec{Name: name, Program: "/bin/sh", Args: []string{"-c", text}}
+}
+
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func failure(t *testing.T, g *Group) string {
+	t.Helper()
+	select {
+	case err := <-g.Failed():
+		return err.Error()
+	case <-soon(t).Done():
+		t.Fatal("no failure is told")
+		return ""
+	}
+}
+
+// alive says whether a process runs: one that has ended and is not waited for does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.Contains(stat, []byte(") Z "))
+}
+
+// A program that ends before Stop is a failure, which is told with its last words, in whatever way it ends.
+func TestFailed(t *testing.T) {
+	for text, want := range map[string]string{
+		"for i in $(seq 30); do echo line $i; done; echo last >&2; exit 3": "tool ended: exit status 3\nline 12\n",
+		"echo bye":        "tool ended: exit status 0\nbye",
+		"echo a; kill $$": "tool ended: signal: terminated\na",
+	} {
+		g := group(t)
+		if err := g.Start(soon(t), script("tool", text)); err != nil {
+			t.Fatal(err)
+		}
+		if got := failure(t, g); !strings.HasPrefix(got, want) || strings.Contains(text, "last") && !strings.HasSuffix(got, "\nline 30\nlast") {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The first failure is the one that is told: others follow from it, and keep nobody waiting.
+func TestFailedTellsTheFirst(t *testing.T) {
+	g := group(t)
+	for _, what := range []string{"first", "second", "third"} {
+		g.fail(errors.New(what))
+	}
+	if got := failure(t, g); got != "first" {
+		t.Errorf("got %q", got)
+	}
+	select {
+	case err := <-g.Failed():
+		t.Errorf("and another: %v", err)
+	default:
+	}
+}
+
+// Nothing of the caller's environment reaches a program.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("SEATRIAL_TEST_SECRET", "hunter2")
+	g := group(t)
+	s := Spec{Name: "env", Program: "/usr/bin/env", Env: []string{"ONE=1", "TWO=2"}}
+	if err := g.Start(soon(t), s); err != nil {
+		t.Fatal(err)
+	}
+	failure(t, g)
+	if got := g.Tail("env", 20); got != "ONE=1\nTWO=2" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A program is started again as often as it may be, and is a failure after that.
+func TestRestarts(t *testing.T) {
+	g := group(t)
+	s := script("tool", "echo started; exit 1")
+	s.Restarts = 2
+	if err := g.Start(soon(t), s); err != nil {
+		t.Fatal(err)
+	}
+	if got := failure(t, g); got != "tool ended: exit status 1\nstarted\nstarted\nstarted" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Stop ends programs with their children, starts none again, and is no failure.
+func TestStop(t *testing.T) {
+	g := group(t)
+	s := script("tool", "trap '' TERM; sleep 60 & echo $! ; echo ready; wait")
+	s.Ready, s.Restarts = "ready", 5
+	if err := g.Start(soon(t), s); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := g.Logs(), filepath.Join(g.logs, "tool.log"); len(got) != 1 || got["tool"] != want {
+		t.Errorf("logs: got %v, want %s", got, want)
+	}
+	child, err := strconv.Atoi(strings.Split(g.Tail("tool", 2), "\n")[0])
+	if err != nil || !alive(child) {
+		t.Fatalf("child %d: %v", child, err)
+	}
+	leader := g.pids()[0]
+	g.Stop()
+	if alive(leader) {
+		t.Error("the program still runs")
+	}
+	for deadline := time.Now().Add(5 * time.Second); alive(child) && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if alive(child) {
+		_ = syscall.Kill(child, syscall.SIGKILL)
+		t.Error("its child still runs")
+	}
+	select {
+	case err := <-g.Failed():
+		t.Errorf("a failure is told: %v", err)
+	default:
+	}
+	if got := strings.Count(g.Tail("tool", 20), "ready"); got != 1 {
+		t.Errorf("it was started %d times", got)
+	}
+	g.Stop() // once more does nothing
+}
+
+// Folders that a program insists on are there while the group lives.
+func TestProvidesFolders(t *testing.T) {
+	from, at := t.TempDir(), filepath.Join(t.TempDir(), "a", "b")
+	if err := os.WriteFile(filepath.Join(from, "f"), []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := group(t)
+	s := script("tool", "cat "+at+"/f; echo; sleep 60")
+	s.Ready, s.Cell.At = "content", map[string]string{at: from}
+	if err := g.Start(soon(t), s); err != nil {
+		t.Fatal(err)
+	}
+	s.Name = "another" // the folder is not its own
+	if err := g.Start(soon(t), s); err == nil || !strings.HasPrefix(err.Error(), "start another: ") {
+		t.Errorf("got %v", err)
+	}
+	g.Stop()
+	if _, err := os.Stat(filepath.Dir(at)); !os.IsNotExist(err) {
+		t.Errorf("after Stop: %v", err)
+	}
+}
