@@ -119,7 +119,7 @@ func (j *Judge) Assess(c live.View, now time.Time) Assessment {
 	case rest < j.patience.Retry || moving && rest < j.patience.Stall:
 	default:
 		a.Retries = j.retries(failing, now)
-		if len(a.Retries) == 0 && j.answered(failing, now) {
+		if len(a.Retries) == 0 && j.answered(c, failing, now) {
 			a.Final = true
 			conclude(a.Layers)
 		}

@@ -140,6 +140,34 @@ func TestFailureIsFinalOnlyAfterARetry(t *testing.T) {
 	}
 }
 
+// A layer that was asked after a stall is waited for, too: what it says while it is at
+// work is not why it fails.
+func TestAnswerIsAwaitedAfterAStall(t *testing.T) {
+	const stalled = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nmetadata: {name: c, namespace: web, generation: 1}\nstatus: {observedGeneration: 1, conditions: [{type: Ready, status: Unknown}]}"
+	failing := ks("a", "False", "BuildFailed", "it does not build", "")
+	c := livetest.Cluster(t, root, failing, stalled)
+	j, a := after(t, repo(t, "a"), c, 0, 26)
+	if a.Final || len(a.Retries) != 1 {
+		t.Fatalf("at rest: final %v, retries %v", a.Final, a.Retries)
+	}
+	says := func(manifest string) {
+		u := livetest.Object(t, manifest)
+		ref := live.RefOf(u)
+		if err := unstructured.SetNestedField(u.Object, j.asked[ref].token, "status", "lastHandledReconcileAt"); err != nil {
+			t.Fatal(err)
+		}
+		c[ref] = u
+	}
+	says(ks("a", "Unknown", "Progressing", "Reconciliation in progress", ""))
+	if a = j.Assess(c, time.Unix(1027, 0)); a.Final {
+		t.Fatalf("final, while it is at work: %s", statuses(a))
+	}
+	says(failing)
+	if a = j.Assess(c, time.Unix(1028, 0)); !a.Final || a.Layers[1].Message != "it does not build" {
+		t.Fatalf("final %v, %+v", a.Final, a.Layers[1])
+	}
+}
+
 func TestMovementPostponesTheVerdict(t *testing.T) {
 	c := livetest.Cluster(t, root, ks("a", "False", "ReconciliationFailed", "x", ""), ks("b", "Unknown", "Progressing", "", ""))
 	if _, a := after(t, repo(t, "a", "b"), c, 0, 10); a.Final || len(a.Retries) != 0 {

@@ -134,18 +134,21 @@ func carvel(gk schema.GroupKind) bool {
 	return strings.HasSuffix(gk.Group, "carvel.dev") || gk == gitops.AppKind
 }
 
-// answered says whether everything that fails has failed again since it was asked.
-// A controller that does not answer for as long as a stall has had its chance.
-func (j *Judge) answered(failing []*unstructured.Unstructured, now time.Time) bool {
+// answered says whether everything that fails has failed again since it was asked, and
+// nothing that was asked is at work on its answer. A controller that does not answer for
+// as long as a stall has had its chance.
+func (j *Judge) answered(c live.View, failing []*unstructured.Unstructured, now time.Time) bool {
 	for _, u := range failing {
-		ref := live.RefOf(u)
-		if carvel(ref.GroupKind) {
-			if n, found, _ := unstructured.NestedInt64(u.Object, "status", "consecutiveReconcileFailures"); found && n < 2 && now.Sub(j.changed) < j.patience.Stall {
-				return false
-			}
+		if n, found, _ := unstructured.NestedInt64(u.Object, "status", "consecutiveReconcileFailures"); carvel(live.RefOf(u).GroupKind) && found && n < 2 && now.Sub(j.changed) < j.patience.Stall {
+			return false
+		}
+	}
+	for ref, a := range j.asked {
+		u, _ := c.Get(ref)
+		if u == nil || a.at.Before(j.changed) || now.Sub(a.at) >= j.patience.Stall {
 			continue
 		}
-		if a := j.asked[ref]; handled(u) != a.token && now.Sub(a.at) < j.patience.Stall {
+		if state, _ := live.Observe(u); handled(u) != a.token || state == live.Progressing {
 			return false
 		}
 	}

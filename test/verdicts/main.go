@@ -128,8 +128,9 @@ func command(seatrial, dir, verb string) (stdout, stderr []byte, code int, err e
 	return out.Bytes(), say.Bytes(), cmd.ProcessState.ExitCode(), err
 }
 
-// varying is what differs between two runs of the same: hashes, ports, durations.
-var varying = regexp.MustCompile(`[0-9a-f]{12,}|sha\d+:\w+|rehearsal@\S+|127\.0\.0\.1:\d+|\d+(\.\d+)?m?s\b|kustomization-\d+`)
+// varying is what differs between two runs of the same: hashes, ports, durations, folders,
+// and which of many objects kapp fails at first.
+var varying = regexp.MustCompile(`[0-9a-f]{12,}|sha\d+:\w+|rehearsal@\S+|127\.0\.0\.1:\d+|\b\d+(\.\d+)?m?s\b|kustomization-\d+|seatrial-verdicts-\d+|kapp: Error: create \S+`)
 
 // stable takes out of a report what differs between two runs of the same.
 func stable(r *report.Report) *report.Report {

@@ -10,7 +10,7 @@ import (
 )
 
 // encryptedObject is how kustomize-controller names an object that it can't decrypt.
-var encryptedObject = regexp.MustCompile(`'([^'/]+)/([^'/]+)'`)
+var encryptedObject = regexp.MustCompile(`decrypt and format '([^'/]+)/([^'/]+)'`)
 
 // noIdentity are what SOPS and age say if no key that they have opens a file.
 var noIdentity = []string{"no identity matched", "did not match any of the recipients", "0 successful groups required", "cannot get sops data key"}

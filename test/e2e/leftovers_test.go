@@ -1,0 +1,252 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// kills is how often a run is killed.
+const kills = 20
+
+// Whatever moment the command is killed at, from its first instant to the midst of the
+// layers, nothing of it stays: no process, namespace, mount or file. Only what is its own
+// counts: other rehearsals may run on the same machine.
+func TestKilledRunLeavesNothing(t *testing.T) {
+	layers := 0
+	for i := range kills {
+		// One kill in each part of the time, so that all stages are met.
+		delay := time.Duration((float64(i) + rand.Float64()) / kills * float64(14*time.Second))
+		t.Run(delay.Round(100*time.Millisecond).String(), func(t *testing.T) {
+			if said := killed(t, delay); strings.Contains(said, " reconciled (") {
+				layers++
+			}
+		})
+	}
+	if layers == 0 {
+		t.Error("no run was killed among its layers: the machine is too slow for this test, or the command is broken")
+	}
+}
+
+// killed starts a rehearsal, kills it after a while, and looks for what stays. It returns what the run had said.
+func killed(t *testing.T, delay time.Duration) string {
+	tmp := t.TempDir()
+	mounted, shared := mounts(t), places()
+	var said output
+	cmd := exec.Command(seatrial, "verify")
+	cmd.Dir, cmd.Stderr, cmd.Env = t.TempDir(), &said, append(os.Environ(), "TMPDIR="+tmp)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended before it was killed: %v\n%s", err, said.String())
+	case <-time.After(delay):
+	}
+	own := family(cmd.Process.Pid)
+	if len(own.processes) == 0 {
+		t.Fatalf("process %d is not there to be killed\n%s", cmd.Process.Pid, said.String())
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	// The kernel takes a moment to end a tree of processes.
+	if left := gone(5*time.Second, own.left); len(left) > 0 {
+		t.Errorf("it left processes: %v", left)
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("it left files in its temporary folder: %v, %v", left, err)
+	}
+	// What is in a shared place for another rehearsal goes with that.
+	if left := gone(2*time.Minute, func() []string {
+		return append(without(places(), shared), without(mounts(t), mounted)...)
+	}); len(left) > 0 {
+		t.Errorf("it left %v", left)
+	}
+	return said.String()
+}
+
+// gone waits for a list to become empty, and returns what is left of it.
+func gone(patience time.Duration, list func() []string) []string {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		if left := list(); len(left) == 0 || time.Now().After(deadline) {
+			return left
+		}
+	}
+}
+
+// places are the entries of folders that any program may write to, by the names that
+// Seatrial and its programs give.
+func places() []string {
+	var out []string
+	for _, pattern := range []string{
+		"/tmp/seatrial-[0-9]*", "/tmp/hostpath*", "/var/tmp/*", "/dev/shm/*", "/run/*", "/mnt/*", "/srv/*", "/media/*", "/home/*",
+	} {
+		found, _ := filepath.Glob(pattern) // the patterns are valid
+		out = append(out, found...)
+	}
+	return out
+}
+
+// mounts are the lines of this process's mount table.
+func mounts(t *testing.T) []string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
+
+// without are the entries of one list that are not in another.
+func without(list, other []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
+}
+
+// relatives are a process and all that it has started, and the namespaces they have made.
+type relatives struct {
+	processes  map[int]string // when each started, as its number may be given to another
+	namespaces map[string]bool
+}
+
+// family finds the relatives of a process: those that descend from it, and those in the
+// namespaces that these have made.
+func family(root int) relatives {
+	r := relatives{map[int]string{}, map[string]bool{}}
+	common := namespacesOf("self")
+	all := processes()
+	for grown := true; grown; {
+		grown = false
+		for pid, p := range all {
+			if r.processes[pid] != "" {
+				continue
+			}
+			_, child := r.processes[p.parent]
+			inside := slices.ContainsFunc(namespacesOf(fmt.Sprint(pid)), func(ns string) bool { return r.namespaces[ns] })
+			if pid != root && !child && !inside {
+				continue
+			}
+			r.processes[pid], grown = p.started, true
+			for _, ns := range without(namespacesOf(fmt.Sprint(pid)), common) {
+				r.namespaces[ns] = true
+			}
+		}
+	}
+	return r
+}
+
+// left are the relatives that still live, and any process in their namespaces.
+func (r relatives) left() []string {
+	var out []string
+	for pid, p := range processes() {
+		inside := slices.ContainsFunc(namespacesOf(fmt.Sprint(pid)), func(ns string) bool { return r.namespaces[ns] })
+		if p.state != "Z" && (inside || r.processes[pid] == p.started) {
+			out = append(out, fmt.Sprintf("%d (%s)", pid, p.name))
+		}
+	}
+	return out
+}
+
+// process is what /proc/PID/stat says of a process.
+type process struct {
+	name, state, started string
+	parent               int
+}
+
+// processes are all that this process sees.
+func processes() map[int]process {
+	out := map[int]process{}
+	files, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(b[:open])))
+		f := strings.Fields(string(b[end+1:])) // from the third field on: see proc(5)
+		parent, _ := strconv.Atoi(f[1])
+		out[pid] = process{name: string(b[open+1 : end]), state: f[0], parent: parent, started: f[19]}
+	}
+	return out
+}
+
+// namespacesOf are the namespaces of a process.
+func namespacesOf(pid string) []string {
+	var out []string
+	for _, kind := range []string{"net", "pid", "mnt", "ipc", "user"} {
+		if ns, err := os.Readlink("/proc/" + pid + "/ns/" + kind); err == nil {
+			out = append(out, ns)
+		}
+	}
+	return out
+}
+
+// output is what a running command has written so far.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+// String is all of it.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// Sockets that listen on the host while a rehearsal runs are those that listened
+// before: nothing is reachable from outside, nor even from the host.
+func TestNothingListensOnTheHost(t *testing.T) {
+	before := listeners(t)
+	var said output
+	cmd := exec.Command(seatrial, "verify")
+	cmd.Dir, cmd.Stderr = t.TempDir(), &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	// Until all servers of a rehearsal have served a layer: later nothing new begins to listen.
+	for deadline := time.After(2 * time.Minute); !strings.Contains(said.String(), "namespaces reconciled"); time.Sleep(100 * time.Millisecond) {
+		if odd := without(listeners(t), before); len(odd) > 0 {
+			t.Errorf("new listeners: %v", odd)
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended before a layer had reconciled: %v\n%s", err, said.String())
+		case <-deadline:
+			t.Fatalf("no layer has reconciled\n%s", said.String())
+		default:
+		}
+	}
+	if odd := without(listeners(t), before); len(odd) > 0 {
+		t.Errorf("new listeners: %v", odd)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("an interrupted run exits 0")
+	}
+}
