@@ -93,7 +93,9 @@ func (p Policy) objects(name string) []*unstructured.Unstructured {
 }
 
 // patience is how long the API server may take to put a policy in force.
-const patience = 30 * time.Second
+var patience = defaultPatience
+
+const defaultPatience = 30 * time.Second
 
 // await returns when the policy rewrites: the API server takes a moment to compile it.
 func (p Policy) await(ctx context.Context, c *kube.Client) error {

@@ -180,7 +180,7 @@ func (c *Client) Resource(o *unstructured.Unstructured) (dynamic.ResourceInterfa
 }
 
 // AwaitServed returns when every version that a CustomResourceDefinition wants
-// served is part of discovery.
+// served is part of discovery. If one is not after 30 seconds, that is an error.
 func (c *Client) AwaitServed(ctx context.Context, crd *unstructured.Unstructured) error {
 	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
 	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")

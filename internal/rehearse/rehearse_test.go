@@ -1,0 +1,82 @@
+package rehearse
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/verdict"
+)
+
+// provider is a cluster that does not come up. What a rehearsal does not use of it panics.
+type provider struct {
+	cluster.Provider
+	planned []cluster.Object
+}
+
+func (p *provider) Tier() string { return "test" }
+
+func (p *provider) Up(_ context.Context, planned []cluster.Object) error {
+	p.planned = planned
+	return errors.New("no cluster today")
+}
+
+// console notes what it is told.
+type console struct {
+	said []string
+}
+
+func (c *console) Step(title string) func(error) {
+	return func(err error) {
+		if err != nil {
+			title += ": " + err.Error()
+		}
+		c.said = append(c.said, title)
+	}
+}
+func (c *console) Note(text string)                       { c.said = append(c.said, "note: "+text) }
+func (c *console) Conceal(func(string) string)            { c.said = append(c.said, "conceal") }
+func (c *console) Layers([]*verdict.Layer, time.Duration) {}
+
+// The steps are told of in their order, and none follows one that failed. The cluster is
+// told what the repo declares, and the Secrets that its layers decrypt with.
+func TestStepsEndWithTheFirstError(t *testing.T) {
+	secret, key := encrypted(t)
+	o := taken(t, files(t, map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": secret}))
+	o.Key = key
+	p, c := &provider{}, &console{}
+	r, err := Run(t.Context(), Options{Subject: o}, p, c)
+	if r != nil || err == nil || err.Error() != "no cluster today" {
+		t.Fatalf("got %v, %v", r, err)
+	}
+	want := []string{"conceal", "read the repo", "boot the cluster: no cluster today"}
+	if got := slices.DeleteFunc(c.said, func(s string) bool { return strings.HasPrefix(s, "note: rehearsing") }); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	var planned []string
+	for _, o := range p.planned {
+		planned = append(planned, o.String())
+	}
+	if want := "Kustomization flux-system/secrets, Secret web/s, Secret flux-system/sops-age"; strings.Join(planned, ", ") != want {
+		t.Errorf("got %v, want %s", planned, want)
+	}
+}
+
+// Nothing is started for a repo that can't be read whole: its report is complete without.
+func TestTooLargeIsNotRehearsed(t *testing.T) {
+	deep := strings.Repeat("[", 500) + strings.Repeat("]", 500)
+	o := taken(t, files(t, map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/deep.yaml": "a: " + deep + "\n"}))
+	p := &provider{}
+	r, err := Run(t.Context(), Options{Subject: o}, p, &console{})
+	if err != nil || p.planned != nil {
+		t.Fatalf("got %v; a cluster was started for %v", err, p.planned)
+	}
+	if r.Verdict != verdict.Fail || len(r.Findings) == 0 || r.Findings[0].Code != finding.TooLarge || r.Tree != o.Snapshot.Tree {
+		t.Errorf("got %+v", r)
+	}
+}

@@ -1,0 +1,171 @@
+package rehearse
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/redact"
+	"seatrial.dev/seatrial/internal/secrets"
+)
+
+const layerYAML = `apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: secrets, namespace: flux-system}
+spec:
+  interval: 10m
+  prune: true
+  path: ./secrets
+  sourceRef: {kind: GitRepository, name: flux-system}
+  decryption: {provider: sops, secretRef: {name: sops-age}}
+`
+
+// files makes a folder of files.
+func files(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// taken takes a folder's tree, and says where its subject comes from.
+func taken(t *testing.T, dir string) SubjectOptions {
+	t.Helper()
+	s, err := gitrepo.Take(t.Context(), dir, filepath.Join(t.TempDir(), "repo.git"), gitrepo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return SubjectOptions{Snapshot: s, Dir: filepath.Join(t.TempDir(), "tree")}
+}
+
+// encrypted is a Secret that SOPS has encrypted, and its key.
+func encrypted(t *testing.T) (string, *secrets.Key) {
+	t.Helper()
+	key, err := secrets.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := secrets.Encrypt([]byte("apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: web}\nstringData: {password: hunter2-hunter2}\n"), key.Recipients(), "^(data|stringData)$")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b), key
+}
+
+func TestSubjectWithItsKeyIsTheTree(t *testing.T) {
+	secret, key := encrypted(t)
+	o := taken(t, files(t, map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": secret}))
+	o.Key = key
+	var told *redact.Set
+	read := false
+	o.Known, o.Read = func(known *redact.Set) { told = known }, func() { read = true }
+	s, err := NewSubject(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Tree != o.Snapshot.Tree || s.Commit != o.Snapshot.Commit || s.Snapshot != o.Snapshot || len(s.Rekeyed) > 0 || s.Key != key || s.Repo.Path != "clusters/a" {
+		t.Errorf("got %+v", s)
+	}
+	if told != s.Known || !read || s.Known.Text("it is hunter2-hunter2") == "it is hunter2-hunter2" {
+		t.Error("the decrypted value is not known")
+	}
+}
+
+// Without a key, encrypted files are re-made for one that lives in memory only; the subject
+// is still known by the tree as the repo has it.
+func TestSubjectWithoutAKeyIsRekeyed(t *testing.T) {
+	secret, theirs := encrypted(t)
+	dir := files(t, map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": secret})
+	o := taken(t, dir)
+	s, err := NewSubject(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Tree != o.Snapshot.Tree || s.Snapshot.Tree == s.Tree || s.Key == nil || len(s.BlindSpots) != 1 {
+		t.Errorf("got %+v", s)
+	}
+	if len(s.Rekeyed) != 1 || s.Rekeyed[0].File != "secrets/s.yaml" || s.Rekeyed[0].Original == s.Rekeyed[0].Rehearsed || s.Rekeyed[0].Original != hash([]byte(secret)) {
+		t.Errorf("got %+v", s.Rekeyed)
+	}
+	to := t.TempDir()
+	if err := s.Snapshot.Export(t.Context(), to); err != nil {
+		t.Fatal(err)
+	}
+	remade, err := os.ReadFile(filepath.Join(to, "secrets", "s.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := secrets.Decrypt(remade, s.Key); err != nil || !strings.Contains(string(plain), "password:") || strings.Contains(string(plain), "hunter2") {
+		t.Errorf("got %s, %v", plain, err)
+	}
+	if _, err := secrets.Decrypt(remade, theirs); err == nil {
+		t.Error("the repo's key reads what was re-made")
+	}
+	// The folder itself, and what it would be again, are as they were.
+	if again := taken(t, dir); again.Snapshot.Tree != s.Tree {
+		t.Error("the repo was changed")
+	}
+}
+
+// A file for a recipient that .sops.yaml does not name must not become readable.
+func TestWrongRecipientIsNotRekeyed(t *testing.T) {
+	secret, _ := encrypted(t)
+	other, err := secrets.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSubject(t.Context(), taken(t, files(t, map[string]string{
+		"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": secret, ".sops.yaml": "creation_rules:\n- age: " + other.Recipients()[0] + "\n",
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Rekeyed) > 0 || s.Key == nil || s.Snapshot.Tree != s.Tree {
+		t.Errorf("got %+v", s)
+	}
+	if !slices.ContainsFunc(s.Static, func(f finding.Finding) bool { return f.Code == finding.SOPSRecipient }) {
+		t.Errorf("got %+v", s.Static)
+	}
+}
+
+func TestSubjectThatIsTooLarge(t *testing.T) {
+	secret, _ := encrypted(t)
+	deep := strings.Repeat("[", 500) + strings.Repeat("]", 500)
+	s, err := NewSubject(t.Context(), taken(t, files(t, map[string]string{
+		"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": secret, "secrets/deep.yaml": "a: " + deep + "\n",
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.TooLarge || len(s.Rekeyed) > 0 {
+		t.Errorf("too large: %v, %+v", s.TooLarge, s.Static)
+	}
+}
+
+func TestConcealedLogs(t *testing.T) {
+	conceal := func(s string) string { return strings.ReplaceAll(s, "hunter2", "***") }
+	long := strings.Repeat("x", maxLog) + "hunter2\nthe end"
+	for _, c := range []struct{ name, text, wantName, wantText string }{
+		{"kapp.log", "it is hunter2", "kapp.log", "it is ***"},
+		{"describe-Secret-hunter2.txt", "a", "describe-", "a"},
+		{"hunter2.log", "a", "hunter2.log", "a"}, // a program's name is no secret
+		{"kapp.log", long, "kapp.log", "the end"},
+	} {
+		name, text := concealed(conceal, c.name, []byte(c.text))
+		if !strings.HasPrefix(name, c.wantName) || strings.HasPrefix(name, "describe-") && strings.Contains(name, "hunter2") || string(text) != c.wantText {
+			t.Errorf("%s: got %s, %.40q", c.name, name, text)
+		}
+	}
+}
