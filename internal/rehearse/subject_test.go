@@ -144,7 +144,8 @@ func TestSubjectThatIsTooLarge(t *testing.T) {
 	secret, _ := encrypted(t)
 	deep := strings.Repeat("[", 500) + strings.Repeat("]", 500)
 	s, err := NewSubject(t.Context(), taken(t, files(t, map[string]string{
-		"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": secret, "secrets/deep.yaml": "a: " + deep + "\n",
+		"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": secret,
+		"clusters/a/apps.yaml": strings.NewReplacer("name: secrets", "name: apps", "./secrets", "./apps").Replace(layerYAML), "apps/deep.yaml": "a: " + deep + "\n",
 	})))
 	if err != nil {
 		t.Fatal(err)

@@ -107,6 +107,10 @@ func TestViewFollowsAKind(t *testing.T) {
 	}
 	v.Watch(secretKind)
 	await(t, v, "the first Secret", func() bool { u, known := v.Get(first); return known && u != nil })
+	before := v.kinds[secretKind]
+	if v.Watch(secretKind); v.kinds[secretKind] != before {
+		t.Error("a kind that is watched is watched again")
+	}
 	if !v.Synced() {
 		t.Error("all is read, and the view is not synced")
 	}
