@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,82 +64,91 @@ func TestGeneratedRepoIsCleanAndFast(t *testing.T) {
 }
 
 // Each fault that a user could put into the sample is found where it is.
+// manifests is the folder of the sample's manifests.
+const manifests = "platforms/clusters/services/flux-sources/"
+
+// fault is a change of the sample, and what must be said of it.
+type fault struct {
+	change func(fstest.MapFS)
+	o      Options
+	want   finding.Finding
+}
+
+// faults are faults that need no key but the sample's.
+var faults = map[string]fault{
+	"plaintext where SOPS is wanted": {
+		change: func(f fstest.MapFS) {
+			f[manifests+"secrets/minio.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: m, namespace: minio}\nstringData: {a: b}\n")}
+		},
+		want: finding.Finding{Code: finding.PlaintextSecret, Severity: finding.Error, Layer: "secrets", Object: "Secret/minio/m", File: manifests + "secrets/minio.yaml", Line: 2},
+	},
+	"plaintext elsewhere": {
+		change: func(f fstest.MapFS) {
+			f[".sops.yaml"] = &fstest.MapFile{Data: []byte("creation_rules: [{path_regex: /secrets/, age: x}]")}
+			f[manifests+"helm/m.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: m, namespace: minio}\nstringData: {a: b}\n")}
+		},
+		want: finding.Finding{Code: finding.PlaintextSecret, Severity: finding.Warning, Layer: "helm", Object: "Secret/minio/m", File: manifests + "helm/m.yaml", Line: 2},
+	},
+	"encrypted file in a layer that does not decrypt": {
+		change: func(f fstest.MapFS) {
+			f[manifests+"helm/s.yaml"] = f[manifests+"secrets/minio.yaml"]
+		},
+		want: finding.Finding{Code: finding.SOPSNoDecryption, Severity: finding.Error, Layer: "helm", Object: "Secret/minio/minio-credentials", File: manifests + "helm/s.yaml", Line: 2},
+	},
+	"missing path": {
+		change: func(f fstest.MapFS) { delete(f, manifests+"kapp-post/cert-manager.yaml") },
+		want:   finding.Finding{Code: finding.PathNotFound, Severity: finding.Error, Layer: "kapp-post", Object: "Kustomization/flux-system/kapp-post", File: "platforms/clusters/services/kustomizations/kapp-layer-kustomizations.yaml", Line: 55},
+	},
+	"broken YAML": {
+		change: func(f fstest.MapFS) {
+			f[manifests+"helm/m.yaml"] = &fstest.MapFile{Data: []byte("a: b\n  c: d\n")}
+		},
+		want: finding.Finding{Code: finding.YAMLInvalid, Severity: finding.Error, Layer: "helm", Object: "Kustomization/flux-system/helm", File: manifests + "helm/m.yaml", Line: 2},
+	},
+	"a layer that does not wait for the kinds it needs": {
+		change: func(f fstest.MapFS) {
+			const file = "platforms/clusters/services/kustomizations/helm-layer-kustomizations.yaml"
+			f[file] = &fstest.MapFile{Data: bytes.Replace(f[file].Data, []byte("  - name: kapp\n"), nil, 1)}
+		},
+		want: finding.Finding{Code: finding.MissingDependency, Severity: finding.Warning, Layer: "helm-post", Object: "Certificate/harbor/harbor-tls", File: manifests + "helm-post/harbor.yaml", Line: 2},
+	},
+	"a release that does not wait for its database": {
+		change: func(f fstest.MapFS) {
+			f[manifests+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[manifests+"helm/harbor.yaml"].Data, []byte("  dependsOn:\n  - name: harbor-postgresql\n    namespace: harbor\n"), nil, 1)}
+		},
+		want: finding.Finding{Code: finding.MissingDependency, Severity: finding.Warning, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: manifests + "helm/harbor.yaml", Line: 2},
+	},
+	"a misspelt source": {
+		change: func(f fstest.MapFS) {
+			f[manifests+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[manifests+"helm/harbor.yaml"].Data, []byte("name: harbor\n        namespace: flux-system"), []byte("name: habror\n        namespace: flux-system"), 1)}
+		},
+		want: finding.Finding{Code: finding.DanglingSource, Severity: finding.Error, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: manifests + "helm/harbor.yaml", Line: 2},
+	},
+	"a misspelt value": {
+		change: func(f fstest.MapFS) {
+			f[manifests+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[manifests+"helm/harbor.yaml"].Data, []byte("externalURL:"), []byte("externalUrl:"), 1)}
+		},
+		want: finding.Finding{Code: finding.UnknownValue, Severity: finding.Warning, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: manifests + "helm/harbor.yaml", Line: 2},
+	},
+	"CRD and CR": {
+		change: func(f fstest.MapFS) {
+			f[manifests+"kapp/issuer.yaml"] = f[manifests+"kapp-post/cert-manager.yaml"]
+		},
+		want: finding.Finding{Code: finding.CRDAndCR, Severity: finding.Error, Layer: "kapp", Object: "ClusterIssuer/bootstrap-issuer", File: manifests + "kapp/issuer.yaml", Line: 3},
+	},
+}
+
 func TestFaultsInTheSample(t *testing.T) {
-	const dir = "platforms/clusters/services/flux-sources/"
 	other, err := secrets.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]struct {
-		change func(fstest.MapFS)
-		o      Options
-		want   finding.Finding
-	}{
-		"plaintext where SOPS is wanted": {
-			change: func(f fstest.MapFS) {
-				f[dir+"secrets/minio.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: m, namespace: minio}\nstringData: {a: b}\n")}
-			},
-			want: finding.Finding{Code: finding.PlaintextSecret, Severity: finding.Error, Layer: "secrets", Object: "Secret/minio/m", File: dir + "secrets/minio.yaml", Line: 2},
-		},
-		"plaintext elsewhere": {
-			change: func(f fstest.MapFS) {
-				f[".sops.yaml"] = &fstest.MapFile{Data: []byte("creation_rules: [{path_regex: /secrets/, age: x}]")}
-				f[dir+"helm/m.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: m, namespace: minio}\nstringData: {a: b}\n")}
-			},
-			want: finding.Finding{Code: finding.PlaintextSecret, Severity: finding.Warning, Layer: "helm", Object: "Secret/minio/m", File: dir + "helm/m.yaml", Line: 2},
-		},
-		"encrypted file in a layer that does not decrypt": {
-			change: func(f fstest.MapFS) {
-				f[dir+"helm/s.yaml"] = f[dir+"secrets/minio.yaml"]
-			},
-			want: finding.Finding{Code: finding.SOPSNoDecryption, Severity: finding.Error, Layer: "helm", Object: "Secret/minio/minio-credentials", File: dir + "helm/s.yaml", Line: 2},
-		},
-		"another key": {
-			change: func(fstest.MapFS) {}, o: Options{KeyRecipients: other.Recipients()},
-			want: finding.Finding{Code: finding.SOPSRecipient, Severity: finding.Error, Layer: "secrets", Object: "Secret/minio/minio-credentials", File: dir + "secrets/minio.yaml", Line: 2},
-		},
-		"missing path": {
-			change: func(f fstest.MapFS) { delete(f, dir+"kapp-post/cert-manager.yaml") },
-			want:   finding.Finding{Code: finding.PathNotFound, Severity: finding.Error, Layer: "kapp-post", Object: "Kustomization/flux-system/kapp-post", File: "platforms/clusters/services/kustomizations/kapp-layer-kustomizations.yaml", Line: 55},
-		},
-		"broken YAML": {
-			change: func(f fstest.MapFS) {
-				f[dir+"helm/m.yaml"] = &fstest.MapFile{Data: []byte("a: b\n  c: d\n")}
-			},
-			want: finding.Finding{Code: finding.YAMLInvalid, Severity: finding.Error, Layer: "helm", Object: "Kustomization/flux-system/helm", File: dir + "helm/m.yaml", Line: 2},
-		},
-		"a layer that does not wait for the kinds it needs": {
-			change: func(f fstest.MapFS) {
-				const file = "platforms/clusters/services/kustomizations/helm-layer-kustomizations.yaml"
-				f[file] = &fstest.MapFile{Data: bytes.Replace(f[file].Data, []byte("  - name: kapp\n"), nil, 1)}
-			},
-			want: finding.Finding{Code: finding.MissingDependency, Severity: finding.Warning, Layer: "helm-post", Object: "Certificate/harbor/harbor-tls", File: dir + "helm-post/harbor.yaml", Line: 2},
-		},
-		"a release that does not wait for its database": {
-			change: func(f fstest.MapFS) {
-				f[dir+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[dir+"helm/harbor.yaml"].Data, []byte("  dependsOn:\n  - name: harbor-postgresql\n    namespace: harbor\n"), nil, 1)}
-			},
-			want: finding.Finding{Code: finding.MissingDependency, Severity: finding.Warning, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: dir + "helm/harbor.yaml", Line: 2},
-		},
-		"a misspelt source": {
-			change: func(f fstest.MapFS) {
-				f[dir+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[dir+"helm/harbor.yaml"].Data, []byte("name: harbor\n        namespace: flux-system"), []byte("name: habror\n        namespace: flux-system"), 1)}
-			},
-			want: finding.Finding{Code: finding.DanglingSource, Severity: finding.Error, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: dir + "helm/harbor.yaml", Line: 2},
-		},
-		"a misspelt value": {
-			change: func(f fstest.MapFS) {
-				f[dir+"helm/harbor.yaml"] = &fstest.MapFile{Data: bytes.Replace(f[dir+"helm/harbor.yaml"].Data, []byte("externalURL:"), []byte("externalUrl:"), 1)}
-			},
-			want: finding.Finding{Code: finding.UnknownValue, Severity: finding.Warning, Layer: "helm", Object: "HelmRelease/harbor/harbor", File: dir + "helm/harbor.yaml", Line: 2},
-		},
-		"CRD and CR": {
-			change: func(f fstest.MapFS) {
-				f[dir+"kapp/issuer.yaml"] = f[dir+"kapp-post/cert-manager.yaml"]
-			},
-			want: finding.Finding{Code: finding.CRDAndCR, Severity: finding.Error, Layer: "kapp", Object: "ClusterIssuer/bootstrap-issuer", File: dir + "kapp/issuer.yaml", Line: 3},
-		},
-	} {
+	all := maps.Clone(faults)
+	all["another key"] = fault{
+		change: func(fstest.MapFS) {}, o: Options{KeyRecipients: other.Recipients()},
+		want: finding.Finding{Code: finding.SOPSRecipient, Severity: finding.Error, Layer: "secrets", Object: "Secret/minio/minio-credentials", File: manifests + "secrets/minio.yaml", Line: 2},
+	}
+	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			tree, key, path := sample(t)
 			c.change(tree)
@@ -175,7 +185,7 @@ func TestFixtures(t *testing.T) {
 		want := map[string]string{
 			"bootstrapped": "", "package-lacks-rbac": "", "crd-and-cr": "crd-and-cr-in-one-layer", "removed-api": "removed-api-version",
 			"dangling-dependency": "dangling-dependency", "dependency-cycle": "dependency-cycle dependency-cycle", "sops-wrong-recipient": "sops-wrong-recipient",
-			"healthy": "", "many-faults": "dependency-cycle dependency-cycle crd-and-cr-in-one-layer sops-wrong-recipient sops-without-decryption " +
+			"healthy": "", "live-faults": "build-failed", "many-faults": "dependency-cycle dependency-cycle crd-and-cr-in-one-layer sops-wrong-recipient sops-without-decryption " +
 				"missing-dependency missing-dependency missing-dependency plaintext-secret",
 		}[e.Name()]
 		if got := strings.Join(codes, " "); got != want {

@@ -12,12 +12,9 @@ import (
 	"time"
 )
 
-// poison gives a repository every setting by which one can run a program, or
-// change what is taken; canary is the file that such a program would make.
-func poison(t *testing.T, dir, canary string) {
-	t.Helper()
-	run := "touch " + canary + "; cat"
-	config := fmt.Sprintf(`
+// poisoned is a configuration in which all that can run a program does: the first argument is
+// a command, the others are folders and files of the repository.
+const poisoned = `
 [core]
 	fsmonitor = %[1]q
 	hooksPath = %[2]q
@@ -66,7 +63,14 @@ func poison(t *testing.T, dir, canary string) {
 	uploadpack = %[1]q
 [extensions]
 	partialClone = origin
-`, run, filepath.Join(dir, ".git", "evil"), filepath.Join(dir, ".git", "attributes"), filepath.Join(dir, ".git", "excludes"), run)
+`
+
+// poison gives a repository every setting by which one can run a program, or
+// change what is taken; canary is the file that such a program would make.
+func poison(t *testing.T, dir, canary string) {
+	t.Helper()
+	run := "touch " + canary + "; cat"
+	config := fmt.Sprintf(poisoned, run, filepath.Join(dir, ".git", "evil"), filepath.Join(dir, ".git", "attributes"), filepath.Join(dir, ".git", "excludes"), run)
 	f, err := os.OpenFile(filepath.Join(dir, ".git", "config"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

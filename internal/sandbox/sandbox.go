@@ -186,27 +186,18 @@ func start(mode Mode, o Options) (*inner, error) {
 			f.Close()
 		}
 	}()
-	pipe := func() (r, w *os.File, err error) {
-		if r, w, err = os.Pipe(); err == nil {
-			return r, w, nil
-		}
-		return nil, nil, fmt.Errorf("make a pipe: %w", err)
-	}
-	lifeRead, lifeWrite, err := pipe()
+	_, lifeWrite, err := pipe(&files, true)
 	if err != nil {
 		return nil, err
 	}
-	files = append(files, lifeRead)
-	parcelsRead, parcelsWrite, err := pipe()
+	parcelsRead, _, err := pipe(&files, false)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, lifeWrite.Close())
 	}
-	files = append(files, parcelsWrite)
-	payloadRead, payloadWrite, err := pipe()
+	_, payloadWrite, err := pipe(&files, true)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, lifeWrite.Close(), parcelsRead.Close())
 	}
-	files = append(files, payloadRead)
 	payload, err := json.Marshal(o.Payload)
 	if err != nil {
 		return nil, err
@@ -249,6 +240,20 @@ func start(mode Mode, o Options) (*inner, error) {
 		c.received <- receive(parcelsRead, c.take)
 	}()
 	return c, nil
+}
+
+// pipe makes a pipe of which the child gets one end, as the next of its files: the one to
+// read from, or the one to write to.
+func pipe(files *[]*os.File, reads bool) (r, w *os.File, err error) {
+	if r, w, err = os.Pipe(); err != nil {
+		return nil, nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	if reads {
+		*files = append(*files, r)
+	} else {
+		*files = append(*files, w)
+	}
+	return r, w, nil
 }
 
 // take passes a parcel on.

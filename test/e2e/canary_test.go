@@ -59,81 +59,36 @@ func TestNoOutputShowsASecret(t *testing.T) {
 	dir, values := t.TempDir(), canaries()
 	key := filepath.Join(t.TempDir(), "age.agekey")
 	recipient := strings.TrimSpace(command(t, nil, "secrets", "keygen", key).stdout)
-	repo := map[string]string{".sops.yaml": "creation_rules:\n- encrypted_regex: ^(data|stringData)$\n  age: " + recipient + "\n"}
-	layer := func(name, spec string) {
-		repo["clusters/prod/"+name+".yaml"] = fmt.Sprintf("apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: %s, namespace: flux-system}\nspec:\n  interval: 10m\n  timeout: 1m\n  retryInterval: 1m\n  prune: true\n  path: ./layers/%[1]s\n  sourceRef: {kind: GitRepository, name: flux-system}\n%s", name, spec)
-	}
-	const after = "  dependsOn: [{name: secrets}]\n"
-	document, err := json.Marshal(map[string]any{"all": values})
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret := func(name, namespace string, data map[string]string) string {
-		b, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]string{"name": name, "namespace": namespace}, "stringData": data})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
-	layer("secrets", "  decryption: {provider: sops, secretRef: {name: sops-age}}\n")
-	repo["layers/secrets/namespace.yaml"] = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n"
-	repo["layers/secrets/values.yaml"] = secret("values", "web", map[string]string{"values.yaml": string(document)})
-	repo["layers/secrets/vars.yaml"] = secret("vars", "flux-system", values)
-	// Helm's fail, in each form that a template can write.
-	for name, template := range map[string]string{
-		"plain": `{{ range .Values.all }}{{ . }} {{ end }}`, "json": `{{ toJson .Values }}`, "yaml": `{{ toYaml .Values }}`, "go": `{{ printf "%q" .Values.all }}`,
-		"base64": `{{ range .Values.all }}{{ b64enc . }} {{ end }}`, "base64-all": `{{ toJson .Values | b64enc }}`, "query": `{{ range .Values.all }}{{ urlquery . }} {{ end }}`,
-		"wrapped": `{{ range .Values.all }}{{ wrap 7 . }} {{ end }}`, "indented": `{{ range .Values.all }}{{ indent 8 . }}{{ end }}`,
-	} {
-		layer("helm-"+name, after)
-		repo["layers/helm-"+name+"/kustomization.yaml"] = "resources: [release.yaml]\n"
-		repo["layers/helm-"+name+"/release.yaml"] = fmt.Sprintf("apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: %s, namespace: web}\nspec:\n  interval: 1m\n  chart: {spec: {chart: ./charts/%[1]s, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}\n  valuesFrom: [{kind: Secret, name: values}]\n", name)
-		repo["charts/"+name+"/Chart.yaml"] = "apiVersion: v2\nname: " + name + "\nversion: 1.0.0\n"
-		repo["charts/"+name+"/templates/fail.yaml"] = `{{- define "text" }}` + template + `{{ end }}{{ fail (include "text" .) }}` + "\n"
-	}
-	// A value as a label, an annotation's key, a number, a name.
-	for _, v := range []string{"v00", "v01", "v02", "v03", "v04", "v08"} {
-		for field, object := range map[string]string{
-			"label": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x-%[1]s\n  namespace: web\n  labels:\n    l: \"${%[1]s}\"\n",
-			"name":  "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: \"${%[1]s}\"\n  namespace: web\n",
-			"type":  "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x-%[1]s, namespace: web}\nspec:\n  replicas: \"${%[1]s}\"\n  selector: {matchLabels: {a: b}}\n  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}\n",
-		} {
-			name := field + "-" + v
-			layer(name, after+"  postBuild: {substituteFrom: [{kind: Secret, name: vars}]}\n")
-			repo["layers/"+name+"/object.yaml"] = fmt.Sprintf(object, v)
-		}
-	}
-	// Secrets in plain text that are no Secrets. No other place has their values.
-	plain := map[string]string{}
-	only := func(name string) string {
-		plain[name] = "Pw" + name + "Xy7only"
-		return plain[name]
-	}
-	plain["number"] = "4815162342"
-	layer("malformed", "")
-	repo["layers/malformed/kustomization.yaml"] = "resources: [secret.yaml]\n"
-	repo["layers/malformed/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad, namespace: web}\nstringData:\n  a: {deep: " + only("deep") + "}\n  b: [" + only("listed") + "]\n  c: " + plain["number"] + "\n  d: true\n"
-	layer("base64", "")
-	repo["layers/base64/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad64, namespace: web}\ndata:\n  a: " + only("malformed") + "!\n"
-	layer("duplicate", "")
-	repo["layers/duplicate/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: twice, namespace: web}\nstringData:\n  a: " + only("first") + "\n  a: " + only("second") + "\n"
-	layer("typed", "")
-	repo["layers/typed/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: typed, namespace: web}\ntype: {a: " + only("type") + "}\nstringData: {a: b}\n"
-	layer("generator", "")
-	repo["layers/generator/kustomization.yaml"] = "namespace: web\nsecretGenerator:\n- name: g\n  literals: [a=" + only("literal") + "]\n  type: \"${UNKNOWN}\"\npatches:\n- target: {kind: Secret}\n  patch: \"[{op: add, path: /nowhere/at/all, value: x}]\"\n"
-	for name, text := range repo {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	repo := canaryRepo{".sops.yaml": "creation_rules:\n- encrypted_regex: ^(data|stringData)$\n  age: " + recipient + "\n"}
+	repo.secrets(t, values)
+	repo.charts()
+	repo.substitutions()
+	plain := repo.malformed()
+	repo.write(t, dir)
 	for _, name := range []string{"values.yaml", "vars.yaml"} {
 		if err := command(t, nil, "secrets", "encrypt", "--recipient", recipient, filepath.Join(dir, "layers/secrets", name)).err(); err != nil {
 			t.Fatal(err)
 		}
 	}
+	texts := outputs(t, dir, key)
+	for name, text := range texts {
+		for k, v := range plain {
+			if form := echoed(text, v); form != "" {
+				t.Errorf("%s shows %s as %s", name, k, form)
+			}
+		}
+		for k, v := range values {
+			if form := echoed(text, v); form != "" {
+				t.Errorf("%s shows %s as %s", name, k, form)
+			}
+		}
+	}
+}
+
+// outputs are all texts that the command writes about a repo: on its streams, as reports
+// and as logs, with the key and without.
+func outputs(t *testing.T, dir, key string) (texts map[string]string) {
+	t.Helper()
 	out := t.TempDir()
 	args := []string{"verify", dir, "--age-key", key, "--logs", filepath.Join(out, "logs"), "--timeout", "4m"}
 	for _, name := range []string{"report.json", "junit.xml", "report.md", "report.txt"} {
@@ -148,7 +103,7 @@ func TestNoOutputShowsASecret(t *testing.T) {
 	if runs["verify"].code != 1 {
 		t.Fatalf("exit %d\n%s", runs["verify"].code, runs["verify"].stderr)
 	}
-	texts := map[string]string{}
+	texts = map[string]string{}
 	for name, r := range runs {
 		texts[name+" stdout"], texts[name+" stderr"] = r.stdout, r.stderr
 	}
@@ -165,16 +120,102 @@ func TestNoOutputShowsASecret(t *testing.T) {
 	if len(texts) < 15 || !strings.Contains(texts[filepath.Join(out, "report.json")], "***(") {
 		t.Errorf("too little to look at: %d texts, or nothing was taken out", len(texts))
 	}
-	for name, text := range texts {
-		for k, v := range plain {
-			if form := echoed(text, v); form != "" {
-				t.Errorf("%s shows %s as %s", name, k, form)
-			}
+	return texts
+}
+
+// canaryRepo are the files of a repo that has secret values echoed.
+type canaryRepo map[string]string
+
+// afterSecrets has a layer wait for the one with the Secrets.
+const afterSecrets = "  dependsOn: [{name: secrets}]\n"
+
+// layer adds a layer, of whose spec more is said.
+func (r canaryRepo) layer(name, spec string) {
+	r["clusters/prod/"+name+".yaml"] = fmt.Sprintf("apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: %s, namespace: flux-system}\nspec:\n  interval: 10m\n  timeout: 1m\n  retryInterval: 1m\n  prune: true\n  path: ./layers/%[1]s\n  sourceRef: {kind: GitRepository, name: flux-system}\n%s", name, spec)
+}
+
+// secrets adds the Secrets that hold the values.
+func (r canaryRepo) secrets(t *testing.T, values map[string]string) {
+	t.Helper()
+	document, err := json.Marshal(map[string]any{"all": values})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := func(name, namespace string, data map[string]string) string {
+		b, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]string{"name": name, "namespace": namespace}, "stringData": data})
+		if err != nil {
+			t.Fatal(err)
 		}
-		for k, v := range values {
-			if form := echoed(text, v); form != "" {
-				t.Errorf("%s shows %s as %s", name, k, form)
-			}
+		return string(b)
+	}
+	r.layer("secrets", "  decryption: {provider: sops, secretRef: {name: sops-age}}\n")
+	r["layers/secrets/namespace.yaml"] = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n"
+	r["layers/secrets/values.yaml"] = secret("values", "web", map[string]string{"values.yaml": string(document)})
+	r["layers/secrets/vars.yaml"] = secret("vars", "flux-system", values)
+}
+
+// charts adds releases of charts that fail with the values, in each form that a template can write.
+func (r canaryRepo) charts() {
+	for name, template := range map[string]string{
+		"plain": `{{ range .Values.all }}{{ . }} {{ end }}`, "json": `{{ toJson .Values }}`, "yaml": `{{ toYaml .Values }}`, "go": `{{ printf "%q" .Values.all }}`,
+		"base64": `{{ range .Values.all }}{{ b64enc . }} {{ end }}`, "base64-all": `{{ toJson .Values | b64enc }}`, "query": `{{ range .Values.all }}{{ urlquery . }} {{ end }}`,
+		"wrapped": `{{ range .Values.all }}{{ wrap 7 . }} {{ end }}`, "indented": `{{ range .Values.all }}{{ indent 8 . }}{{ end }}`,
+	} {
+		r.layer("helm-"+name, afterSecrets)
+		r["layers/helm-"+name+"/kustomization.yaml"] = "resources: [release.yaml]\n"
+		r["layers/helm-"+name+"/release.yaml"] = fmt.Sprintf("apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: %s, namespace: web}\nspec:\n  interval: 1m\n  chart: {spec: {chart: ./charts/%[1]s, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}\n  valuesFrom: [{kind: Secret, name: values}]\n", name)
+		r["charts/"+name+"/Chart.yaml"] = "apiVersion: v2\nname: " + name + "\nversion: 1.0.0\n"
+		r["charts/"+name+"/templates/fail.yaml"] = `{{- define "text" }}` + template + `{{ end }}{{ fail (include "text" .) }}` + "\n"
+	}
+}
+
+// substitutions adds objects with a value as a label, an annotation's key, a number, a name.
+func (r canaryRepo) substitutions() {
+	for _, v := range []string{"v00", "v01", "v02", "v03", "v04", "v08"} {
+		for field, object := range map[string]string{
+			"label": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x-%[1]s\n  namespace: web\n  labels:\n    l: \"${%[1]s}\"\n",
+			"name":  "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: \"${%[1]s}\"\n  namespace: web\n",
+			"type":  "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x-%[1]s, namespace: web}\nspec:\n  replicas: \"${%[1]s}\"\n  selector: {matchLabels: {a: b}}\n  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}\n",
+		} {
+			name := field + "-" + v
+			r.layer(name, afterSecrets+"  postBuild: {substituteFrom: [{kind: Secret, name: vars}]}\n")
+			r["layers/"+name+"/object.yaml"] = fmt.Sprintf(object, v)
+		}
+	}
+}
+
+// malformed adds Secrets in plain text that are no Secrets, and returns their values, which
+// no other place has.
+func (r canaryRepo) malformed() map[string]string {
+	plain := map[string]string{}
+	only := func(name string) string {
+		plain[name] = "Pw" + name + "Xy7only"
+		return plain[name]
+	}
+	plain["number"] = "4815162342"
+	r.layer("malformed", "")
+	r["layers/malformed/kustomization.yaml"] = "resources: [secret.yaml]\n"
+	r["layers/malformed/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad, namespace: web}\nstringData:\n  a: {deep: " + only("deep") + "}\n  b: [" + only("listed") + "]\n  c: " + plain["number"] + "\n  d: true\n"
+	r.layer("base64", "")
+	r["layers/base64/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad64, namespace: web}\ndata:\n  a: " + only("malformed") + "!\n"
+	r.layer("duplicate", "")
+	r["layers/duplicate/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: twice, namespace: web}\nstringData:\n  a: " + only("first") + "\n  a: " + only("second") + "\n"
+	r.layer("typed", "")
+	r["layers/typed/secret.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: typed, namespace: web}\ntype: {a: " + only("type") + "}\nstringData: {a: b}\n"
+	r.layer("generator", "")
+	r["layers/generator/kustomization.yaml"] = "namespace: web\nsecretGenerator:\n- name: g\n  literals: [a=" + only("literal") + "]\n  type: \"${UNKNOWN}\"\npatches:\n- target: {kind: Secret}\n  patch: \"[{op: add, path: /nowhere/at/all, value: x}]\"\n"
+	return plain
+}
+
+// write writes the files into a folder.
+func (r canaryRepo) write(t *testing.T, dir string) {
+	t.Helper()
+	for name, text := range r {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

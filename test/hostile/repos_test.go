@@ -54,21 +54,31 @@ const inline = "{inline: {paths: {a.yaml: \"{apiVersion: v1, kind: ConfigMap, me
 
 // layers try to reach the machine, each in its own way.
 func layers() []layer {
+	return slices.Concat(carvelPaths(), carvelFetches(), carvelTools(), kustomizations(), sources())
+}
+
+// carvelPaths name files of the machine to vendir, ytt, Helm and kapp.
+func carvelPaths() []layer {
 	var out []layer
-	add := func(name string, files map[string]string) { out = append(out, layer{name: name, files: files}) }
 	for i, dir := range []string{"/etc", "/usr/local", "/state", "/engine", "/home/user", "/srv/canary"} {
-		add(fmt.Sprintf("fetch-absolute-%d", i), app(fmt.Sprintf("fetch-absolute-%d", i), fmt.Sprintf("fetch:\n- %s\n- {inline: {paths: {a.yaml: \"\"}}, path: %s}\ntemplate: [{ytt: {}}]\n%s", inline, dir, deploy)))
+		add(&out, fmt.Sprintf("fetch-absolute-%d", i), app(fmt.Sprintf("fetch-absolute-%d", i), fmt.Sprintf("fetch:\n- %s\n- {inline: {paths: {a.yaml: \"\"}}, path: %s}\ntemplate: [{ytt: {}}]\n%s", inline, dir, deploy)))
 	}
-	add("fetch-upwards", app("fetch-upwards", fmt.Sprintf("fetch:\n- %s\n- {inline: {paths: {a.yaml: \"\"}}, path: ../../../../../../../../../srv/canary}\ntemplate: [{ytt: {}}]\n%s", inline, deploy)))
-	add("inline-upwards", app("inline-upwards", "fetch: [{inline: {paths: {../../../../../../../srv/canary/planted.yaml: \"x: y\"}}}]\ntemplate: [{ytt: {}}]\n"+deploy))
+	add(&out, "fetch-upwards", app("fetch-upwards", fmt.Sprintf("fetch:\n- %s\n- {inline: {paths: {a.yaml: \"\"}}, path: ../../../../../../../../../srv/canary}\ntemplate: [{ytt: {}}]\n%s", inline, deploy)))
+	add(&out, "inline-upwards", app("inline-upwards", "fetch: [{inline: {paths: {../../../../../../../srv/canary/planted.yaml: \"x: y\"}}}]\ntemplate: [{ytt: {}}]\n"+deploy))
 	for name, file := range map[string]string{"ssh": "/home/user/.ssh/id_ed25519", "yaml": "/srv/canary/secret.yaml", "admin": "/state/controlplane/cluster/admin.kubeconfig", "proc": "/proc/1/root/srv/canary/secret.yaml"} {
-		add("ytt-paths-"+name, app("ytt-paths-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {paths: [%s]}}]\n%s", inline, file, deploy)))
-		add("values-path-"+name, app("values-path-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {valuesFrom: [{path: %s}]}}]\n%s", inline, file, deploy)))
+		add(&out, "ytt-paths-"+name, app("ytt-paths-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {paths: [%s]}}]\n%s", inline, file, deploy)))
+		add(&out, "values-path-"+name, app("values-path-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {valuesFrom: [{path: %s}]}}]\n%s", inline, file, deploy)))
 	}
-	add("helm-path", app("helm-path", fmt.Sprintf("fetch: [%s]\ntemplate: [{helmTemplate: {path: /srv/canary}}]\n%s", inline, deploy)))
+	add(&out, "helm-path", app("helm-path", fmt.Sprintf("fetch: [%s]\ntemplate: [{helmTemplate: {path: /srv/canary}}]\n%s", inline, deploy)))
 	for name, option := range map[string]string{"file": "--file=/srv/canary/secret.yaml", "kubeconfig": "--kubeconfig=/state/controlplane/cluster/admin.kubeconfig"} {
-		add("kapp-"+name, app("kapp-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {}}]\ndeploy: [{kapp: {rawOptions: [%s]}}]\n", inline, option)))
+		add(&out, "kapp-"+name, app("kapp-"+name, fmt.Sprintf("fetch: [%s]\ntemplate: [{ytt: {}}]\ndeploy: [{kapp: {rawOptions: [%s]}}]\n", inline, option)))
 	}
+	return out
+}
+
+// carvelFetches have kapp-controller fetch from where nothing may be reached.
+func carvelFetches() []layer {
+	var out []layer
 	for name, git := range map[string]string{
 		"file": "url: file:///home/user/private.git, ref: origin/main", "plain": "url: /home/user/private.git, ref: origin/main",
 		"own": "url: file:///state/repo.git, ref: origin/rehearsal", "ext": `url: "ext::sh -c 'touch /srv/canary/ran'", ref: origin/main`,
@@ -76,19 +86,25 @@ func layers() []layer {
 		"ssh": "url: ssh://git@127.0.0.1/x.git, ref: origin/main", "ssh-option": `url: "ssh://-oProxyCommand=touch%20/srv/canary/ran/x", ref: origin/main`,
 		"http": "url: http://127.0.0.1:8080/x.git, ref: origin/main", "metadata": "url: http://169.254.169.254/x.git, ref: origin/main", "git": "url: git://127.0.0.1/x.git, ref: origin/main",
 	} {
-		add("git-"+name, app("git-"+name, fmt.Sprintf("fetch: [{git: {%s}}]\ntemplate: [{ytt: {}}]\n%s", git, deploy)))
+		add(&out, "git-"+name, app("git-"+name, fmt.Sprintf("fetch: [{git: {%s}}]\ntemplate: [{ytt: {}}]\n%s", git, deploy)))
 	}
 	for name, fetch := range map[string]string{
 		"http-loopback": "http: {url: \"http://127.0.0.1:8080/a.yaml\"}", "http-metadata": "http: {url: \"http://169.254.169.254/latest\"}", "http-file": "http: {url: \"file:///srv/canary/secret.yaml\"}",
 		"image-loopback": "image: {url: \"127.0.0.1:8080/a/b:c\"}", "bundle-loopback": "imgpkgBundle: {image: \"127.0.0.1:8080/a/b:c\"}", "chart-loopback": "helmChart: {name: x, repository: {url: \"http://127.0.0.1:8080\"}}",
 	} {
-		add("fetch-"+name, app("fetch-"+name, fmt.Sprintf("fetch: [{%s}]\ntemplate: [{ytt: {}}]\n%s", fetch, deploy)))
+		add(&out, "fetch-"+name, app("fetch-"+name, fmt.Sprintf("fetch: [{%s}]\ntemplate: [{ytt: {}}]\n%s", fetch, deploy)))
 	}
-	add("kbld-docker", app("kbld-docker", `fetch: [{inline: {paths: {a.yaml: "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: hostile}, spec: {containers: [{name: c, image: built}]}}", b.yaml: "{apiVersion: kbld.k14s.io/v1alpha1, kind: Config, sources: [{image: built, path: /srv/canary, docker: {build: {}}}]}"}}}]
+	return out
+}
+
+// carvelTools have its tools start programs, load files, or come from a package.
+func carvelTools() []layer {
+	var out []layer
+	add(&out, "kbld-docker", app("kbld-docker", `fetch: [{inline: {paths: {a.yaml: "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: hostile}, spec: {containers: [{name: c, image: built}]}}", b.yaml: "{apiVersion: kbld.k14s.io/v1alpha1, kind: Config, sources: [{image: built, path: /srv/canary, docker: {build: {}}}]}"}}}]
 template: [{ytt: {}}, {kbld: {}}]
 `+deploy))
-	add("ytt-load", app("ytt-load", "fetch: [{inline: {paths: {a.yaml: \"#@ load(\\\"@ytt:data\\\", \\\"data\\\")\\n--- #@ data.read(\\\"/srv/canary/secret.yaml\\\")\\n\"}}}]\ntemplate: [{ytt: {}}]\n"+deploy))
-	add("package", map[string]string{"package.yaml": `apiVersion: data.packaging.carvel.dev/v1alpha1
+	add(&out, "ytt-load", app("ytt-load", "fetch: [{inline: {paths: {a.yaml: \"#@ load(\\\"@ytt:data\\\", \\\"data\\\")\\n--- #@ data.read(\\\"/srv/canary/secret.yaml\\\")\\n\"}}}]\ntemplate: [{ytt: {}}]\n"+deploy))
+	add(&out, "package", map[string]string{"package.yaml": `apiVersion: data.packaging.carvel.dev/v1alpha1
 kind: Package
 metadata: {name: evil.hostile.example.1.0.0, namespace: hostile}
 spec:
@@ -109,22 +125,34 @@ spec:
   serviceAccountName: hostile
   packageRef: {refName: evil.hostile.example, versionSelection: {constraints: 1.0.0}}
 `})
+	return out
+}
+
+// kustomizations have kustomize read, fetch or run something.
+func kustomizations() []layer {
+	var out []layer
 	for name, base := range map[string]string{
 		"loopback": "http://127.0.0.1:8080/base.git?ref=main", "metadata": "http://169.254.169.254/base.git?ref=main", "file": "http://127.0.0.1:8080/a.yaml",
 		"disk": "file:///home/user/private.git?ref=main", "upwards": "../../../../../../../../srv/canary", "absolute": "/srv/canary/secret.yaml", "ext": "git::ext::sh -c 'touch /srv/canary/ran'?ref=main",
 	} {
-		add("base-"+name, map[string]string{"kustomization.yaml": "resources:\n- " + fmt.Sprintf("%q", base) + "\n"})
+		add(&out, "base-"+name, map[string]string{"kustomization.yaml": "resources:\n- " + fmt.Sprintf("%q", base) + "\n"})
 	}
-	add("generator", map[string]string{"kustomization.yaml": "namespace: hostile\nconfigMapGenerator:\n- name: stolen\n  files: [../../../../../../../../srv/canary/secret.txt]\n"})
-	add("generator-link", map[string]string{"kustomization.yaml": "namespace: hostile\nconfigMapGenerator:\n- name: stolen\n  files: [link.txt]\n", "link.txt": "-> /srv/canary/secret.txt"})
-	add("plugin", map[string]string{"kustomization.yaml": "generators: [g.yaml]\n", "g.yaml": "apiVersion: x/v1\nkind: X\nmetadata:\n  name: x\n  annotations:\n    config.kubernetes.io/function: |\n      exec: {path: ./run.sh}\n", "run.sh": "#!/bin/sh\ntouch /srv/canary/ran\n"})
-	add("helm-chart", map[string]string{"kustomization.yaml": "helmCharts:\n- name: x\n  repo: http://127.0.0.1:8080\n"})
+	add(&out, "generator", map[string]string{"kustomization.yaml": "namespace: hostile\nconfigMapGenerator:\n- name: stolen\n  files: [../../../../../../../../srv/canary/secret.txt]\n"})
+	add(&out, "generator-link", map[string]string{"kustomization.yaml": "namespace: hostile\nconfigMapGenerator:\n- name: stolen\n  files: [link.txt]\n", "link.txt": "-> /srv/canary/secret.txt"})
+	add(&out, "plugin", map[string]string{"kustomization.yaml": "generators: [g.yaml]\n", "g.yaml": "apiVersion: x/v1\nkind: X\nmetadata:\n  name: x\n  annotations:\n    config.kubernetes.io/function: |\n      exec: {path: ./run.sh}\n", "run.sh": "#!/bin/sh\ntouch /srv/canary/ran\n"})
+	add(&out, "helm-chart", map[string]string{"kustomization.yaml": "helmCharts:\n- name: x\n  repo: http://127.0.0.1:8080\n"})
+	return out
+}
+
+// sources are sources of Flux, webhooks and charts that lead to the machine.
+func sources() []layer {
+	var out []layer
 	for name, source := range map[string]string{
 		"git": "GitRepository\nspec: {interval: 1m, url: \"http://127.0.0.1:8080/x.git\"", "git-ssh": "GitRepository\nspec: {interval: 1m, url: \"ssh://git@127.0.0.1/x.git\", secretRef: {name: none}",
 		"helm": "HelmRepository\nspec: {interval: 1m, url: \"http://127.0.0.1:8080\"", "oci": "OCIRepository\nspec: {interval: 1m, url: \"oci://127.0.0.1:8080/x\", insecure: true",
 		"bucket": "Bucket\nspec: {interval: 1m, endpoint: \"169.254.169.254\", bucketName: x, insecure: true",
 	} {
-		add("source-"+name, map[string]string{"source.yaml": fmt.Sprintf("apiVersion: source.toolkit.fluxcd.io/v1\nkind: %s}\nmetadata: {name: evil-%s, namespace: hostile}\n", source, name)})
+		add(&out, "source-"+name, map[string]string{"source.yaml": fmt.Sprintf("apiVersion: source.toolkit.fluxcd.io/v1\nkind: %s}\nmetadata: {name: evil-%s, namespace: hostile}\n", source, name)})
 	}
 	out = append(out, layer{name: "webhook", allowed: true, files: map[string]string{"webhook.yaml": `apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
@@ -150,6 +178,11 @@ spec:
 		"chart/templates/a.yaml": `{{ .Files.Get "../../../../../../../srv/canary/secret.txt" }}{{ fail "read nothing" }}` + "\n",
 	}})
 	return out
+}
+
+// add adds a layer that is expected to fail.
+func add(out *[]layer, name string, files map[string]string) {
+	*out = append(*out, layer{name: name, files: files})
 }
 
 // egress are layers that learn the run's ports, which programs may connect to, and

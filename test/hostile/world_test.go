@@ -155,47 +155,12 @@ func live(text string) error {
 	if err != nil {
 		return err
 	}
-	got := outcome{}
-	args := append(slices.Clone(o.Prefix), o.Seatrial, "verify", repo, "--report", out+"/report.json", "--report", out+"/junit.xml", "--report", out+"/report.md", "--logs", out+"/logs", "--timeout", "3m")
-	args = append(args, o.Args...)
-	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = out, &stdout, &stderr
-	cmd.Env = append([]string{
-		"HOME=/srv/out", "PATH=" + os.Getenv("PATH"), "SEATRIAL_CACHE=" + o.Cache, "AWS_SECRET_ACCESS_KEY=" + canary,
-		"SSH_AUTH_SOCK=/run/agent.sock", "DOCKER_HOST=unix:///run/docker.sock",
-	}, o.Env...)
-	if o.UID != 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.UID)}}
-	}
-	start := time.Now()
-	err = cmd.Run()
-	got.Seconds = time.Since(start).Seconds()
-	if cmd.ProcessState == nil {
+	got, err := rehearse(o, repo, out)
+	if err != nil {
 		return err
 	}
-	got.Code, got.Stdout, got.Stderr = cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
-	if b, err := os.ReadFile(out + "/report.json"); err == nil {
-		if err := json.Unmarshal(b, &got.Report); err != nil {
-			return err
-		}
-	}
-	if err := filepath.WalkDir(out, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(p)
-		if err == nil && strings.Contains(string(b), canary) {
-			got.Leaked = append(got.Leaked, p)
-		}
+	if got.Leaked, err = leaks(got, out); err != nil {
 		return err
-	}); err != nil {
-		return err
-	}
-	for name, text := range map[string]string{"stdout": got.Stdout, "stderr": got.Stderr} {
-		if strings.Contains(text, canary) {
-			got.Leaked = append(got.Leaked, name)
-		}
 	}
 	after, err := listing(upper)
 	if err != nil {
@@ -214,6 +179,58 @@ func live(text string) error {
 	slices.Sort(got.Changed)
 	got.Reached = traps.all()
 	return json.NewEncoder(os.Stdout).Encode(got)
+}
+
+// rehearse runs the command on the repo, and gives it a folder to write to.
+func rehearse(o order, repo, out string) (*outcome, error) {
+	got := &outcome{}
+	args := append(slices.Clone(o.Prefix), o.Seatrial, "verify", repo, "--report", out+"/report.json", "--report", out+"/junit.xml", "--report", out+"/report.md", "--logs", out+"/logs", "--timeout", "3m")
+	args = append(args, o.Args...)
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = out, &stdout, &stderr
+	cmd.Env = append([]string{
+		"HOME=/srv/out", "PATH=" + os.Getenv("PATH"), "SEATRIAL_CACHE=" + o.Cache, "AWS_SECRET_ACCESS_KEY=" + canary,
+		"SSH_AUTH_SOCK=/run/agent.sock", "DOCKER_HOST=unix:///run/docker.sock",
+	}, o.Env...)
+	if o.UID != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.UID)}}
+	}
+	start := time.Now()
+	err := cmd.Run()
+	got.Seconds = time.Since(start).Seconds()
+	if cmd.ProcessState == nil {
+		return nil, err
+	}
+	got.Code, got.Stdout, got.Stderr = cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
+	if b, err := os.ReadFile(out + "/report.json"); err == nil {
+		if err := json.Unmarshal(b, &got.Report); err != nil {
+			return nil, err
+		}
+	}
+	return got, nil
+}
+
+// leaks are the outputs that show a canary.
+func leaks(got *outcome, out string) (leaked []string, err error) {
+	if err := filepath.WalkDir(out, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		if err == nil && strings.Contains(string(b), canary) {
+			leaked = append(leaked, p)
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	for name, text := range map[string]string{"stdout": got.Stdout, "stderr": got.Stderr} {
+		if strings.Contains(text, canary) {
+			leaked = append(leaked, name)
+		}
+	}
+	return leaked, nil
 }
 
 // newMachine changes to a root that is an overlay of the real one, and returns
