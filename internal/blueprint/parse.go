@@ -20,6 +20,7 @@ type Problem struct {
 	Fix     string
 }
 
+// String is file:line, the problem and its fix.
 func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d: %s: %s", p.File, p.Line, p.Message, p.Fix)
 }
@@ -27,6 +28,7 @@ func (p Problem) String() string {
 // Invalid is every mistake that was found in a blueprint, in the order of its lines.
 type Invalid []Problem
 
+// Error lists all problems, a line each.
 func (e Invalid) Error() string {
 	lines := make([]string, len(e))
 	for i, p := range e {

@@ -37,6 +37,7 @@ const (
 // exit is an error that only carries an exit code: all has been said.
 type exit int
 
+// Error is never shown.
 func (e exit) Error() string { return "exit" }
 
 // Main runs the command and returns its exit code.

@@ -103,6 +103,7 @@ func (o Object) APIVersion() string {
 	return o.Group + "/" + o.Version
 }
 
+// String is Kind namespace/name, or Kind name.
 func (o Object) String() string {
 	if o.Namespace == "" {
 		return o.Kind + " " + o.Name

@@ -26,6 +26,7 @@ type BuildError struct {
 	Message string
 }
 
+// Error is what kustomize says.
 func (e *BuildError) Error() string { return e.Message }
 
 const originAnnotation = "config.kubernetes.io/origin"

@@ -40,6 +40,7 @@ type ParseError struct {
 	Limit bool
 }
 
+// Error is file:line and what is wrong there.
 func (e *ParseError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message) }
 
 // Read reads and parses a tree. working is told of each file before it is read, and later

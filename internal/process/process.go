@@ -258,6 +258,7 @@ func newMatcher(line string, to io.Writer) *matcher {
 	return &matcher{want: []byte(line), to: to, seen: make(chan struct{})}
 }
 
+// Write implements io.Writer.
 func (m *matcher) Write(b []byte) (int, error) {
 	m.rest = append(m.rest, b...)
 	for {
