@@ -18,7 +18,7 @@ type Options struct {
 	Open func(encrypted []byte) error
 }
 
-// rules are all rules, in the order of their findings' importance.
+// rules are all rules, a file each. Their order decides nothing: findings are sorted.
 var rules = []func(*gitops.Repo, Options) []finding.Finding{
 	buildable, archives, cycles, dangling, sources, crdAndCR, removedAPIs, recipients, undecrypted, plaintext,
 	unordered, releaseOrder, misspeltValues,

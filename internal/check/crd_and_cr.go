@@ -14,7 +14,7 @@ func crdAndCR(r *gitops.Repo, _ Options) []finding.Finding {
 	for _, l := range r.Layers {
 		for _, o := range l.Objects {
 			group := o.GroupVersionKind().Group
-			provider := l.Provider(group)
+			provider := l.Installer(group)
 			if provider == nil || provided(r, l, group) {
 				continue
 			}
@@ -40,7 +40,7 @@ func provided(r *gitops.Repo, l *gitops.Layer, group string) bool {
 		if other != l && other.DefinesGroup(group) {
 			return true // whether it is early enough, only the rehearsal can tell
 		}
-		if other != l && earlier[other.Ref] && (other.Provider(group) != nil || other.Foreign || other.Opaque != "") {
+		if other != l && earlier[other.Ref] && (other.Installer(group) != nil || other.Foreign || other.Opaque != "") {
 			return true
 		}
 	}

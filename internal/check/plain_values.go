@@ -17,28 +17,6 @@ func plain(r *gitops.Repo, key string, v any) bool {
 		!strings.Contains(text, "${") && !strings.HasPrefix(text, "$__") && !namesSecret(r, text)
 }
 
-// plainSettings finds passwords in ConfigMaps.
-func plainSettings(r *gitops.Repo, _ Options) []finding.Finding {
-	var out []finding.Finding
-	for _, l := range r.Layers {
-		for _, o := range l.Objects {
-			if o.GetKind() != "ConfigMap" || o.Encrypted {
-				continue
-			}
-			data, _, _ := unstructured.NestedMap(o.Object, "data")
-			for key, v := range data {
-				if plain(r, key, v) {
-					f := about(l, o, finding.PlaintextSecret)
-					f.Severity = finding.Warning
-					f.Message, f.Fix = key+" of a ConfigMap looks like a secret in plain text", "move it to an encrypted Secret"
-					out = append(out, f)
-				}
-			}
-		}
-	}
-	return out
-}
-
 // plainValues finds passwords among the values of Helm releases.
 func plainValues(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding

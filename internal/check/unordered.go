@@ -53,7 +53,7 @@ func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 			}
 			group := o.GroupVersionKind().Group
 			for _, other := range r.Layers {
-				if other.Provider(group) != nil && !earlier[other.Ref] && !provided(r, l, group) {
+				if other.Installer(group) != nil && !earlier[other.Ref] && !provided(r, l, group) {
 					say(o, other, "the kinds of "+group)
 				}
 			}

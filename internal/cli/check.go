@@ -141,7 +141,7 @@ func (r *opened) print(s Streams, found []finding.Finding, output string) error 
 // much, or if ctx ends and the process does not.
 func bounded(ctx context.Context, s Streams, output string) *guard.Guard {
 	context.AfterFunc(ctx, func() {
-		time.AfterFunc(endsWithin, func() {
+		time.AfterFunc(interruptedWithin, func() {
 			console.New(s.Err).Error(errors.New("interrupted"))
 			os.Exit(exitUsage)
 		})

@@ -123,7 +123,7 @@ func (v *verify) run(ctx context.Context) error {
 	}
 	if !box.HostNetwork {
 		// Whatever this process is doing: who asks for its end gets it.
-		context.AfterFunc(ctx, func() { time.AfterFunc(endsWithin, func() { v.interrupted(ctx, box) }) })
+		context.AfterFunc(ctx, func() { time.AfterFunc(interruptedWithin, func() { v.interrupted(ctx, box) }) })
 	}
 	err = v.inside(ctx, box, g)
 	if errors.Is(context.Cause(ctx), sandbox.ErrAbandoned) {
@@ -145,8 +145,8 @@ func (v *verify) interrupted(ctx context.Context, box *sandbox.Sandbox) {
 	box.Abort()
 }
 
-// endsWithin is how long a run may take to end when it is asked to.
-const endsWithin = 600 * time.Millisecond
+// interruptedWithin is how long a run may take to end when it is asked to.
+const interruptedWithin = 600 * time.Millisecond
 
 // validate refuses what can't work before anything is built or written.
 func (v *verify) validate() error {
@@ -258,7 +258,7 @@ func (v *verify) receive(p sandbox.Parcel, pid int, _ string) error {
 		if err := json.Unmarshal(p.Data, &r); err != nil {
 			return fmt.Errorf("read the report: %w", err)
 		}
-		return v.publish(&r)
+		return v.write(&r)
 	case parcelLog:
 		if v.logs == "" || p.Name != filepath.Base(p.Name) || strings.HasPrefix(p.Name, ".") {
 			return fmt.Errorf("a log can't be named %q", p.Name)
@@ -277,8 +277,8 @@ func (v *verify) receive(p sandbox.Parcel, pid int, _ string) error {
 	return fmt.Errorf("the sandbox handed over a %q", p.Kind)
 }
 
-// publish writes the report where it was asked for.
-func (v *verify) publish(r *report.Report) error {
+// write writes the report where it was asked for.
+func (v *verify) write(r *report.Report) error {
 	var failed []error // each of them gets its chance
 	for _, file := range v.reports {
 		failed = append(failed, r.WriteFile(file))

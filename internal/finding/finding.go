@@ -28,7 +28,7 @@ const (
 	TooLarge          Code = "too-large"               // a file or layer is more than can be read: nothing is rehearsed
 	DependencyCycle   Code = "dependency-cycle"        // layers that depend on each other in a circle
 	DanglingDepends   Code = "dangling-dependency"     // dependsOn names a layer that does not exist
-	DanglingSource    Code = "dangling-source"         // a sourceRef names a source that no layer brings
+	DanglingSource    Code = "dangling-source"         // a release takes its chart from a source that no layer brings
 	CRDAndCR          Code = "crd-and-cr-in-one-layer" // an object and what installs its kind are applied together
 	RemovedAPI        Code = "removed-api-version"     // an apiVersion that Kubernetes or Flux no longer serves
 	SOPSRecipient     Code = "sops-wrong-recipient"    // a file is encrypted for another key
@@ -41,13 +41,13 @@ const (
 	BackendNotFound   Code = "backend-not-found"       // (live) a route leads to a Service or port that does not exist
 	UnknownKind       Code = "unknown-kind"            // (live) nothing serves an object's kind
 	DecryptFailed     Code = "sops-decrypt-failed"     // (live) a file can't be decrypted for another reason
-	ApplyFailed       Code = "apply-failed"            // (live) the API server refuses an object
+	ApplyFailed       Code = "apply-failed"            // (live) the API server refuses an object, or a layer is not applied for a reason that no other code has
 	SourceFailed      Code = "source-failed"           // (live) a chart, image or Git source can't be fetched
 	HelmFailed        Code = "helm-release-failed"     // (live)
 	PackageFailed     Code = "package-install-failed"  // (live)
 	PackageRBAC       Code = "package-lacks-rbac"      // (live) a package's service account may not do what the package needs
-	HealthCheckFailed Code = "health-check-failed"     // (live) a layer waits for an object that does not become ready
-	NotCurrent        Code = "object-not-current"      // (live) a layer is Ready, one of its objects is not
+	HealthCheckFailed Code = "health-check-failed"     // (live) a layer waits for an object that does not become ready, and that can't be told by itself
+	NotCurrent        Code = "object-not-current"      // (live) an object is not current, whether its layer waits for it or calls itself Ready
 	NotReconciled     Code = "not-reconciled"          // (live) a layer did not reconcile in time
 )
 

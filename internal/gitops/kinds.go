@@ -1,117 +1,17 @@
 package gitops
 
-import (
-	"strings"
+import "k8s.io/apimachinery/pkg/runtime/schema"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+// The kinds that layers are made of, take from, and install with.
+var (
+	KustomizationKind     = schema.GroupKind{Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"} // Flux's, not kustomize's file
+	GitRepositoryKind     = schema.GroupKind{Group: SourceGroup, Kind: "GitRepository"}
+	HelmRepositoryKind    = schema.GroupKind{Group: SourceGroup, Kind: "HelmRepository"}
+	OCIRepositoryKind     = schema.GroupKind{Group: SourceGroup, Kind: "OCIRepository"}
+	BucketKind            = schema.GroupKind{Group: SourceGroup, Kind: "Bucket"}
+	HelmChartKind         = schema.GroupKind{Group: SourceGroup, Kind: "HelmChart"}
+	HelmReleaseKind       = schema.GroupKind{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease"}
+	PackageRepositoryKind = schema.GroupKind{Group: "packaging.carvel.dev", Kind: "PackageRepository"}
+	PackageInstallKind    = schema.GroupKind{Group: "packaging.carvel.dev", Kind: "PackageInstall"}
+	AppKind               = schema.GroupKind{Group: "kappctrl.k14s.io", Kind: "App"}
 )
-
-// removed are apiVersions that Kubernetes 1.36 or Flux 2.9 no longer serve,
-// with what to do instead. An empty kind stands for all of the apiVersion's.
-var removed = []struct{ apiVersion, kind, fix string }{
-	{"extensions/v1beta1", "Ingress", "use networking.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"extensions/v1beta1", "", "use apps/v1 or networking.k8s.io/v1 (gone since Kubernetes 1.16)"},
-	{"apps/v1beta1", "", "use apps/v1 (gone since Kubernetes 1.16)"},
-	{"apps/v1beta2", "", "use apps/v1 (gone since Kubernetes 1.16)"},
-	{"networking.k8s.io/v1beta1", "", "use networking.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"rbac.authorization.k8s.io/v1beta1", "", "use rbac.authorization.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"rbac.authorization.k8s.io/v1alpha1", "", "use rbac.authorization.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"apiextensions.k8s.io/v1beta1", "", "use apiextensions.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"admissionregistration.k8s.io/v1beta1", "ValidatingWebhookConfiguration", "use admissionregistration.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"admissionregistration.k8s.io/v1beta1", "MutatingWebhookConfiguration", "use admissionregistration.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"certificates.k8s.io/v1beta1", "CertificateSigningRequest", "use certificates.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"coordination.k8s.io/v1beta1", "Lease", "use coordination.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"scheduling.k8s.io/v1beta1", "", "use scheduling.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"storage.k8s.io/v1beta1", "StorageClass", "use storage.k8s.io/v1 (gone since Kubernetes 1.22)"},
-	{"storage.k8s.io/v1beta1", "CSIStorageCapacity", "use storage.k8s.io/v1 (gone since Kubernetes 1.27)"},
-	{"batch/v1beta1", "CronJob", "use batch/v1 (gone since Kubernetes 1.25)"},
-	{"discovery.k8s.io/v1beta1", "EndpointSlice", "use discovery.k8s.io/v1 (gone since Kubernetes 1.25)"},
-	{"events.k8s.io/v1beta1", "Event", "use events.k8s.io/v1 (gone since Kubernetes 1.25)"},
-	{"autoscaling/v2beta1", "HorizontalPodAutoscaler", "use autoscaling/v2 (gone since Kubernetes 1.25)"},
-	{"autoscaling/v2beta2", "HorizontalPodAutoscaler", "use autoscaling/v2 (gone since Kubernetes 1.26)"},
-	{"policy/v1beta1", "PodDisruptionBudget", "use policy/v1 (gone since Kubernetes 1.25)"},
-	{"policy/v1beta1", "PodSecurityPolicy", "use Pod Security admission labels (gone since Kubernetes 1.25)"},
-	{"node.k8s.io/v1beta1", "RuntimeClass", "use node.k8s.io/v1 (gone since Kubernetes 1.25)"},
-	{"flowcontrol.apiserver.k8s.io/v1beta1", "", "use flowcontrol.apiserver.k8s.io/v1 (gone since Kubernetes 1.26)"},
-	{"flowcontrol.apiserver.k8s.io/v1beta2", "", "use flowcontrol.apiserver.k8s.io/v1 (gone since Kubernetes 1.29)"},
-	{"flowcontrol.apiserver.k8s.io/v1beta3", "", "use flowcontrol.apiserver.k8s.io/v1 (gone since Kubernetes 1.32)"},
-	{"kustomize.toolkit.fluxcd.io/v1beta1", "", "use kustomize.toolkit.fluxcd.io/v1 (gone since Flux 2.7)"},
-	{"kustomize.toolkit.fluxcd.io/v1beta2", "", "use kustomize.toolkit.fluxcd.io/v1 (gone since Flux 2.8)"},
-	{"source.toolkit.fluxcd.io/v1beta1", "", "use source.toolkit.fluxcd.io/v1 (gone since Flux 2.7)"},
-	{"source.toolkit.fluxcd.io/v1beta2", "", "use source.toolkit.fluxcd.io/v1 (gone since Flux 2.8)"},
-	{"helm.toolkit.fluxcd.io/v2beta1", "", "use helm.toolkit.fluxcd.io/v2 (gone since Flux 2.7)"},
-	{"helm.toolkit.fluxcd.io/v2beta2", "", "use helm.toolkit.fluxcd.io/v2 (gone since Flux 2.8)"},
-}
-
-// Removed says what to use instead of an apiVersion that is no longer served.
-func Removed(apiVersion, kind string) (fix string, gone bool) {
-	for _, r := range removed {
-		if r.apiVersion == apiVersion && (r.kind == kind || r.kind == "") {
-			return r.fix, true
-		}
-	}
-	return "", false
-}
-
-// providers are charts and packages that install the CRDs of API groups. A
-// package is known by the first part of its name: cert-manager.tanzu.vmware.com.
-var providers = []struct {
-	groups []string // a group, or what it ends in
-	names  []string
-}{
-	{[]string{"cert-manager.io"}, []string{"cert-manager"}},
-	{[]string{"projectcontour.io"}, []string{"contour"}},
-	{[]string{"monitoring.coreos.com"}, []string{"kube-prometheus-stack", "prometheus-operator-crds", "prometheus-operator", "prometheus"}},
-	{[]string{"external-secrets.io"}, []string{"external-secrets"}},
-	{[]string{"secretgen.carvel.dev", "secretgen.k14s.io"}, []string{"secretgen-controller"}},
-	{[]string{"traefik.io", "traefik.containo.us"}, []string{"traefik"}},
-	{[]string{"bitnami.com"}, []string{"sealed-secrets"}},
-	{[]string{"kyverno.io"}, []string{"kyverno"}},
-	{[]string{"istio.io"}, []string{"base", "istio-base", "istiod"}},
-	{[]string{"velero.io"}, []string{"velero"}},
-	{[]string{"metallb.io"}, []string{"metallb"}},
-	{[]string{"longhorn.io"}, []string{"longhorn"}},
-	{[]string{"postgresql.cnpg.io"}, []string{"cloudnative-pg"}},
-	{[]string{"min.io"}, []string{"operator"}},
-	{[]string{"argoproj.io"}, []string{"argo-cd", "argo-rollouts", "argo-workflows"}},
-	{[]string{"keda.sh"}, []string{"keda"}},
-	{[]string{"grafana.integreatly.org"}, []string{"grafana-operator"}},
-	{[]string{"secrets.hashicorp.com"}, []string{"vault-secrets-operator"}},
-}
-
-// Provider returns the release or package of a layer that installs the CRDs of
-// an API group, or nil.
-func (l *Layer) Provider(group string) *Object {
-	for _, o := range l.Objects {
-		name := installs(o.Unstructured)
-		if name == "" {
-			continue
-		}
-		for _, p := range providers {
-			for _, g := range p.groups {
-				if group != g && !strings.HasSuffix(group, "."+g) {
-					continue
-				}
-				for _, n := range p.names {
-					if n == name {
-						return o
-					}
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// DefinesGroup says whether a layer applies a CRD of an API group itself.
-func (l *Layer) DefinesGroup(group string) bool {
-	for _, o := range l.Objects {
-		if o.GetKind() != "CustomResourceDefinition" {
-			continue
-		}
-		if g, _, _ := unstructured.NestedString(o.Object, "spec", "group"); g == group {
-			return true
-		}
-	}
-	return false
-}

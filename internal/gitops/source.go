@@ -14,18 +14,6 @@ import (
 // SourceGroup is the API group of Flux's sources.
 const SourceGroup = "source.toolkit.fluxcd.io"
 
-// The kinds that layers are made of, take from, and install with.
-var (
-	KustomizationKind     = schema.GroupKind{Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"} // Flux's, not kustomize's file
-	GitRepositoryKind     = schema.GroupKind{Group: SourceGroup, Kind: "GitRepository"}
-	HelmRepositoryKind    = schema.GroupKind{Group: SourceGroup, Kind: "HelmRepository"}
-	HelmChartKind         = schema.GroupKind{Group: SourceGroup, Kind: "HelmChart"}
-	HelmReleaseKind       = schema.GroupKind{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease"}
-	PackageRepositoryKind = schema.GroupKind{Group: "packaging.carvel.dev", Kind: "PackageRepository"}
-	PackageInstallKind    = schema.GroupKind{Group: "packaging.carvel.dev", Kind: "PackageInstall"}
-	AppKind               = schema.GroupKind{Group: "kappctrl.k14s.io", Kind: "App"}
-)
-
 // SourceRef names one of Flux's sources: what a sourceRef or chartRef says, with
 // the namespace that is meant where it says none.
 type SourceRef struct{ Kind, Namespace, Name string }
@@ -36,7 +24,8 @@ var RootSource = SourceRef{"GitRepository", FluxNamespace, "flux-system"}
 // Identity is Kind/namespace/name.
 func (r SourceRef) Identity() string { return Identity(r.Kind, r.Namespace, r.Name) }
 
-// Source is an object that manifests, charts or packages are taken from.
+// Source is an object that manifests, charts or packages are taken from. A HelmChart is one,
+// and a Use of another: of the repository that it comes from.
 type Source struct {
 	*Object
 	// Layer brings it.

@@ -45,7 +45,7 @@ func (r *rehearsal) judge(ctx context.Context) error {
 		case err := <-r.cluster.Failed():
 			return fmt.Errorf("the cluster broke: %w", err)
 		case <-deadline.C:
-			verdict.Conclude(&r.last)
+			verdict.EndAll(&r.last)
 			r.console.Layers(r.last.Layers, time.Since(start))
 			r.late = fmt.Errorf("not all layers came to an end within %s", r.Timeout)
 			return nil

@@ -52,14 +52,14 @@ type rehearsal struct {
 	booted   bool               // up
 	remote   cluster.Remote     // publish
 	served   []standin.Served   // standIn
-	synced   *gitrepo.Snapshot  // sync: what Flux reconciles
+	synced   *gitrepo.Snapshot  // sync: what Flux reconciles; before, what was read
 	view     *watch.View        // judge
 	unwatch  func()             // judge
 	judged   *verdict.Judge     // judge
 	last     verdict.Assessment // judge
 	late     error              // judge: why it did not wait any longer
 	took     time.Duration      // judge
-	failing  []live.Ref         // conclude
+	failing  []live.Ref         // decide
 	finished bool               // no further step makes sense
 }
 
@@ -85,7 +85,7 @@ func (r *rehearsal) phases() []phase {
 			r.sync,     // has Flux begin
 		}},
 		{"", &t.Reconcile, steps{r.judge}},
-		{"", nil, steps{r.conclude}},
+		{"", nil, steps{r.decide}},
 	}
 }
 
@@ -130,8 +130,8 @@ func (r *rehearsal) run(ctx context.Context, p phase) (err error) {
 	return err
 }
 
-// conclude has the verdict given, and writes it into the report.
-func (r *rehearsal) conclude(context.Context) error {
+// decide has the verdict given, and writes it into the report.
+func (r *rehearsal) decide(context.Context) error {
 	d := r.judged.Decide(r.view, r.last, r.subject.Static, r.late)
 	r.console.Layers(r.last.Layers, r.took) // a layer may have failed for what its pods and routes refer to
 	r.failing = d.Failing

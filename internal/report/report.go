@@ -79,7 +79,7 @@ type Layer struct {
 	// Status is reconciled, failed, blocked or unreachable.
 	Status  verdict.Status `json:"status"`
 	Message string         `json:"message,omitempty"`
-	// Suspended is true if the repo itself suspends the layer, or one it depends on.
+	// Suspended is true if the repo itself suspends the layer, or one that declares it.
 	Suspended bool `json:"suspended,omitempty"`
 	// Seconds from bootstrap until it was reconciled, or until the verdict.
 	Seconds float64 `json:"seconds"`

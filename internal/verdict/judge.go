@@ -94,11 +94,8 @@ type Assessment struct {
 
 // Tracked are the kinds whose every change counts as movement.
 var Tracked = []schema.GroupKind{
-	gitops.KustomizationKind, gitops.HelmReleaseKind,
-	{Group: "source.toolkit.fluxcd.io", Kind: "GitRepository"}, {Group: "source.toolkit.fluxcd.io", Kind: "HelmRepository"},
-	{Group: "source.toolkit.fluxcd.io", Kind: "HelmChart"}, {Group: "source.toolkit.fluxcd.io", Kind: "OCIRepository"},
-	{Group: "source.toolkit.fluxcd.io", Kind: "Bucket"},
-	gitops.PackageInstallKind, gitops.AppKind, {Group: "packaging.carvel.dev", Kind: "PackageRepository"},
+	gitops.KustomizationKind, gitops.HelmReleaseKind, gitops.GitRepositoryKind, gitops.HelmRepositoryKind, gitops.HelmChartKind,
+	gitops.OCIRepositoryKind, gitops.BucketKind, gitops.PackageInstallKind, gitops.AppKind, gitops.PackageRepositoryKind,
 }
 
 // Assess looks at the cluster at a moment.

@@ -166,8 +166,8 @@ func (l *Layer) inspect(c live.View) {
 	slices.SortStableFunc(l.bad, func(a, b badObject) int { return -cmp.Compare(a.state, b.state) })
 }
 
-// Conclude ends all layers that are still open: the time is up.
-func Conclude(a *Assessment) {
+// EndAll ends all layers that are still open: the time is up.
+func EndAll(a *Assessment) {
 	conclude(a.Layers)
 	a.Final = true
 }

@@ -10,8 +10,8 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 )
 
-// Each code that only a rehearsal finds, in one repo: what the controllers really say is
-// told as what it is.
+// Codes that no other repo of the tests has as a cluster tells of them: what the controllers
+// really say is told as what it is.
 func TestLiveCodes(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "repo")

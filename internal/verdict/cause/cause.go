@@ -1,8 +1,9 @@
 // Package cause says why something failed. A cause is a small file: the message that
-// a controller writes, taken apart, and what to do about it. Those that internal/check
-// can tell without a cluster have their words in common with its rules.
+// a controller writes, taken apart, and what to do about it. Where a rule of internal/check
+// says the same without a cluster, the words are a function of the cause's file.
 //
-// It is pure. A new cause is a file here, with a case in its table test, and a line in causes.
+// It is pure. A new cause is a file here, cases with the controller's real message in a table
+// test, and a word in causes, whose order decides: the more special before the more general.
 package cause
 
 import (

@@ -13,7 +13,7 @@ func crdAndCR(f Failure) ([]finding.Finding, bool) {
 	if !found {
 		return nil, false
 	}
-	provider := f.Layer.Provider(group(apiVersion))
+	provider := f.Layer.Installer(group(apiVersion))
 	if provider == nil {
 		return nil, false
 	}

@@ -29,16 +29,6 @@ func (f Failure) refusedObject() (out finding.Finding, namespace string, found b
 	return out, namespace, true
 }
 
-// namespaceMissing: an object's namespace does not exist.
-func namespaceMissing(f Failure) ([]finding.Finding, bool) {
-	out, namespace, found := f.refusedObject()
-	if !found || !strings.Contains(f.Message, "namespaces \""+namespace+"\" not found") {
-		return nil, false
-	}
-	out.Message, out.Fix = "namespace "+namespace+" does not exist", "create it in an earlier layer"
-	return one(out)
-}
-
 // refused: the API server refuses an object for any other reason.
 func refused(f Failure) ([]finding.Finding, bool) {
 	out, _, found := f.refusedObject()

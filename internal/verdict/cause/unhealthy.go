@@ -34,16 +34,3 @@ func unhealthy(f Failure) ([]finding.Finding, bool) {
 	}
 	return out, len(out) > 0
 }
-
-// unhealthySomewhere: the layer waits for an object that it does not name.
-func unhealthySomewhere(f Failure) ([]finding.Finding, bool) {
-	if !f.isLayer() || f.reason() != "HealthCheckFailed" {
-		return nil, false
-	}
-	if f.Explained {
-		return nil, true
-	}
-	out := f.finding(finding.HealthCheckFailed)
-	out.Message = "an object that the layer waits for did not become ready"
-	return one(out)
-}

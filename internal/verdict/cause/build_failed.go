@@ -1,6 +1,8 @@
 package cause
 
-import "seatrial.dev/seatrial/internal/finding"
+import (
+	"seatrial.dev/seatrial/internal/finding"
+)
 
 // buildFailed: kustomize can't build the layer.
 func buildFailed(f Failure) ([]finding.Finding, bool) {

@@ -21,13 +21,3 @@ func pathNotFound(f Failure) ([]finding.Finding, bool) {
 func PathNotFound(path string) (message, fix string) {
 	return fmt.Sprintf("its path %q is not in the repo", path), "set spec.path to a folder of the repo"
 }
-
-// noArtifact: the layer's source has nothing to give.
-func noArtifact(f Failure) ([]finding.Finding, bool) {
-	if !f.isLayer() || f.reason() != "ArtifactFailed" {
-		return nil, false
-	}
-	out := f.finding(finding.SourceFailed)
-	out.Message = "the layer's source has no artifact"
-	return one(out)
-}

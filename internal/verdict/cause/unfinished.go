@@ -7,19 +7,6 @@ import (
 	"seatrial.dev/seatrial/internal/prose"
 )
 
-// notApplied: the layer failed, and no cause before this one knows why.
-func notApplied(f Failure) ([]finding.Finding, bool) {
-	if !f.isLayer() || f.Open {
-		return nil, false
-	}
-	if f.Explained {
-		return nil, true
-	}
-	out := f.finding(finding.ApplyFailed)
-	out.Message = "the layer can't be applied"
-	return one(out)
-}
-
 // unfinished: the layer neither failed nor reconciled.
 func unfinished(f Failure) ([]finding.Finding, bool) {
 	if !f.isLayer() {
