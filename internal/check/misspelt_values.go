@@ -21,12 +21,12 @@ func misspeltValues(r *gitops.Repo, _ Options) []finding.Finding {
 	}
 	var out []finding.Finding
 	for _, u := range r.Uses() {
-		from := r.SourceOf(u)
-		if !u.Is(gitops.HelmReleaseKind) || from == nil {
+		from := r.SourcesOf(u)
+		if !u.Is(gitops.HelmReleaseKind) || len(from) == 0 {
 			continue
 		}
 		i := slices.IndexFunc(c.Services, func(s *catalogue.Service) bool {
-			return s.Chart != nil && s.Chart.Name == u.Chart && gitops.SameURL(s.Chart.URL, from.URL)
+			return s.Chart != nil && s.Chart.Name == u.Chart && gitops.SameURL(s.Chart.URL, from[0].URL)
 		})
 		if i < 0 {
 			continue

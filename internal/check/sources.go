@@ -18,11 +18,11 @@ func sources(r *gitops.Repo, _ Options) []finding.Finding {
 	}
 	var out []finding.Finding
 	for _, u := range r.Uses() {
-		if !u.Is(gitops.HelmReleaseKind) || u.Chart == "" || r.SourceOf(u) != nil {
+		if !u.Is(gitops.HelmReleaseKind) || u.ChartRef || len(r.SourcesOf(u)) > 0 {
 			continue
 		}
 		for _, ref := range u.Refs {
-			if strings.Contains(ref.Name+ref.Namespace, "$") {
+			if strings.Contains(ref.Name, "$") || strings.Contains(ref.Namespace, "$") && ref.Namespace != u.GetNamespace() {
 				continue // its name comes with a substitution
 			}
 			f := about(u.Layer, u.Object, finding.DanglingSource)

@@ -66,14 +66,14 @@ func examine(ctx context.Context) []fact {
 	}
 	for _, t := range []tool.Tool{gitrepo.Git, engine.Go} {
 		if version, err := t.Ask(ctx); err != nil {
-			add(t.Name, poor, "%v: %s", err, hint.Of(err))
+			add(t.Name, poor, "%s", explained(err))
 		} else {
 			add(t.Name, good, "%s", version)
 		}
 	}
 	switch able := sandbox.Examine(); {
 	case able.Confines() != nil:
-		add("sandbox", poor, "%v: %s", able.Confines(), hint.Of(able.Confines()))
+		add("sandbox", poor, "%v: user namespaces, or Linux 6.7, would help", able.Confines())
 	case able.Namespaces != nil:
 		add("sandbox", fair, "no private namespaces (%v): rehearsals share this machine's loopback, and Landlock (version %d) confines them", able.Namespaces, able.Landlock)
 	case able.Landlock == 0:
@@ -103,7 +103,7 @@ func examine(ctx context.Context) []fact {
 	need := runDiskMiB
 	if len(missing) == 0 {
 		if err := cache.Verify(ctx, true); err != nil {
-			add("engine", poor, "%v: %s", err, hint.Of(err))
+			add("engine", poor, "%s", explained(err))
 		} else {
 			add("engine", good, "complete in %s", cache.Dir)
 		}
@@ -132,7 +132,7 @@ func examine(ctx context.Context) []fact {
 func kindFact(ctx context.Context) fact {
 	info, err := kind.Preflight(ctx, docker.Client{})
 	if err != nil {
-		return fact{"kind", fair, strings.TrimSuffix(fmt.Sprintf("verify --cluster kind can't run: %v: %s", err, hint.Of(err)), ": ")}
+		return fact{"kind", fair, "verify --cluster kind can't run: " + explained(err)}
 	}
 	text := fmt.Sprintf("verify --cluster kind: Docker %s, %d CPUs, %d MiB of memory", info.ServerVersion, info.CPUs, info.MemTotal>>20)
 	if info.CgroupVersion == "1" {
@@ -154,4 +154,12 @@ func freeMiB(dir string) (uint64, bool) {
 		}
 		dir = dir[:i]
 	}
+}
+
+// explained is an error with its hint, on one line.
+func explained(err error) string {
+	if next := hint.Of(err); next != "" {
+		return err.Error() + ": " + next
+	}
+	return err.Error()
 }

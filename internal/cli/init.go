@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +37,9 @@ nothing: flags say what differs from the sample.`,
 			if _, err := os.Lstat(blueprintFile); !errors.Is(err, fs.ErrNotExist) {
 				return hint.New(blueprintFile+" is there already", "edit it, or move it away")
 			}
+			if b, err := os.ReadFile(schemaFile); !errors.Is(err, fs.ErrNotExist) && !bytes.Equal(b, blueprint.PublishedSchema) {
+				return hint.New(schemaFile+" is there already, and is another", "move it away: seatrial schema prints this version's")
+			}
 			c, err := catalogue.Load()
 			if err != nil {
 				return err
@@ -47,11 +51,11 @@ nothing: flags say what differs from the sample.`,
 			if _, err := blueprint.Parse(blueprintFile, []byte(text)); err != nil {
 				return err
 			}
-			if err := os.WriteFile(schemaFile, blueprint.PublishedSchema, 0o644); err != nil {
-				return err
-			}
 			if err := os.WriteFile(blueprintFile, []byte(text), 0o644); err != nil {
 				return err
+			}
+			if err := os.WriteFile(schemaFile, blueprint.PublishedSchema, 0o644); err != nil {
+				return errors.Join(err, os.Remove(blueprintFile))
 			}
 			console.New(s.Err).Note("wrote " + blueprintFile + ": edit it, then run seatrial generate")
 			return nil

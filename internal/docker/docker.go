@@ -54,8 +54,7 @@ func (c Client) Output(ctx context.Context, args ...string) (string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		_, err := Tool.Find()
-		return "", err
+		return "", Tool.Missing()
 	}
 	if err != nil {
 		return "", fmt.Errorf("docker %s: %w: %s", args[0], err, bytes.TrimSpace(stderr.Bytes()))

@@ -44,7 +44,9 @@ type Use struct {
 	Layer *Layer
 	// Refs are the sources that it names; none for a package, which any PackageRepository may hold.
 	Refs []SourceRef
-	// Chart is the name of the chart or package that is taken; "" if the source is the chart itself.
+	// ChartRef is true for a release that names its chart as a source (chartRef).
+	ChartRef bool
+	// Chart is the name of the chart or package that is taken; "" if it says none.
 	Chart string
 	// Version is the version that is asked for, as it is written: exact, a range, or "".
 	Version string
@@ -63,7 +65,8 @@ func (r *Repo) findSources() {
 			}
 			if gk == HelmReleaseKind || gk == HelmChartKind || gk == PackageInstallKind {
 				chart, version := taken(o.Unstructured)
-				r.uses = append(r.uses, &Use{Object: o, Layer: l, Refs: SourceRefs(o.Unstructured), Chart: chart, Version: version})
+				_, byRef, _ := unstructured.NestedMap(o.Object, "spec", "chartRef")
+				r.uses = append(r.uses, &Use{Object: o, Layer: l, Refs: SourceRefs(o.Unstructured), ChartRef: byRef, Chart: chart, Version: version})
 			}
 		}
 	}
@@ -75,28 +78,21 @@ func (r *Repo) Sources() []*Source { return r.sources }
 // Uses are the objects that take something from sources, in the order of the layers.
 func (r *Repo) Uses() []*Use { return r.uses }
 
-// Source finds a source; nil if no layer brings it.
-func (r *Repo) Source(ref SourceRef) *Source {
+// SourcesOf finds the sources of a use: none if no layer brings what it names, and more
+// than one if several layers do.
+func (r *Repo) SourcesOf(u *Use) []*Source {
+	var out []*Source
 	for _, s := range r.sources {
-		if s.GroupVersionKind().Group == SourceGroup && s.Ref() == ref {
-			return s
+		if s.GroupVersionKind().Group == SourceGroup && slices.Contains(u.Refs, s.Ref()) {
+			out = append(out, s)
 		}
 	}
-	return nil
-}
-
-// SourceOf finds the source of a use; nil if no layer brings it.
-func (r *Repo) SourceOf(u *Use) *Source {
-	for _, ref := range u.Refs {
-		if s := r.Source(ref); s != nil {
-			return s
-		}
-	}
-	return nil
+	return out
 }
 
 // Exact lists the exact versions of a chart or package that are asked of a source. What
-// names a source that no layer brings may mean any.
+// names a source that no layer brings, or one whose address comes with a substitution, may
+// mean any.
 func (r *Repo) Exact(s *Source, chart string) []string {
 	var out []string
 	for _, u := range r.uses {
@@ -104,7 +100,8 @@ func (r *Repo) Exact(s *Source, chart string) []string {
 		if u.Chart != chart || packaged != s.Is(PackageRepositoryKind) {
 			continue
 		}
-		if from := r.SourceOf(u); from != nil && !SameURL(from.URL, s.URL) {
+		from := r.SourcesOf(u)
+		if len(from) > 0 && !slices.ContainsFunc(from, func(f *Source) bool { return strings.Contains(f.URL, "$") || SameURL(f.URL, s.URL) }) {
 			continue
 		}
 		if _, err := semver.StrictNewVersion(u.Version); err == nil {

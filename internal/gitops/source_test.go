@@ -52,6 +52,16 @@ kind: HelmRelease
 metadata: {name: e, namespace: web}
 spec: {chartRef: {kind: Bucket, name: one}}
 ---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: {name: substituted, namespace: flux-system}
+spec: {url: "${charts}"}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: f, namespace: flux-system}
+spec: {chart: {spec: {chart: web, version: 6.0.0, sourceRef: {kind: HelmRepository, name: substituted}}}}
+---
 apiVersion: packaging.carvel.dev/v1alpha1
 kind: PackageInstall
 metadata: {name: p, namespace: tkg-system}
@@ -64,14 +74,14 @@ func TestSources(t *testing.T) {
 	for _, s := range r.Sources() {
 		urls = append(urls, s.URL)
 	}
-	if want := "https://Charts.example.com/stable/ https://other.example.com minio.example.com registry.example.com/packages:1"; strings.Join(urls, " ") != want {
+	if want := "https://Charts.example.com/stable/ https://other.example.com minio.example.com registry.example.com/packages:1 ${charts}"; strings.Join(urls, " ") != want {
 		t.Errorf("got %v", urls)
 	}
 	// A name is looked up in the reference's namespace, or else in the object's own.
 	of := map[string]string{}
 	for _, u := range r.Uses() {
-		if s := r.SourceOf(u); s != nil {
-			of[u.GetName()] = s.Ref().Identity()
+		for _, s := range r.SourcesOf(u) {
+			of[u.GetName()] += s.Ref().Identity()
 		}
 	}
 	for name, want := range map[string]string{"a": "HelmRepository/flux-system/one", "b": "HelmRepository/flux-system/other", "d": "", "e": "Bucket/web/one", "p": ""} {
@@ -81,7 +91,7 @@ func TestSources(t *testing.T) {
 	}
 	// Versions belong to a source: what another source is asked for is not asked of this one.
 	for name, want := range map[string][]string{
-		"HelmRepository/one": {"1.0.0", "4.0.0"}, "HelmRepository/other": {"2.0.0", "4.0.0"}, "PackageRepository/one": {"5.0.0"},
+		"HelmRepository/one": {"1.0.0", "4.0.0", "6.0.0"}, "HelmRepository/other": {"2.0.0", "4.0.0", "6.0.0"}, "PackageRepository/one": {"5.0.0"},
 	} {
 		for _, s := range r.Sources() {
 			if got := r.Exact(s, "web"); Identity(s.GetKind(), "", s.GetName()) == name && !slices.Equal(got, want) {

@@ -33,5 +33,5 @@ type View interface {
 	List(gk schema.GroupKind) []*unstructured.Unstructured
 }
 
-// StandInLabel is on the pods of stand-ins, and in the selectors of their Services.
+// StandInLabel is on the pods of stand-ins.
 const StandInLabel = "seatrial.dev/stand-in"

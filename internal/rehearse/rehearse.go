@@ -3,6 +3,7 @@ package rehearse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -126,9 +127,16 @@ func (r *rehearsal) run(ctx context.Context, p phase) (err error) {
 	if p.time != nil {
 		*p.time = time.Since(start).Seconds()
 	}
+	if r.finished && err == nil {
+		done(errTooLarge)
+		return nil
+	}
 	done(err)
 	return err
 }
+
+// errTooLarge marks the reading of a repo that nothing follows on.
+var errTooLarge = errors.New("a file or layer is more than can be read")
 
 // decide has the verdict given, and writes it into the report.
 func (r *rehearsal) decide(context.Context) error {

@@ -71,10 +71,13 @@ func TestStepsEndWithTheFirstError(t *testing.T) {
 func TestTooLargeIsNotRehearsed(t *testing.T) {
 	deep := strings.Repeat("[", 500) + strings.Repeat("]", 500)
 	o := taken(t, files(t, map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/deep.yaml": "a: " + deep + "\n"}))
-	p := &provider{}
-	r, err := Run(t.Context(), Options{Subject: o}, p, &console{})
+	p, c := &provider{}, &console{}
+	r, err := Run(t.Context(), Options{Subject: o}, p, c)
 	if err != nil || p.planned != nil {
 		t.Fatalf("got %v; a cluster was started for %v", err, p.planned)
+	}
+	if last := c.said[len(c.said)-1]; !strings.HasPrefix(last, "read the repo: ") {
+		t.Errorf("the reading ends as %q", last)
 	}
 	if r.Verdict != verdict.Fail || len(r.Findings) == 0 || r.Findings[0].Code != finding.TooLarge || r.Tree != o.Snapshot.Tree {
 		t.Errorf("got %+v", r)

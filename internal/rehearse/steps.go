@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"seatrial.dev/seatrial/internal/catalogue"
 	"seatrial.dev/seatrial/internal/cluster"
@@ -30,7 +31,7 @@ func (r *rehearsal) read(ctx context.Context) error {
 	r.subject, r.synced = s, s.Snapshot
 	r.report.Tree, r.report.Origin, r.report.Path, r.report.Revision = s.Tree, s.Origin, s.Repo.Path, s.Snapshot.Commit
 	if s.TooLarge {
-		r.report.Verdict, r.report.Findings, r.finished = verdict.Fail, s.Static, true
+		r.report.Verdict, r.report.Findings, r.finished = verdict.Fail, slices.Clone(s.Static), true
 		return nil
 	}
 	r.report.Rekeyed, r.report.BlindSpots = s.Rekeyed, append(r.report.BlindSpots, s.BlindSpots...)

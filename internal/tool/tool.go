@@ -25,7 +25,7 @@ type Tool struct {
 func (t Tool) Find() (string, error) {
 	path, err := exec.LookPath(t.Name)
 	if err != nil {
-		return "", t.missing()
+		return "", t.Missing()
 	}
 	return path, nil
 }
@@ -44,6 +44,7 @@ func (t Tool) Ask(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-func (t Tool) missing() error {
+// Missing is the error of a program that is not there. It has a hint.
+func (t Tool) Missing() error {
 	return hint.New(t.Name+" is not on PATH", t.Install)
 }

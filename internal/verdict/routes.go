@@ -80,11 +80,7 @@ func (k lookup) unrouted(u *unstructured.Unstructured, b backend) (finding.Findi
 	f := k.owner(u)
 	f.Code, f.Severity = finding.BackendNotFound, finding.Error
 	if found == nil {
-		names, standIns := k.names(serviceKind, u.GetNamespace()), false
-		for _, s := range k.view.List(serviceKind) {
-			selector, _, _ := unstructured.NestedStringMap(s.Object, "spec", "selector")
-			standIns = standIns || s.GetNamespace() == u.GetNamespace() && selector[live.StandInLabel] != ""
-		}
+		names := k.names(serviceKind, u.GetNamespace())
 		made, may := k.operated(u.GetNamespace(), b.service)
 		f.Message = fmt.Sprintf("it leads to Service %s, which does not exist", b.service)
 		f.Fix = "name one of " + strings.Join(names, ", ")
@@ -92,8 +88,7 @@ func (k lookup) unrouted(u *unstructured.Unstructured, b backend) (finding.Findi
 		if near != "" {
 			f.Fix = "did you mean " + near + "?"
 		}
-		if made || near == "" && (standIns || may) {
-			// An operator may make it, or the real chart have more Services than its stand-in.
+		if made || near == "" && may { // an operator may make it
 			f.Severity = finding.Warning
 		}
 		return f, true

@@ -8,8 +8,12 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// encryptedObject is how kustomize-controller names an object that it can't decrypt.
-var encryptedObject = regexp.MustCompile(`decrypt and format '([^'/]+)/([^'/]+)'`)
+var (
+	// encryptedObject is how kustomize-controller names an object that it can't decrypt.
+	encryptedObject = regexp.MustCompile(`decrypt and format '([^'/]*)/([^'/]+)'`)
+	// quotedObject is any object that it names: the Secret with the keys, for example.
+	quotedObject = regexp.MustCompile(`'[^'/]*/[^'/]+'`)
+)
 
 // undecryptable starts a finding about the file that a layer can't decrypt.
 func (f Failure) undecryptable(code finding.Code) (finding.Finding, bool) {
@@ -18,6 +22,9 @@ func (f Failure) undecryptable(code finding.Code) (finding.Finding, bool) {
 	}
 	out := f.finding(code)
 	m := encryptedObject.FindStringSubmatch(f.Message)
+	if m == nil && quotedObject.MatchString(f.Message) {
+		return out, true // it is about something else than a file
+	}
 	Locate(&out, f.Layer, func(o *gitops.Object) bool {
 		return o.Encrypted && (m == nil || o.GetNamespace() == m[1] && o.GetName() == m[2])
 	})

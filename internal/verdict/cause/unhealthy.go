@@ -30,6 +30,11 @@ func unhealthy(f Failure) ([]finding.Finding, bool) {
 		if object.Live, _ = f.View.Get(ref); object.Live != nil {
 			_, object.Message = live.Observe(object.Live)
 		}
+		if object.Ref == f.Ref { // it names itself, which explains nothing
+			itself, _ := notCurrent(object)
+			out = append(out, itself...)
+			continue
+		}
 		out = append(out, Explain(object)...)
 	}
 	return out, len(out) > 0
