@@ -6,12 +6,13 @@ import (
 	"seatrial.dev/seatrial/internal/dagger"
 )
 
-// giteaSetup makes a user and a repo in a Gitea that it starts and ends.
+// giteaSetup is a script that starts a Gitea, makes a user and a repo in it, and stops it.
 //
 //go:embed gitea.sh
 var giteaSetup string
 
-// Gitea is a Git server with the source folder as a private repo.
+// Gitea returns a Git server, as a service on port 3000, with the source folder as a
+// private repo.
 func (p *Pipeline) Gitea(password *dagger.Secret) *dagger.Service {
 	c := p.Dag.Container().From(p.Images.at(p.Images.Gitea))
 	for _, e := range [][2]string{

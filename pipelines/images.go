@@ -1,6 +1,6 @@
-// Package pipelines is how Seatrial runs in containers: which images, mounts,
-// caches, sockets and secrets each verb gets. What a verb does is the seatrial
-// command's business, which runs in them unchanged.
+// Package pipelines runs the seatrial command in containers: it decides which images,
+// mounts, caches, sockets and secrets each verb gets. What a verb does is up to the
+// command, which runs unchanged.
 package pipelines
 
 import (
@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Images are what containers are made from, by the names upstream publishes. An
-// empty name of a field after Docker is the command's own default.
+// Images are the images of containers, by the names that upstream publishes them under.
+// Where Flux, KappController or Pod is empty, the command uses its own default.
 type Images struct {
 	// Prefix is a registry that proxies all others.
 	Prefix string
-	// Go has Go and git: the command is built and runs there.
+	// Go is an image with Go and git, in which the command is built and run.
 	Go string
-	// Docker has the docker command.
+	// Docker is an image with the docker command.
 	Docker string
 	// Gitea is the Git server.
 	Gitea string
@@ -25,7 +25,7 @@ type Images struct {
 	Pod            string
 }
 
-// defaults are pinned.
+// defaults are the pinned images of fields that are empty.
 var defaults = Images{
 	// renovate: datasource=docker depName=golang
 	Go: "docker.io/library/golang:1.26.8-bookworm",
@@ -35,7 +35,7 @@ var defaults = Images{
 	Gitea: "docker.io/gitea/gitea:1.26.4",
 }
 
-// WithDefaults fills in what is not said.
+// WithDefaults returns the images with empty fields replaced by their defaults.
 func (i Images) WithDefaults() Images {
 	to, from := reflect.ValueOf(&i).Elem(), reflect.ValueOf(defaults)
 	for n := range to.NumField() {
@@ -54,7 +54,7 @@ func (i Images) at(image string) string {
 	return strings.TrimSuffix(i.Prefix, "/") + "/" + image
 }
 
-// flags hand the images that the command uses on to it.
+// flags returns the command's flags for the images that it uses itself.
 func (i Images) flags() []string {
 	var out []string
 	for _, f := range [][2]string{
@@ -66,7 +66,7 @@ func (i Images) flags() []string {
 	return out
 }
 
-// appendFlag adds a flag unless it is empty.
+// appendFlag appends --name=value, unless the value is empty.
 func appendFlag(args []string, name, value string) []string {
 	if value == "" {
 		return args

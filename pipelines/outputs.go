@@ -9,10 +9,10 @@ import (
 	"seatrial.dev/seatrial/internal/dagger"
 )
 
-// reports are the formats that a rehearsal is written in.
+// reports are the files that a rehearsal's report is written to, one for each format.
 var reports = []string{"report.json", "junit.xml", "summary.md", "report.txt"}
 
-// Report is what the module reads of the command's report.
+// Report is the part of the command's report that the module reads.
 type Report struct {
 	Verdict string  `json:"verdict"`
 	Layers  []Layer `json:"layers"`
@@ -39,15 +39,16 @@ func Logs(rehearsal *dagger.Container) *dagger.Directory {
 	return rehearsal.Directory(outDir + "/logs")
 }
 
-// Outputs is all that a rehearsal wrote. One that could not be run wrote no
-// report: that is an error, so that no older report passes for it.
+// Outputs returns the folder with everything that a rehearsal wrote. If the rehearsal
+// could not be run, it wrote no report: that is an error, so that an older report is
+// not mistaken for its own.
 func Outputs(ctx context.Context, rehearsal *dagger.Container) (*dagger.Directory, error) {
 	_, err := Read(ctx, rehearsal)
 	return rehearsal.Directory(outDir), err
 }
 
-// Read reads a rehearsal's report. A rehearsal that could not be run has none:
-// the error says what it said.
+// Read reads a rehearsal's report. If the rehearsal could not be run, there is none:
+// the error holds the command's stderr.
 func Read(ctx context.Context, rehearsal *dagger.Container) (*Report, error) {
 	text, err := Output(rehearsal, "report.json").Contents(ctx)
 	if err != nil {
@@ -64,8 +65,8 @@ func Read(ctx context.Context, rehearsal *dagger.Container) (*Report, error) {
 	return &r, nil
 }
 
-// Assert fails as the rehearsal did: with its exit code, and with its report on
-// screen, or with what it said if it could not be run.
+// Assert fails if the rehearsal did: with the same exit code, and with the report on
+// the screen or, if the rehearsal could not be run, with the command's stderr.
 func Assert(ctx context.Context, rehearsal *dagger.Container) error {
 	code, err := rehearsal.ExitCode(ctx)
 	if err != nil || code == 0 {

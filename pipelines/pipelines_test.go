@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 var dag = dagger.Connect()
 
-// pipeline is one with everything that a caller may give.
+// pipeline returns a pipeline with the defaults, and with the given changes.
 func pipeline(change ...func(*pipelines.Pipeline)) *pipelines.Pipeline {
 	p := &pipelines.Pipeline{Dag: dag, Source: dag.Directory().WithNewFile("the-users-repo", ""), Images: pipelines.Images{}.WithDefaults()}
 	for _, f := range change {
@@ -39,7 +39,7 @@ func withEngine(p *pipelines.Pipeline) { p.Engine = dag.Directory().WithNewFile(
 
 func secret() *dagger.Secret { return dag.Secret("env:KEY") }
 
-// idOf is the text of the query that makes an object.
+// idOf returns the id of an object, which is the text of the query that makes it.
 func idOf[ID ~string](t *testing.T, id func(context.Context) (ID, error)) string {
 	t.Helper()
 	text, err := id(t.Context())
@@ -68,10 +68,10 @@ func generated(t *testing.T, blueprint *dagger.File) string {
 	return random.ReplaceAllString(idOf(t, c.ID), "$1 a-name")
 }
 
-// random is what is drawn anew for each call.
+// random matches the value that is drawn for each call.
 var random = regexp.MustCompile(`(name: SEATRIAL_CALL\n\s*value:) [0-9a-f]{8}`)
 
-// asked is the last query that a call sends.
+// asked returns the last query that a call sends.
 func asked(t *testing.T, call func() error) string {
 	t.Helper()
 	if err := call(); err != nil {
@@ -80,8 +80,8 @@ func asked(t *testing.T, call func() error) string {
 	return random.ReplaceAllString(last.Load().(string), "$1 a-name") + "\n"
 }
 
-// The golden files are the containers as the engine is asked for them: an image,
-// mount, secret or privilege that changes shows as a difference.
+// The golden files are the queries for the containers. A change of an image, mount,
+// secret or privilege shows as a difference.
 func TestContainers(t *testing.T) {
 	file := dag.Directory().WithNewFile("a-file", "").File("a-file")
 	for name, got := range map[string]string{
@@ -163,7 +163,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A rehearsal that failed makes a container that fails, too, and can be read.
+// Assert runs a container that fails with the exit code of the failed rehearsal.
 func TestAssertFailsWithTheCommandsCode(t *testing.T) {
 	c, err := pipeline().Verify(t.Context(), pipelines.Verify{Cluster: pipelines.Embedded, Run: "a-run"})
 	if err != nil {

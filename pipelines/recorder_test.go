@@ -16,8 +16,8 @@ import (
 	"seatrial.dev/seatrial/pipelines/internal/session"
 )
 
-// TestMain answers the client in an engine's place: an object's id is the text
-// of the query that makes it, so the id of a container tells all of it.
+// TestMain answers the client's queries in place of an engine. An object's id is the
+// text of the query that makes it, so the id of a container shows how it was made.
 func TestMain(m *testing.M) {
 	go func() { _ = http.Serve(session.Listener, http.HandlerFunc(answer)) }()
 	os.Exit(m.Run())
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 // last is the last query for a value, as text.
 var last atomic.Value
 
-// scalars are what the pretended engine knows, by field.
+// scalars are the imitated engine's answers, by field.
 var scalars = map[string]any{"exitCode": 1, "contents": `{"verdict": "fail", "layers": [{"name": "apps", "status": "failed"}]}`, "stdout": "text", "stderr": "text", "endpoint": "host:1234"}
 
 func answer(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +46,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// result nests the answer as the query is nested; so far is the way to it.
+// result nests the answer like the query; so are the fields from the query's root to here.
 func result(set ast.SelectionSet, so []string) map[string]any {
 	out := map[string]any{}
 	for _, s := range set {
@@ -69,11 +69,12 @@ func result(set ast.SelectionSet, so []string) map[string]any {
 	return out
 }
 
-// step is a field with its arguments; what is itself a query is indented.
+// step returns a field with its arguments as text; arguments that are queries
+// themselves are indented.
 func step(f *ast.Field) string {
 	var b strings.Builder
 	b.WriteString(f.Name)
-	// The client writes them in no order of its own.
+	// The client writes arguments in random order.
 	slices.SortFunc(f.Arguments, func(a, b *ast.Argument) int { return strings.Compare(a.Name, b.Name) })
 	for _, a := range f.Arguments {
 		text := value(a.Value)

@@ -11,9 +11,9 @@ import (
 	"seatrial.dev/seatrial/internal/dagger"
 )
 
-// show runs the rehearsal and tells Dagger of each layer as of a test case, as
-// OpenTelemetry's conventions name them. What could not be run has no layers:
-// that is told when something is asked of it.
+// show runs the rehearsal and reports each layer to Dagger as a test case, with the
+// attributes of OpenTelemetry's conventions. A rehearsal that could not be run has no
+// layers; Read and Assert report that.
 func (p *Pipeline) show(ctx context.Context, rehearsal *dagger.Container) error {
 	if _, err := rehearsal.Sync(ctx); err != nil {
 		return err

@@ -31,11 +31,11 @@ const (
 	cacheDir   = "/root/.cache/seatrial"
 )
 
-// product is what of the module's source the command is built from. An edit of
-// anything else does not build it again.
+// product are the parts of the module's source that the command is built from. A change
+// of anything else does not build it again.
 var product = []string{"go.mod", "go.sum", "cmd", "internal", "engine", "repo-template"}
 
-// golang is a container that can compile, with caches for modules and packages.
+// golang returns a container with Go, and with caches for modules and packages.
 func (p *Pipeline) golang() *dagger.Container {
 	return p.Dag.Container().From(p.Images.at(p.Images.Go)).
 		WithEnvVariable("CGO_ENABLED", "0").
@@ -53,9 +53,9 @@ func (p *Pipeline) command() *dagger.File {
 		File(binary)
 }
 
-// tool is a container with the command and the user's repo. It has Go, as the
-// engine of the embedded tier is compiled on first use; the engine's cache keeps
-// each of its parts under a name that tells what it was built from.
+// tool returns a container with the command and the user's repo. It has Go, because the
+// engine of the embedded tier is compiled on first use. The cache volume of the engine
+// can be shared, as each part's folder is named after what it was built from.
 func (p *Pipeline) tool() *dagger.Container {
 	return p.golang().
 		WithFile(binary, p.command()).

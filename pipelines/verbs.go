@@ -7,8 +7,8 @@ import (
 	"seatrial.dev/seatrial/internal/dagger"
 )
 
-// Generate returns what generating changes in the source folder. Credentials are
-// drawn at random, so nothing of it may come from a cache.
+// Generate returns what the command generate changes in the source folder. Credentials
+// are drawn at random, so the result must not come from a cache.
 func (p *Pipeline) Generate(blueprint *dagger.File, ageKey *dagger.Secret, out string) (*dagger.Changeset, error) {
 	c, args := p.withBlueprint("generate", blueprint)
 	c, err := anew(c)
@@ -26,7 +26,7 @@ func (p *Pipeline) ListImages(ctx context.Context, blueprint *dagger.File) (stri
 	return c.WithExec(args).Stdout(ctx)
 }
 
-// withBlueprint is the container and the beginning of a command that reads one.
+// withBlueprint returns the container and the first arguments for a verb that reads a blueprint.
 func (p *Pipeline) withBlueprint(verb string, blueprint *dagger.File) (*dagger.Container, []string) {
 	c, args := p.tool(), []string{"seatrial", verb}
 	if blueprint == nil {
@@ -35,7 +35,7 @@ func (p *Pipeline) withBlueprint(verb string, blueprint *dagger.File) (*dagger.C
 	return c.WithMountedFile("/run/blueprint.yaml", blueprint), append(args, "--blueprint=/run/blueprint.yaml")
 }
 
-// Check fails on what the static rules find.
+// Check fails if the static rules find errors.
 func (p *Pipeline) Check(ctx context.Context, dir string, ageKey *dagger.Secret) error {
 	c, key := withAgeKey(p.tool(), ageKey)
 	args := appendFlag(append([]string{"seatrial", "check"}, key...), "--path", dir)

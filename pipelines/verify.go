@@ -34,14 +34,15 @@ type Verify struct {
 	Kubeconfig               *dagger.Secret
 	Context                  string
 	Kube                     *dagger.Service
-	// Run names the rehearsal. A rehearsal of another name is another one: nothing of it is cached.
+	// Run names the rehearsal. Dagger caches a rehearsal by its arguments, so one with another name
+	// is run again.
 	Run string
 	// Keep leaves a kind cluster up.
 	Keep bool
 }
 
-// Verify rehearses and returns the container in which that happened; see Output
-// and Assert.
+// Verify runs a rehearsal and returns the container in which it ran; see Output and
+// Assert. A rehearsal that fails is not an error here.
 func (p *Pipeline) Verify(ctx context.Context, v Verify) (*dagger.Container, error) {
 	if v.Run == "" {
 		var err error
@@ -57,7 +58,7 @@ func (p *Pipeline) Verify(ctx context.Context, v Verify) (*dagger.Container, err
 	return c, p.show(ctx, c)
 }
 
-// name is one that nothing else has: what is done under it is done anew.
+// name returns a random name. Nothing that is done under a new name comes from Dagger's cache.
 func name() (string, error) {
 	b := make([]byte, 4)
 	_, err := rand.Read(b)
@@ -90,7 +91,8 @@ func (p *Pipeline) rehearsal(ctx context.Context, v Verify) (*dagger.Container, 
 		if c, err = p.withDocker(ctx, c); err != nil {
 			return nil, nil, err
 		}
-		// From here, images would go through Dagger and back: nodes are faster to pull.
+		// Loading images from here would send them through Dagger and back, so by
+		// default the nodes pull them, which is faster.
 		args = append(args, fmt.Sprintf("--load=%t", v.Load))
 		args = appendFlag(args, "--node-image", v.NodeImage)
 		for _, m := range v.RegistryMirrors {
@@ -134,8 +136,8 @@ func portOf(ctx context.Context, s *dagger.Service) (string, error) {
 	return port, err
 }
 
-// Up rehearses on kind and leaves the cluster up, whatever the verdict. It
-// returns the cluster's name; an error tells it, too, once there is a cluster.
+// Up rehearses on kind and leaves the cluster up, whatever the verdict. It returns the
+// cluster's name; once the cluster exists, an error names it, too.
 func (p *Pipeline) Up(ctx context.Context, v Verify) (string, error) {
 	v.Cluster, v.Keep = Kind, true
 	var err error
@@ -148,7 +150,7 @@ func (p *Pipeline) Up(ctx context.Context, v Verify) (string, error) {
 		return "", err
 	}
 	if _, err := Read(ctx, c); err != nil {
-		return "", err // it could not be run, and nothing stays
+		return "", err // the rehearsal could not be run, so no cluster stays up
 	}
 	if err := Assert(ctx, c); err != nil {
 		return "", fmt.Errorf("cluster %s stays up, but not every layer reconciled: %w", cluster, err)
@@ -156,13 +158,13 @@ func (p *Pipeline) Up(ctx context.Context, v Verify) (string, error) {
 	return cluster, nil
 }
 
-// Kubeconfig leads to a cluster that Up left.
+// Kubeconfig returns the kubeconfig of a cluster that Up left, as a secret.
 func (p *Pipeline) Kubeconfig(ctx context.Context, cluster string) (*dagger.Secret, error) {
 	c, err := p.once(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// Into a file: what is printed shows in Dagger's logs.
+	// The kubeconfig goes into a file: what a command prints shows up in Dagger's logs.
 	const file = "/run/kubeconfig"
 	text, err := c.WithExec([]string{"seatrial", "kubeconfig", cluster}, dagger.ContainerWithExecOpts{RedirectStdout: file}).File(file).Contents(ctx)
 	if err != nil {
@@ -190,7 +192,8 @@ func (p *Pipeline) List(ctx context.Context) (string, error) {
 	return c.WithExec([]string{"seatrial", "down"}).Stdout(ctx)
 }
 
-// once is a container with Docker in which everything is done anew.
+// once returns a container with the docker command whose commands never come from
+// Dagger's cache.
 func (p *Pipeline) once(ctx context.Context) (*dagger.Container, error) {
 	c, err := p.withDocker(ctx, p.tool())
 	if err != nil {
@@ -199,7 +202,8 @@ func (p *Pipeline) once(ctx context.Context) (*dagger.Container, error) {
 	return anew(c)
 }
 
-// anew has what follows done again, whatever was cached of it.
+// anew has all later commands of a container run again instead of taking them from
+// Dagger's cache.
 func anew(c *dagger.Container) (*dagger.Container, error) {
 	n, err := name()
 	return c.WithEnvVariable("SEATRIAL_CALL", n), err

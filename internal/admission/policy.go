@@ -1,6 +1,6 @@
-// Package admission changes objects on their way into an API server, by
-// MutatingAdmissionPolicies: who applies them sees the changed value as its own, so
-// nothing drifts.
+// Package admission rewrites objects on their way into an API server, by
+// MutatingAdmissionPolicies. Server-side apply returns the rewritten object to the
+// client, so Flux sees no drift.
 package admission
 
 import (
@@ -15,8 +15,9 @@ import (
 )
 
 // Enforce applies policies under names that begin with name, and returns when all of them
-// are in force: what slips through would leave the rehearsal. A policy that is not in force
-// after 30 seconds is an error. labels are put on all that is made; nil: none.
+// are in force: an object that is admitted earlier would not be rewritten. A policy that is
+// not in force after 30 seconds is an error. labels are put on every object that Enforce
+// makes; nil: none.
 func Enforce(ctx context.Context, c *kube.Client, name string, labels map[string]string, policies ...Policy) error {
 	for i, p := range policies {
 		objects := p.objects(fmt.Sprintf("%s-%d", name, i))
@@ -43,11 +44,13 @@ type Policy struct {
 	Operations      []any  // empty: CREATE and UPDATE
 	When            string // CEL on the object
 	Patch           string // CEL: a list of JSON patches
-	// InForce tries the policy, without a lasting effect.
+	// InForce reports whether the API server applies the policy already. It leaves no
+	// object behind.
 	InForce func(context.Context, *kube.Client) (bool, error)
 }
 
-// Rewrites says whether probe, when it is created, gets the value want at a path of fields.
+// Rewrites returns a Policy.InForce: it reports whether the field at the path fields of
+// probe becomes want when probe is created (as a dry run).
 func Rewrites(probe *unstructured.Unstructured, want string, fields ...string) func(context.Context, *kube.Client) (bool, error) {
 	return Tried(probe, func(got *unstructured.Unstructured) bool {
 		s, _, _ := unstructured.NestedString(got.Object, fields...)
@@ -55,7 +58,8 @@ func Rewrites(probe *unstructured.Unstructured, want string, fields ...string) f
 	})
 }
 
-// Tried creates probe without a lasting effect and looks at what would become of it.
+// Tried returns a Policy.InForce: it creates probe as a dry run, and reports whether
+// the function is holds for the object that the API server would store.
 func Tried(probe *unstructured.Unstructured, is func(*unstructured.Unstructured) bool) func(context.Context, *kube.Client) (bool, error) {
 	return func(ctx context.Context, c *kube.Client) (bool, error) {
 		r, err := c.Resource(probe)
@@ -70,7 +74,7 @@ func Tried(probe *unstructured.Unstructured, is func(*unstructured.Unstructured)
 	}
 }
 
-// Quote writes a CEL string.
+// Quote returns s as a CEL string literal.
 func Quote(s string) string { return fmt.Sprintf("%q", s) }
 
 func (p Policy) objects(name string) []*unstructured.Unstructured {
@@ -97,7 +101,8 @@ var patience = defaultPatience
 
 const defaultPatience = 30 * time.Second
 
-// await returns when the policy rewrites: the API server takes a moment to compile it.
+// await returns when the policy is in force, as the API server takes a moment to
+// compile it. It gives up after patience.
 func (p Policy) await(ctx context.Context, c *kube.Client) error {
 	deadline := time.Now().Add(patience)
 	for {

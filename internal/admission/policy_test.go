@@ -17,7 +17,8 @@ import (
 	"seatrial.dev/seatrial/internal/kube"
 )
 
-// connect returns a client of an API server that takes policies, and what it was sent.
+// connect returns a client of an imitated API server that accepts policies, and the
+// requests that the server got.
 func connect(t *testing.T) (*kube.Client, func() []map[string]any) {
 	t.Helper()
 	var mu sync.Mutex

@@ -93,7 +93,7 @@ func Default() *Blueprint {
 	return b
 }
 
-// defaults are the values of what is left out.
+// defaults returns a blueprint with the values of all fields that a user may leave out.
 func defaults() *Blueprint {
 	return &Blueprint{
 		Cluster: "services", Flavour: TKG2, Domain: "services.my-domain.com",
@@ -102,7 +102,7 @@ func defaults() *Blueprint {
 	}
 }
 
-// bootstrapIssuer needs nothing but cert-manager.
+// bootstrapIssuer is the self-signed ClusterIssuer: it needs nothing but cert-manager.
 const bootstrapIssuer = "bootstrap-issuer"
 
 // ClusterDir is the cluster's folder in the repo.

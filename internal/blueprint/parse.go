@@ -51,7 +51,8 @@ func (r *reader) problem(line int, message, fix string) {
 // at reports a problem of the value at a path.
 func (r *reader) at(path, message, fix string) { r.problem(r.line(path), path+": "+message, fix) }
 
-// line is that of a value, or of the nearest one around it that is written.
+// line returns the line of the value at a path or, if the file does not set it, of the
+// nearest enclosing value that it sets.
 func (r *reader) line(path string) int {
 	for path != "" {
 		if l, ok := r.lines[path]; ok {
@@ -63,8 +64,9 @@ func (r *reader) line(path string) int {
 	return 1
 }
 
-// Parse reads a blueprint. name is for messages. The error is Invalid, and names
-// each mistake with its line, what is allowed and what may have been meant.
+// Parse reads a blueprint and fills in the defaults. name is the file's name, for
+// messages. The error is an Invalid: it lists every mistake with its line, what is
+// allowed there, and the likely spelling.
 func Parse(name string, b []byte) (*Blueprint, error) {
 	r := &reader{file: name, lines: map[string]int{}}
 	var doc yaml.Node
@@ -89,7 +91,7 @@ func Parse(name string, b []byte) (*Blueprint, error) {
 		return nil, r.sorted()
 	}
 	if _, written := r.lines["packagingGlobalNamespace"]; !written && bp.Flavour == Generic {
-		bp.PackagingGlobalNamespace = "kapp-controller-packaging-global" // which its release makes
+		bp.PackagingGlobalNamespace = "kapp-controller-packaging-global" // kapp-controller's release creates it
 	}
 	if _, written := r.lines["services"]; !written {
 		bp.Services = Default().Services
@@ -100,7 +102,7 @@ func Parse(name string, b []byte) (*Blueprint, error) {
 		}
 	}
 	for name, s := range bp.Services {
-		if s == nil { // harbor: with nothing behind it
+		if s == nil { // the user wrote "harbor:" with no value
 			bp.Services[name] = &Service{}
 		}
 	}
@@ -116,7 +118,8 @@ func (r *reader) sorted() Invalid {
 	return r.problems
 }
 
-// parseError takes the line out of a message of the YAML library.
+// parseError splits an error of the YAML library into the line (0 if it names none) and
+// the message.
 func parseError(err error) (int, string) {
 	message := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
 	message = strings.TrimPrefix(message, "unmarshal errors: ")
@@ -130,7 +133,8 @@ func parseError(err error) (int, string) {
 	return line, message
 }
 
-// walk compares what is written with what there is to write.
+// walk compares a YAML node with the Go type that it will be decoded into: unknown keys
+// and wrong types are problems. It also records the line of each value.
 func (r *reader) walk(n *yaml.Node, t reflect.Type, path string) {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -184,7 +188,7 @@ func (r *reader) walkMapping(n *yaml.Node, t reflect.Type, path string) {
 		switch t.Kind() {
 		case reflect.Map:
 			if t.Elem().Kind() == reflect.Interface {
-				continue // values of a chart: it knows them, we don't
+				continue // values of a chart: only the chart knows their keys
 			}
 			r.walk(value, t.Elem(), inner)
 		case reflect.Struct:
@@ -212,7 +216,7 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	return out
 }
 
-// meant names the nearest of some names, or all.
+// meant suggests a fix: the one of names that is spelt like name, or else all names.
 func meant(name string, names []string) string {
 	if near := spelling.Nearest(name, names); near != "" {
 		return "did you mean " + near + "?"

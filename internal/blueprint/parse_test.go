@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// wanted is what each malformed blueprint says of itself in its last line.
+// wanted matches the last line of each malformed blueprint, which says what error is expected.
 var wanted = regexp.MustCompile(`# want line (\d+): (.*)\n$`)
 
 func TestMalformedBlueprintsAreRefused(t *testing.T) {

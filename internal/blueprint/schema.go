@@ -15,13 +15,13 @@ import (
 const SchemaURL = "https://seatrial.dev/schemas/blueprint-v1alpha1.json"
 
 // PublishedSchema is the schema of blueprints, for editors. `go generate
-// ./internal/blueprint` writes it and a test keeps it true.
+// ./internal/blueprint` writes it, and a test compares it with the types.
 //
 //go:embed schema.json
 var PublishedSchema []byte
 
-// Schema makes the JSON schema from the types and their comments, which are in
-// the folder dir of this package's source.
+// Schema makes the JSON schema from the types and from their comments, which it reads
+// in dir, the folder of this package's source.
 func Schema(dir string) ([]byte, error) {
 	r := &jsonschema.Reflector{DoNotReference: true}
 	if err := r.AddGoComments("seatrial.dev/seatrial/internal/blueprint", dir); err != nil {

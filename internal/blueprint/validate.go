@@ -26,7 +26,8 @@ var (
 	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// validate finds what the types alone don't tell.
+// validate checks what the Go types don't express: the form of names and addresses, the
+// allowed words, and fields that depend on each other.
 func (r *reader) validate(b *Blueprint) {
 	if b.APIVersion != APIVersion {
 		r.at("apiVersion", fmt.Sprintf("got %q", b.APIVersion), "write apiVersion: "+APIVersion)
@@ -83,7 +84,7 @@ func ambiguous(text string) bool {
 	}
 	switch strings.ToLower(text) {
 	case "y", "n", "yes", "no", "on", "off":
-		return true // to older readers
+		return true // YAML 1.1 reads these as booleans
 	}
 	var v any
 	err := yaml.Unmarshal([]byte(text), &v)

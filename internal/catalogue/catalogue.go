@@ -22,15 +22,18 @@ import (
 
 // Service is one entry of the catalogue.
 type Service struct {
-	// Name is the folder's, the release's and the key in a blueprint.
+	// Name is the name of the service's folder and of its Helm release or
+	// PackageInstall, and its key in a blueprint.
 	Name  string `json:"-"`
 	Title string `json:"title"`
-	// Namespace is where its objects live; components live where they are needed.
+	// Namespace is where the service's objects live. Components have none: they live in
+	// the namespace of the service that needs them.
 	Namespace string `json:"namespace,omitempty"`
 	// PodSecurity is the Pod Security level that the namespace needs beyond the cluster's own.
 	PodSecurity string `json:"podSecurity,omitempty"`
-	// Component is what other services ask for, database or cache, or stand-in for
-	// a chart that is known but not offered. Empty: a service of its own.
+	// Component is empty for a service that a blueprint can ask for. Otherwise it is "database"
+	// or "cache", for what is deployed along with a service that needs one, or "stand-in", for
+	// a chart that is known, so that a rehearsal can replace it, but not offered.
 	Component string   `json:"component,omitempty"`
 	Chart     *Chart   `json:"chart,omitempty"`
 	Package   *Package `json:"package,omitempty"`
@@ -47,9 +50,10 @@ type Service struct {
 	OIDCClient bool `json:"oidcClient,omitempty"`
 	// ResourcesAt is where in the values its main resources are; "resources" by default.
 	ResourcesAt string `json:"resourcesAt,omitempty"`
-	// Images are all that it runs, as its manifests write them.
+	// Images are all images that the service's pods run, as its manifests refer to them.
 	Images []string `json:"images"`
-	// ValuesRewrite are images that the values, and not a post-renderer, point at a registry proxy.
+	// ValuesRewrite are the images whose registry proxy is set in the chart's values; a
+	// post-renderer or an overlay rewrites all others.
 	ValuesRewrite []string `json:"valuesRewrite,omitempty"`
 }
 
@@ -64,7 +68,8 @@ type Chart struct {
 // OCI says whether the chart comes from a registry.
 func (c Chart) OCI() bool { return strings.HasPrefix(c.URL, "oci://") }
 
-// Renovate is what tells Renovate where newer versions are.
+// Renovate returns the text of a Renovate comment for the chart: where to look for
+// newer versions.
 func (c Chart) Renovate() string {
 	if c.OCI() {
 		return "datasource=docker depName=" + strings.TrimPrefix(c.URL, "oci://") + "/" + c.Name
@@ -112,7 +117,8 @@ type Catalogue struct {
 	PackageRepositories []PackageRepository
 }
 
-// Load reads the catalogue. It is part of the program, so an error is a defect of it.
+// Load returns the catalogue, which it reads once. The catalogue is embedded in the
+// program, so an error is a defect of the program.
 var Load = sync.OnceValues(load)
 
 func load() (*Catalogue, error) {
@@ -156,7 +162,8 @@ func (c *Catalogue) Service(name string) *Service {
 	return c.Services[i]
 }
 
-// Component finds the service that is a component of a kind.
+// Component returns the service whose Component is kind, "database" or "cache". It
+// panics if there is none.
 func (c *Catalogue) Component(kind string) *Service {
 	return c.Services[slices.IndexFunc(c.Services, func(s *Service) bool { return s.Component == kind })]
 }
@@ -181,7 +188,7 @@ func (s *Service) File(name string) ([]byte, error) {
 	return b, err
 }
 
-// Dir returns a folder of the service's folder.
+// Dir returns a folder inside the service's folder.
 func (s *Service) Dir(name string) (fs.FS, error) {
 	return fs.Sub(repotemplate.Files, path.Join("services", s.Name, name))
 }
@@ -197,8 +204,9 @@ func SplitImage(image string) (name, version string) {
 	return image, ""
 }
 
-// Registry splits an image's name into the registry's host and the path there,
-// as container runtimes read it: no host is Docker Hub, no folder its library.
+// Registry splits an image's name into the registry's host and the repository there, as
+// container runtimes do: a name without a host is on Docker Hub, and a name without a
+// folder there is in "library/".
 func Registry(name string) (host, repository string) {
 	first, rest, found := strings.Cut(name, "/")
 	if found && (strings.ContainsAny(first, ".:") || first == "localhost") {
@@ -218,9 +226,9 @@ var (
 	valuePath = regexp.MustCompile(`\.Values((?:\.\w+)+)`)
 )
 
-// KnownValues are values that the service's chart reads, as far as the
-// catalogue knows: those that it sets itself, and those that its stand-in reads.
-// It is nil if they can't be told.
+// KnownValues are the values that the service's chart is known to read: those that the
+// catalogue sets, and those that its stand-in reads. It is nil if the service's files
+// can't be read as YAML.
 func (s *Service) KnownValues() map[string]any {
 	text, err := s.File("values.yaml")
 	if err != nil {

@@ -98,7 +98,7 @@ func TestServicesAgree(t *testing.T) {
 			hosts[e.Host] = s.Name
 		}
 		for _, name := range s.DependsOn {
-			if !slices.Contains(s.Requires, name) { // else its release would wait for one that is not there
+			if !slices.Contains(s.Requires, name) { // otherwise its release would wait for one that does not exist
 				t.Errorf("%s waits for %s, but does not require it", s.Name, name)
 			}
 		}
@@ -131,12 +131,12 @@ func TestFindsServices(t *testing.T) {
 	}
 }
 
-// What does not fit is an error that names the file, and not half a service.
+// A service.yaml that is missing or has unknown fields is an error that names the file.
 func TestBrokenFolders(t *testing.T) {
 	if err := read("services/none/service.yaml", &Service{}); err == nil || !strings.Contains(err.Error(), "services/none/service.yaml") {
 		t.Errorf("a folder without service.yaml: %v", err)
 	}
-	// What a field is misspelt as must not be ignored.
+	// A misspelt field must be an error, not ignored.
 	var title struct{ Title string }
 	if err := read("services/gitea/service.yaml", &title); err == nil || !strings.Contains(err.Error(), `services/gitea/service.yaml: `) || !strings.Contains(err.Error(), "unknown field") {
 		t.Errorf("unknown fields: %v", err)
@@ -188,7 +188,7 @@ func TestKnownValues(t *testing.T) {
 			}
 		}
 	}
-	// Only its stand-in says what this one reads.
+	// The values that this chart reads are known from its stand-in only.
 	want := map[string]any{"existingSecret": map[string]any{}, "persistence": map[string]any{"size": map[string]any{}}}
 	if got := c.Service("minio-upstream").KnownValues(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -5,7 +5,7 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// archives finds packed charts that Helm would not unpack: they hold too much.
+// archives finds packed charts that Helm refuses to unpack, as they hold more than 100 MiB.
 func archives(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
 	for _, a := range r.Archives() {

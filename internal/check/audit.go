@@ -67,11 +67,11 @@ func sopsFiles(r *gitops.Repo, tree fs.FS, o Options) ([]finding.Finding, error)
 		}
 		var doc map[string]any
 		if err := yaml.Unmarshal(b, &doc); err != nil {
-			return nil // check says so
+			return nil // the check verb reports it
 		}
 		found := gitops.Recipients(doc)
 		if len(found) == 0 {
-			return nil // another key service than age
+			return nil // encrypted by another key service than age
 		}
 		if want, ruled := r.RecipientsFor(name); ruled && len(want) > 0 {
 			for _, recipient := range found {
@@ -95,8 +95,8 @@ func sopsFiles(r *gitops.Repo, tree fs.FS, o Options) ([]finding.Finding, error)
 	return out, err
 }
 
-// secretName is how keys are named whose values should not be read; secretWhere is
-// how those are that only say where such a value is.
+// secretName matches keys whose values are secret by their name. secretWhere matches
+// those keys that only refer to a Secret, such as existingSecret.
 var (
 	secretName  = regexp.MustCompile(`(?i)(password|passwd|passphrase|token|secret|api_?key|access_?key|private_?key)$`)
 	secretWhere = regexp.MustCompile(`(?i)(existing|secretname|secretref|keyref)`)

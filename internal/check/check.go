@@ -7,14 +7,15 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// Options are what is known besides the repo.
+// Options are what the rules know besides the repo.
 type Options struct {
 	// KeyRecipients are the public halves of the key that the cluster will
 	// decrypt with; empty if no key was given.
 	KeyRecipients []string
-	// Ignored are files that never get into Git.
+	// Ignored are the files that Git ignores, by slash-separated path.
 	Ignored map[string]bool
-	// Open decrypts a SOPS file and checks its code; nil without a key.
+	// Open decrypts a SOPS file and verifies its message authentication code; nil
+	// without a key.
 	Open func(encrypted []byte) error
 }
 

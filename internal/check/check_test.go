@@ -240,7 +240,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// What lies in the repo beside the layers is looked at, too.
+// The audit also looks at files of the repo that no layer applies.
 func TestAuditFindsWhatNoLayerApplies(t *testing.T) {
 	tree, key, path := sample(t)
 	const dir = "platforms/clusters/services/flux-sources/"

@@ -26,19 +26,19 @@ func crdAndCR(r *gitops.Repo, _ Options) []finding.Finding {
 	return out
 }
 
-// provided says whether the kinds of a group are there before the layer is
-// built: as CRDs of this very layer, which Flux applies first, or earlier.
+// provided says whether the kinds of an API group exist before the layer is applied: by
+// a CRD of this very layer, which Flux applies first, or by an earlier layer.
 func provided(r *gitops.Repo, l *gitops.Layer, group string) bool {
 	if l.DefinesGroup(group) {
 		return true
 	}
 	earlier := r.Ancestors(l)
 	for p := l; p != nil && p.Ref != gitops.RootLayer && !earlier[p.Parent]; p = r.Layer(p.Parent) {
-		earlier[p.Parent] = true // what declares a layer is applied before it
+		earlier[p.Parent] = true // the layer that declares another one is applied before it
 	}
 	for _, other := range r.Layers {
 		if other != l && other.DefinesGroup(group) {
-			return true // whether it is early enough, only the rehearsal can tell
+			return true // only a rehearsal can tell whether that layer comes early enough
 		}
 		if other != l && earlier[other.Ref] && (other.Installer(group) != nil || other.Foreign || other.Opaque != "") {
 			return true

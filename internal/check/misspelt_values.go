@@ -12,8 +12,8 @@ import (
 	"seatrial.dev/seatrial/internal/spelling"
 )
 
-// misspeltValues finds values of the catalogue's charts that no such chart
-// reads but for a letter or two: Helm ignores them silently.
+// misspeltValues finds values of HelmReleases that the catalogue's chart is not known to
+// read, but that are spelt like one that it reads: Helm ignores unknown values silently.
 func misspeltValues(r *gitops.Repo, _ Options) []finding.Finding {
 	c, err := catalogue.Load()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// plain says whether a value looks like a secret that anyone can read.
+// plain says whether a value looks like a secret in plain text, by its key and its form.
 func plain(r *gitops.Repo, key string, v any) bool {
 	text, ok := v.(string)
 	return ok && len(text) >= 6 && secretName.MatchString(key) && !secretWhere.MatchString(key) &&

@@ -13,8 +13,8 @@ import (
 
 var hostName = regexp.MustCompile(`[a-z0-9]([-a-z0-9]*[a-z0-9])?`)
 
-// releaseOrder finds Helm releases whose values name another release's host,
-// such as their database's, without waiting for that.
+// releaseOrder finds Helm releases whose values contain the host name of another
+// release, such as that of their database, but that do not depend on it.
 func releaseOrder(r *gitops.Repo, _ Options) []finding.Finding {
 	type release struct {
 		layer  *gitops.Layer

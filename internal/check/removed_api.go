@@ -8,7 +8,7 @@ import (
 	"seatrial.dev/seatrial/internal/verdict/cause"
 )
 
-// removedAPIs finds apiVersions that are gone.
+// removedAPIs finds objects whose apiVersion Kubernetes or Flux no longer serves.
 func removedAPIs(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
 	for _, l := range r.Layers {

@@ -9,9 +9,9 @@ import (
 	"seatrial.dev/seatrial/internal/spelling"
 )
 
-// sources finds releases whose chart comes from a source that no layer brings.
-// It is an error if another's name is near, and a warning else: somebody may
-// have made the source by hand.
+// sources finds releases whose chart comes from a source that no layer brings. That is
+// an error if a source of a similar name exists, which makes a typing error likely.
+// Otherwise it is a warning, as somebody may have made the source by hand.
 func sources(r *gitops.Repo, _ Options) []finding.Finding {
 	if r.Opaque() {
 		return nil
@@ -37,7 +37,8 @@ func sources(r *gitops.Repo, _ Options) []finding.Finding {
 	return out
 }
 
-// sourcesBeside are the names of the sources of a reference's kind and namespace.
+// sourcesBeside returns the names of the repo's sources that have the kind and the
+// namespace of a reference.
 func sourcesBeside(r *gitops.Repo, ref gitops.SourceRef) []string {
 	var out []string
 	for _, s := range r.Sources() {

@@ -5,7 +5,7 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// undecrypted finds encrypted files in layers that apply them as they are.
+// undecrypted finds encrypted files in layers that apply them without decrypting them.
 func undecrypted(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
 	for _, l := range r.Layers {

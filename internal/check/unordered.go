@@ -13,7 +13,7 @@ import (
 // a warning: it costs minutes on a fresh cluster, and fails where tries run out.
 func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
-	namespaces := map[string]*gitops.Layer{} // by the first layer that brings each
+	namespaces := map[string]*gitops.Layer{} // the first layer that brings each namespace
 	for _, l := range r.Layers {
 		for _, o := range l.Objects {
 			if o.GetKind() == "Namespace" && namespaces[o.GetName()] == nil {
@@ -23,7 +23,7 @@ func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 	}
 	for _, l := range r.Layers {
 		if l.Ref == gitops.RootLayer || slices.ContainsFunc(l.DependsOn, func(d gitops.Dependency) bool { return r.Layer(d.Ref) == nil }) {
-			continue // what a dangling name was meant to be is not known
+			continue // the dangling dependsOn may be meant for the very layer that is missing
 		}
 		earlier := r.Ancestors(l)
 		earlier[l.Ref] = true

@@ -71,8 +71,8 @@ func folder(args []string) string {
 	return "."
 }
 
-// sampleToCheck generates the sample in a temporary folder if the working folder
-// is one where that is meant, and returns where; "" otherwise.
+// sampleToCheck generates the sample in a temporary folder, if the working folder is
+// empty or a clone of Seatrial, and returns the sample's path; otherwise it returns "".
 func sampleToCheck(s Streams, g *guard.Guard) (string, error) {
 	if sample, err := wantsSample(".", g.Working); err != nil || !sample {
 		return "", nil // openRepo says what is wrong with the folder
@@ -97,8 +97,8 @@ type opened struct {
 	known   *redact.Set // its secret values
 }
 
-// openRepo reads the repo in the folder that args name (the working folder by
-// default), and says what the given key knows of it.
+// openRepo reads the repo in the folder that args name (the working folder by default),
+// and prepares the options of the checks with the age key, if one is given.
 func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*opened, error) {
 	dir := folder(args)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
@@ -137,8 +137,9 @@ func (r *opened) print(s Streams, found []finding.Finding, output string) error 
 	return printFindings(s, found, len(r.Layers), output)
 }
 
-// bounded watches the reading of a repo: it ends this process if that takes too
-// much, or if ctx ends and the process does not.
+// bounded watches the reading of a repo. It ends this process if reading takes too much
+// memory or processor time, or if the process is still running interruptedWithin after
+// ctx has ended: kustomize can't be interrupted.
 func bounded(ctx context.Context, s Streams, output string) *guard.Guard {
 	context.AfterFunc(ctx, func() {
 		time.AfterFunc(interruptedWithin, func() {
@@ -152,7 +153,7 @@ func bounded(ctx context.Context, s Streams, output string) *guard.Guard {
 	})
 }
 
-// tooLarge is a finding about what takes too much to be read.
+// tooLarge makes the finding for a file or layer that takes too much memory or time to be read.
 func tooLarge(layer, file, why string) finding.Finding {
 	what := "reading the file "
 	if layer != "" {

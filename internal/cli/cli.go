@@ -1,7 +1,7 @@
 // Package cli is the seatrial command: one file per verb.
 //
-// Exit codes, for every verb: 0 it holds, 1 findings or layers that did not
-// reconcile, 2 usage or environment.
+// Exit codes, for every verb: 0 success, 1 findings or layers that did not reconcile, 2
+// wrong usage or a problem of the environment.
 package cli
 
 import (
@@ -34,7 +34,7 @@ const (
 	exitUsage = 2
 )
 
-// exit is an error that only carries an exit code: all has been said.
+// exit is an error that only carries an exit code: everything has been printed already.
 type exit int
 
 // Error is never shown.

@@ -17,7 +17,8 @@ import (
 	"seatrial.dev/seatrial/internal/tool"
 )
 
-// Least of what a rehearsal and a build need.
+// The least memory of a rehearsal, and the least free disk space of the cache, in MiB:
+// diskMiB if the engine has to be built, runDiskMiB if it is there.
 const (
 	memoryMiB  = 2 << 10
 	diskMiB    = 10 << 10
@@ -127,8 +128,8 @@ func examine(ctx context.Context) []fact {
 	return append(out, kindFact(ctx))
 }
 
-// kindFact tells of the Docker engine that the environment names. A machine
-// without one is fit all the same.
+// kindFact reports on the Docker engine that the environment names. A machine without
+// one still passes, as only the kind tier needs Docker.
 func kindFact(ctx context.Context) fact {
 	info, err := kind.Preflight(ctx, docker.Client{})
 	if err != nil {
@@ -141,7 +142,8 @@ func kindFact(ctx context.Context) fact {
 	return fact{"kind", good, text}
 }
 
-// freeMiB is the space below a folder or, if it is not there yet, its nearest parent.
+// freeMiB returns the free space, in MiB, on the file system of a folder or, if the
+// folder does not exist yet, of its nearest existing parent.
 func freeMiB(dir string) (uint64, bool) {
 	for {
 		var st unix.Statfs_t

@@ -46,7 +46,7 @@ func newEngineBuild(s Streams) *cobra.Command {
 				if err := ensureEngine(ctx, cache, c); err != nil {
 					return err
 				}
-				// What is there may have been changed since it was built.
+				// The files that were there already may have been changed since they were built.
 				var broken *engine.Broken
 				if err := cache.Verify(ctx, true); errors.As(err, &broken) {
 					c.Note(broken.Error())
@@ -68,8 +68,8 @@ func newEngineBuild(s Streams) *cobra.Command {
 	}
 }
 
-// ensureEngine builds what is missing, in a sandbox of its own: a build that is
-// killed takes its compilers with it.
+// ensureEngine builds what the cache lacks, in a sandbox of its own, so that a killed
+// build takes its compilers with it.
 func ensureEngine(ctx context.Context, cache *engine.Cache, c *console.Console) error {
 	missing, err := cache.Missing()
 	if err != nil || len(missing) == 0 {

@@ -69,7 +69,8 @@ func (r *reportFiles) Set(s string) error {
 	return nil
 }
 
-// runName is a name that becomes part of other names: a DNS label, short enough for that.
+// runName is the name of a rehearsal: a DNS label of at most 20 characters, as it becomes
+// part of other names.
 type runName string
 
 var validRun = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?$`)
@@ -89,7 +90,7 @@ func (r *runName) Set(s string) error {
 	return nil
 }
 
-// mirrors are where the images of registries are looked for first, by registry.
+// mirrors maps a registry's host to the URL of the mirror that is asked for its images first.
 type mirrors map[string]string
 
 // String implements pflag.Value.

@@ -11,7 +11,7 @@ func TestFlagsRefuse(t *testing.T) {
 	for _, c := range []struct {
 		flag pflag.Value
 		good []string
-		bad  map[string]string // and what is said
+		bad  map[string]string // the error, by refused value
 	}{
 		{&choice{of: []string{"a", "b", "c"}}, []string{"b"}, map[string]string{"d": "use a, b or c", "": "use a, b or c", "A": "use"}},
 		{new(reportFiles), []string{"r", "r.json", "r.xml", "r.md", "r.txt"}, map[string]string{"r.pdf": ".pdf", "": "name a file"}},

@@ -24,7 +24,7 @@ import (
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
-// blueprintFile is where a blueprint is looked for.
+// blueprintFile is the blueprint that is read if the user names none.
 const blueprintFile = "seatrial.yaml"
 
 func newGenerate(s Streams) *cobra.Command {
@@ -73,8 +73,8 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 	return cmd
 }
 
-// readBlueprint reads file, or what there is, and says which folder it is in;
-// the sample is in none.
+// readBlueprint reads the blueprint in file or, if file is empty, blueprintFile or else
+// the sample. It also returns the folder of the blueprint, which is empty for the sample.
 func readBlueprint(file string) (*blueprint.Blueprint, string, error) {
 	if file == "" {
 		if _, err := os.Stat(blueprintFile); errors.Is(err, fs.ErrNotExist) {
@@ -143,7 +143,8 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 	return nil
 }
 
-// addRecipients makes sure that secrets are encrypted for someone.
+// addRecipients gives the blueprint the recipients that secrets are encrypted for, if
+// it names none itself. first says that no earlier generation exists.
 func addRecipients(b *blueprint.Blueprint, key *secrets.Key, first bool, c *console.Console) error {
 	switch {
 	case len(b.Recipients) > 0:
@@ -203,7 +204,8 @@ func fetchManifest(ctx context.Context, m *blueprint.Manifest, dir string, clien
 	return text, nil
 }
 
-// download reads up to 16 MiB.
+// download returns the first 16 MiB of what url serves, within one minute. A manifest
+// that is larger fails its checksum.
 func download(ctx context.Context, url string, client *http.Client) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -18,7 +18,8 @@ import (
 	"seatrial.dev/seatrial/internal/spelling"
 )
 
-// schemaFile is where the schema of blueprints is put, for editors to check blueprintFile by.
+// schemaFile is the JSON schema that init writes beside blueprintFile, so that editors can
+// check the blueprint.
 const schemaFile = "seatrial.schema.json"
 
 func newInit(s Streams) *cobra.Command {
@@ -70,7 +71,7 @@ nothing: flags say what differs from the sample.`,
 	return cmd
 }
 
-// withRequired adds the services that those asked for can't do without.
+// withRequired returns services and, in addition, the services that they require.
 func withRequired(c *catalogue.Catalogue, services []string) ([]string, error) {
 	var out []string
 	charts := false
@@ -96,7 +97,8 @@ func withRequired(c *catalogue.Catalogue, services []string) ([]string, error) {
 	return out, nil
 }
 
-// starter writes a blueprint that names every service.
+// starter returns the text of a blueprint that lists every service; those that are not
+// in services are commented out.
 func starter(c *catalogue.Catalogue, cluster, domain string, recipients, services []string) string {
 	d := blueprint.Default()
 	var b strings.Builder

@@ -22,7 +22,8 @@ import (
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
-// inside rehearses.
+// inside runs the rehearsal, in the process within the sandbox, and hands the report to
+// the outer process.
 func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) error {
 	if v.tiers.is(tierEmbedded) {
 		v.tellConfinement(box)
@@ -65,7 +66,8 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 	return v.finish(ctx, box, provider, r)
 }
 
-// snapshot takes the tree to rehearse, and says which key its SOPS files are for.
+// snapshot takes the tree to rehearse, and returns it with the key of its SOPS files:
+// the given one, or the generated sample's.
 func (v *verify) snapshot(ctx context.Context, box *sandbox.Sandbox, key *secrets.Key, families map[string]string, g *guard.Guard) (*gitrepo.Snapshot, *secrets.Key, error) {
 	dir := v.dir
 	var err error
@@ -99,13 +101,13 @@ func (v *verify) finish(ctx context.Context, box *sandbox.Sandbox, provider clus
 		return errors.Join(err, left, provider.Down())
 	}
 	if left != nil {
-		return left // after the report: the verdict stands
+		return left // the report is out already, and its verdict stands
 	}
 	code, known := map[verdict.Verdict]int{verdict.Pass: exitPass, verdict.Fail: exitFail, verdict.Inconclusive: exitUsage}[r.Verdict]
 	if !known {
 		return fmt.Errorf("the rehearsal has no verdict, but %q", r.Verdict)
 	}
-	if v.keep && provider.Client() != nil { // it came up
+	if v.keep && provider.Client() != nil { // Up succeeded
 		return v.stay(ctx, box, provider, code)
 	}
 	return exit(code)
@@ -120,7 +122,8 @@ func handReport(box *sandbox.Sandbox, r *report.Report) error {
 	return box.Hand(parcelReport, "", b)
 }
 
-// rehearsed is the tree that is being read, for whoever has to tell of it meanwhile.
+// rehearsed is the tree that is being read. The guard reports it from another goroutine
+// if reading takes too much.
 type rehearsed struct {
 	mu       sync.Mutex
 	snapshot gitrepo.Snapshot
@@ -147,7 +150,7 @@ func (v *verify) tooLarge(box *sandbox.Sandbox, read *rehearsed, f finding.Findi
 	box.End(code)
 }
 
-// tellConfinement tells a person where less than usual confines the programs.
+// tellConfinement warns the user if the programs are confined less than usual.
 func (v *verify) tellConfinement(box *sandbox.Sandbox) {
 	switch {
 	case box.Unconfined:
@@ -157,7 +160,8 @@ func (v *verify) tellConfinement(box *sandbox.Sandbox) {
 	}
 }
 
-// take takes the tree and, on the embedded tier, leaves the machine behind.
+// take takes the tree from the user's folder. On the embedded tier it then changes to
+// the sandbox's own root, in which the machine's files can't be seen.
 func (v *verify) take(ctx context.Context, box *sandbox.Sandbox, dir string, families map[string]string) (*gitrepo.Snapshot, error) {
 	gitDir := filepath.Join(box.Dir, "repo.git")
 	s, err := gitrepo.Take(ctx, dir, gitDir, gitrepo.Options{Exclude: v.keyFiles(), Confine: func(read ...string) gitrepo.Runner {
@@ -168,7 +172,7 @@ func (v *verify) take(ctx context.Context, box *sandbox.Sandbox, dir string, fam
 		return nil, err
 	}
 	if !v.tiers.is(tierEmbedded) {
-		s.Run = nil // it speaks with a server that is ours, and reads nothing but its own copy
+		s.Run = nil // from here on git only reads its own copy and talks to our own Gitea
 		return s, nil
 	}
 	if err := s.Detach(ctx); err != nil {
@@ -194,10 +198,11 @@ func (v *verify) take(ctx context.Context, box *sandbox.Sandbox, dir string, fam
 	return s, nil
 }
 
-// engineRoot is where the engine lies in a root of our own.
+// engineRoot is the folder of the engine within the sandbox's own root.
 const engineRoot = "/engine"
 
-// keyFiles are the files that hold keys, which may lie in the repo's folder.
+// keyFiles returns the files that hold age keys: they may lie in the repo's folder, and
+// must not be taken into the tree.
 func (v *verify) keyFiles() []string {
 	var out []string
 	for _, file := range []string{v.ageKey, os.Getenv(secrets.KeyFileEnv)} {

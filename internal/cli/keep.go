@@ -14,7 +14,8 @@ import (
 	"seatrial.dev/seatrial/internal/sandbox"
 )
 
-// sweepKept removes what clusters left that were ended by force.
+// sweepKept removes the kubeconfigs of kept embedded clusters whose process no longer
+// runs, because it was killed.
 func sweepKept(dir string) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.kubeconfig"))
 	if err != nil {
@@ -22,7 +23,7 @@ func sweepKept(dir string) {
 	}
 	for _, file := range files {
 		if _, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(file), ".kubeconfig")); err != nil {
-			continue // of a cluster that is not a process: seatrial down removes it
+			continue // a kind cluster's: seatrial down removes it
 		}
 		if _, err := os.Stat("/proc/" + strings.TrimSuffix(filepath.Base(file), ".kubeconfig")); err != nil {
 			_ = os.Remove(file) // one that can't be removed is tried again next time
@@ -54,20 +55,20 @@ func (v *verify) stay(ctx context.Context, box *sandbox.Sandbox, provider cluste
 	case <-ctx.Done():
 	case <-provider.Failed():
 	}
-	_ = provider.Down() // nobody is there to be told
+	_ = provider.Down() // the outer process is gone, so nobody reads the error
 	return exit(code)
 }
 
-// writeKept writes a kept cluster's kubeconfig where the user finds it, and says
-// how to reach and end the cluster. pid is the process that a cluster of our own
-// processes ends with.
+// writeKept writes a kept cluster's kubeconfig into the cache, and tells the user how
+// to reach and end the cluster. pid is the inner process: a cluster of our own
+// processes ends with it.
 func (v *verify) writeKept(kept cluster.Kept, pid int) error {
 	if kept.Ours {
 		kept.Name = strconv.Itoa(pid)
 		kept.Hints = append(kept.Hints, "end it with: kill "+kept.Name)
 	}
 	err := v.writeKubeconfig(kept, pid)
-	for _, hint := range kept.Hints { // also without the file: how to end it
+	for _, hint := range kept.Hints { // even if there is no file: the user has to know how to end the cluster
 		v.console.Note(hint)
 	}
 	return err

@@ -51,7 +51,7 @@ func newKeygen(s Streams) *cobra.Command {
 	return cmd
 }
 
-// ruleFor is what the nearest .sops.yaml above a file says of it.
+// ruleFor returns the creation rule for a file from the nearest .sops.yaml above it.
 func ruleFor(file string) (rule gitops.RecipientRule, found bool, err error) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
@@ -76,8 +76,9 @@ func ruleFor(file string) (rule gitops.RecipientRule, found bool, err error) {
 	}
 }
 
-// encryption says for whom a file is to be encrypted, and what of it: the flag's
-// recipients, else .sops.yaml's; the values of a Secret where no rule says more.
+// encryption returns the recipients of a file, from the flag or else from .sops.yaml,
+// and the regular expression of the keys to encrypt: that of .sops.yaml's rule or, if
+// no rule applies, data and stringData.
 func encryption(file string, flag []string) (recipients []string, regex string, err error) {
 	rule, found, err := ruleFor(file)
 	if err != nil {
@@ -119,8 +120,9 @@ func newEncrypt(s Streams) *cobra.Command {
 	return cmd
 }
 
-// withKey gives a verb that opens files its flags, and runs it on files or on
-// every SOPS file of a folder.
+// withKey completes a verb that decrypts files: it adds the flags --age-key and
+// --recipient, and has the verb apply change to the files, or to every SOPS file of the
+// folders, that its arguments name.
 func withKey(s Streams, cmd *cobra.Command, done string, change func(b []byte, key *secrets.Key, recipients []string) ([]byte, error)) *cobra.Command {
 	var ageKey string
 	var recipients []string
@@ -167,8 +169,8 @@ func newRotate(s Streams) *cobra.Command {
 	}, "rotated", secrets.Rotate)
 }
 
-// sopsFiles are the given files, and the SOPS files below the given folders. One
-// that is no YAML is an error: passing over it would leave its old recipients.
+// sopsFiles returns the given files, and the SOPS files below the given folders. A SOPS
+// file that is not YAML is an error, as skipping it would leave its old recipients.
 func sopsFiles(paths []string) ([]string, error) {
 	var out []string
 	for _, p := range paths {
@@ -211,7 +213,8 @@ func sopsFiles(paths []string) ([]string, error) {
 	return out, nil
 }
 
-// rewrite changes files in place: all of them, or none if one can't be.
+// rewrite replaces files by what change makes of them. If change fails for one of them,
+// none is written.
 func rewrite(s Streams, files []string, done string, change func(name string, b []byte) ([]byte, error)) error {
 	changed := map[string][]byte{}
 	for _, name := range files {
@@ -239,7 +242,7 @@ func rewrite(s Streams, files []string, done string, change func(name string, b 
 	return nil
 }
 
-// replace writes a file anew; it appears whole.
+// replace writes a file by a rename, so that no reader sees a part of it.
 func replace(name string, b []byte) error {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -249,7 +252,7 @@ func replace(name string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(part.Name()) // fails once it has its name
+	defer os.Remove(part.Name()) // fails after the rename, as it should
 	_, err = part.Write(b)
 	return errors.Join(err, part.Chmod(info.Mode().Perm()), part.Close(), os.Rename(part.Name(), name))
 }

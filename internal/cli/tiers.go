@@ -22,7 +22,7 @@ const (
 	sourcesUpstream = "upstream"
 )
 
-// tierFlags are what a cluster is made from.
+// tierFlags are the flags that choose a tier and configure its cluster.
 type tierFlags struct {
 	tier            choice
 	sources         choice
@@ -41,7 +41,7 @@ type tierFlags struct {
 	flags           *pflag.FlagSet
 }
 
-// ofTiers is the annotation of a flag that has an effect on some tiers only.
+// ofTiers is the annotation that lists the tiers on which a flag has an effect.
 const ofTiers = "seatrial-tiers"
 
 func (t *tierFlags) register(f *pflag.FlagSet) {
@@ -73,7 +73,8 @@ func (t *tierFlags) register(f *pflag.FlagSet) {
 	t.tie([]string{"registry-prefix", "gitea-image", "flux-image", "kapp-controller-image", "pod-image"}, tierKind, tierExisting)
 }
 
-// tie says which tiers some flags have an effect on: in their help, and to validate.
+// tie marks flags as having an effect on some tiers only: their help says so, and
+// validate refuses them on other tiers.
 func (t *tierFlags) tie(names []string, tiers ...string) {
 	for _, name := range names {
 		f := t.flags.Lookup(name)
@@ -85,7 +86,7 @@ func (t *tierFlags) tie(names []string, tiers ...string) {
 // is says whether the rehearsal is on a tier.
 func (t *tierFlags) is(tier string) bool { return t.tier.value == tier }
 
-// files are those that the flags name.
+// files returns the files that flags name; a name may be empty.
 func (t *tierFlags) files() []string { return []string{t.kindConfig, t.kubeconfig} }
 
 // validate refuses flags that do not go together, and files that are not there.

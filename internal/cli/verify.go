@@ -26,7 +26,7 @@ import (
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
-// verify is the verb's flags and surroundings.
+// verify holds the flags of the verb verify, and its input and output.
 type verify struct {
 	Streams
 	console *console.Console
@@ -43,17 +43,17 @@ type verify struct {
 	tiers      tierFlags
 }
 
-// given is what the process that a person started gives to the one in the sandbox.
+// given is what the outer process passes to the inner one, in the sandbox.
 type given struct {
 	// Key is the age key's text; empty if there is none.
 	Key []byte `json:"key,omitempty"`
 	// Engine are the folders of the engine, by family.
 	Engine map[string]string `json:"engine,omitempty"`
-	// EngineSeconds is how long it took to have it.
+	// EngineSeconds is how long it took to build or find the engine.
 	EngineSeconds float64 `json:"engineSeconds"`
 }
 
-// Kinds of what the sandbox hands over.
+// The kinds of parcels that the inner process hands to the outer one.
 const (
 	parcelReport = "report"
 	parcelLog    = "log"
@@ -127,17 +127,17 @@ func (v *verify) run(ctx context.Context) error {
 	}
 	err = v.inside(ctx, box, g)
 	if errors.Is(context.Cause(ctx), sandbox.ErrAbandoned) {
-		return exit(exitUsage) // nobody is there to be told
+		return exit(exitUsage) // the outer process is gone, so nobody reads a message
 	}
 	var code exit
 	if err != nil && !errors.As(err, &code) && !errors.Is(err, context.Canceled) {
-		v.console.Error(err) // by the console that conceals secret values
+		v.console.Error(err) // printed here, as this process's console conceals secret values
 		return exit(exitUsage)
 	}
 	return err
 }
 
-// interrupted ends a run that does not end by itself.
+// interrupted ends this process if it has not ended by itself.
 func (v *verify) interrupted(ctx context.Context, box *sandbox.Sandbox) {
 	if !errors.Is(context.Cause(ctx), sandbox.ErrAbandoned) {
 		v.console.Error(errors.New("interrupted"))
@@ -145,7 +145,7 @@ func (v *verify) interrupted(ctx context.Context, box *sandbox.Sandbox) {
 	box.Abort()
 }
 
-// interruptedWithin is how long a run may take to end when it is asked to.
+// interruptedWithin is how long a run may take to end by itself when it is asked to.
 const interruptedWithin = 600 * time.Millisecond
 
 // validate refuses what can't work before anything is built or written.
@@ -189,7 +189,7 @@ func (v *verify) validate() error {
 	return nil
 }
 
-// writable says why a file can't be written, and leaves it as it is.
+// writable returns an error if a file can't be written, without changing the file.
 func writable(file string) error {
 	what := file
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
@@ -201,8 +201,8 @@ func writable(file string) error {
 	return nil
 }
 
-// outside builds what is missing, starts this command again in a sandbox, and
-// writes what that hands over.
+// outside is the outer process: it builds what the engine lacks, starts this command again
+// in a sandbox, and writes the reports, logs and kubeconfigs that it receives from there.
 func (v *verify) outside(ctx context.Context) error {
 	start := time.Now()
 	key, err := secrets.FindKey(v.ageKey, v.In)
@@ -231,7 +231,8 @@ func (v *verify) outside(ctx context.Context) error {
 	return exit(code)
 }
 
-// engine has all of the engine in its folders, by family.
+// engine builds the families that the cache lacks, verifies all of them, and returns
+// their folders by family.
 func (v *verify) engine(ctx context.Context) (map[string]string, error) {
 	cache, err := engine.OpenCache(ctx)
 	if err != nil {
@@ -250,7 +251,7 @@ func (v *verify) engine(ctx context.Context) (map[string]string, error) {
 	return built.Dirs(), nil
 }
 
-// receive writes what the sandbox hands over.
+// receive writes a parcel that the inner process hands over.
 func (v *verify) receive(p sandbox.Parcel, pid int, _ string) error {
 	switch p.Kind {
 	case parcelReport:

@@ -1,5 +1,5 @@
-// Package cluster is the seam between a rehearsal and the Kubernetes it runs on.
-// Everything after Up is the same code on every tier.
+// Package cluster is the interface between a rehearsal and the Kubernetes cluster that
+// it runs on. Everything after Up is the same code on every tier.
 package cluster
 
 import (
@@ -33,11 +33,12 @@ type Provider interface {
 	Client() *kube.Client
 	// Publish lets the cluster's controllers clone the tree.
 	Publish(ctx context.Context, s *gitrepo.Snapshot) (Remote, error)
-	// Shelf is where stand-ins are put.
+	// Shelf is where stand-ins are put for the cluster's controllers to fetch.
 	Shelf(ctx context.Context) (standin.Shelf, error)
 	// Labels are put on everything that a rehearsal makes by itself; may be nil.
 	Labels() map[string]string
-	// Redirects says whether the API server can redirect what enters it.
+	// Redirects says whether the API server can rewrite objects at admission, as
+	// redirection needs.
 	Redirects() bool
 	// Bootstrap has Flux sync what was published, once everything else is in
 	// place. It returns the snapshot that Flux reconciles, and where that differs
@@ -47,8 +48,8 @@ type Provider interface {
 	Patience() verdict.Patience
 	// Failed gets an error when a part of the cluster breaks.
 	Failed() <-chan error
-	// Diagnose puts what a person would ask for into files, by name: logs, and
-	// what the tier knows of the objects that failed.
+	// Diagnose calls put with files that help to find out why objects failed, by name:
+	// logs, and what the tier knows of the failed objects.
 	Diagnose(ctx context.Context, put func(name string, text []byte) error, failed []Object) error
 	// BlindSpots say what this tier can't see in any repo.
 	BlindSpots() []string
@@ -56,11 +57,12 @@ type Provider interface {
 	// unless it consists of this command's own processes. After an error, Down
 	// ends it as ever.
 	Keep(ctx context.Context) (Kept, error)
-	// Down ends it all. It is safe to call it twice, or without Up.
+	// Down ends the cluster, or removes the rehearsal from it. It is safe to call it
+	// twice, or without Up.
 	Down() error
 }
 
-// Kept is how a cluster lives on after its rehearsal.
+// Kept says how the user reaches and ends a cluster that outlives its rehearsal.
 type Kept struct {
 	// Name is what the cluster is ended by; empty if it is the user's own, or Ours.
 	Name string

@@ -24,7 +24,7 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// Each part is told of when it begins and when it is over, and its error is the caller's.
+// Phases reports the beginning and the end of each part, and returns the part's error.
 func TestPhases(t *testing.T) {
 	var said []string
 	p := Phases{Step: func(title string) func(error) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Phases tells a person of the parts of something long, and notes their times.
+// Phases reports the parts of a long operation to a person, and records how long each took.
 type Phases struct {
 	// Step says what begins; the returned function says that it is over.
 	Step func(title string) func(error)
@@ -29,7 +29,7 @@ func (p *Phases) Run(name string, part func() error) error {
 	return err
 }
 
-// Seconds are the times so far.
+// Seconds returns the duration of each part that has ended, by name.
 func (p *Phases) Seconds() map[string]float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

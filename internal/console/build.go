@@ -8,8 +8,8 @@ import (
 	"seatrial.dev/seatrial/internal/prose"
 )
 
-// Build shows the progress of an engine build. Off a terminal it writes a line
-// for each part every half minute, so that a CI log shows that it lives.
+// Build shows the progress of an engine build. Without a terminal it writes a line
+// every half minute, so that the log of a CI job shows that the build is alive.
 type Build struct {
 	*Console
 	mu      sync.Mutex
@@ -24,7 +24,7 @@ type part struct {
 	start       time.Time
 }
 
-// NewBuild starts the progress of a build of some parts.
+// NewBuild starts to show the build of a number of families.
 func NewBuild(c *Console, parts int) *Build {
 	now := time.Now()
 	return &Build{Console: c, start: now, spoken: now, parts: map[string]part{}, pending: parts}

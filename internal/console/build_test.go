@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Off a terminal the progress of a part is told every half minute, not with each package.
+// Without a terminal, progress is printed every half minute, not for each package.
 func TestBuildOffATerminal(t *testing.T) {
 	var out bytes.Buffer
 	b := NewBuild(New(&out), 3)
@@ -27,7 +27,7 @@ func TestBuildOffATerminal(t *testing.T) {
 		{func() { b.Started("kapp") }, ` • building kapp\n`},
 		{func() {
 			b.spoken = b.spoken.Add(-31 * time.Second)
-			b.Compiled("kapp", 401, 400) // more than was guessed
+			b.Compiled("kapp", 401, 400) // more packages than the estimate
 		}, ` • building kapp: 401 packages of about 401 compiled, 0\.\ds; 1 part left after it\n`},
 	} {
 		out.Reset()
@@ -38,7 +38,7 @@ func TestBuildOffATerminal(t *testing.T) {
 	}
 }
 
-// On a terminal every package is shown, on a line that goes away.
+// On a terminal, every package is shown, on a line that is overwritten later.
 func TestBuildOnATerminal(t *testing.T) {
 	var out bytes.Buffer
 	b := NewBuild(New(&out), 1)

@@ -42,15 +42,15 @@ func New(out io.Writer) *Console {
 	return c
 }
 
-// Conceal has every text pass f before it is written: one that takes secret values out of it.
+// Conceal has every text pass through f, which takes secret values out, before it is written.
 func (c *Console) Conceal(f func(string) string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conceal = f
 }
 
-// safe is a text without secret values, and without what would have a terminal do
-// more than show it.
+// safe returns a text without secret values and without characters that would control
+// the terminal.
 func (c *Console) safe(text string) string {
 	if c.conceal != nil {
 		text = c.conceal(text)
@@ -157,7 +157,8 @@ func (c *Console) Layers(layers []*verdict.Layer, elapsed time.Duration) {
 	}
 }
 
-// concealed is a text without secret values: before it is cut, as half of one is one.
+// concealed returns a text without secret values. It is called before the text is cut:
+// a part of a secret value would not be recognised any more.
 func (c *Console) concealed(text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
-// No secret value is written, not even half of one at the end of a line.
+// No secret value is written, not even a part of one at the end of a line that is cut.
 func TestConceals(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out)
@@ -74,7 +74,7 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// Layers of one name in two namespaces are two.
+// Layers of the same name in two namespaces are told apart.
 func TestLayersOfOneName(t *testing.T) {
 	var out bytes.Buffer
 	other := layer("a", verdict.Reconciled, "")
@@ -85,7 +85,7 @@ func TestLayersOfOneName(t *testing.T) {
 	}
 }
 
-// On a terminal what goes on is a line that the next one replaces.
+// On a terminal, the current state is a line that the next one replaces.
 func TestTransientLines(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out)

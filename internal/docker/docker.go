@@ -1,5 +1,5 @@
-// Package docker runs the docker command, which every Docker endpoint that a
-// person can name works with: sockets, TCP, SSH and contexts.
+// Package docker runs the docker command, which can reach every kind of Docker
+// endpoint: sockets, TCP, SSH and contexts.
 package docker
 
 import (
@@ -21,7 +21,7 @@ var Tool = tool.Tool{Name: "docker", Version: []string{"version", "--format", "{
 
 // Client is a Docker endpoint.
 type Client struct {
-	// Host is an endpoint as in DOCKER_HOST; empty: what the environment says.
+	// Host is an endpoint, written as in DOCKER_HOST. If it is empty, the environment decides.
 	Host string
 }
 
@@ -33,7 +33,7 @@ func (c Client) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// env is the caller's without its keys.
+// env is this process's environment without age keys, and with the endpoint.
 func (c Client) env() []string {
 	var out []string
 	for _, kv := range os.Environ() {
@@ -47,7 +47,8 @@ func (c Client) env() []string {
 	return out
 }
 
-// Output runs a docker command and returns what it prints, without the last line's end.
+// Output runs a docker command and returns its stdout, without line ends at the end. An
+// error holds its stderr.
 func (c Client) Output(ctx context.Context, args ...string) (string, error) {
 	cmd := c.Command(ctx, args...)
 	var stderr bytes.Buffer
@@ -80,13 +81,13 @@ type Info struct {
 	OSType        string `json:"OSType"`
 }
 
-// Info asks the engine.
+// Info asks the Docker engine. An engine that does not answer is an error.
 func (c Client) Info(ctx context.Context) (Info, error) {
 	out, err := c.Output(ctx, "info", "--format", "{{json .}}")
 	if err != nil {
 		return Info{}, err
 	}
-	// The command succeeds when only the engine does not answer.
+	// The command also succeeds if the engine does not answer: it then lists errors.
 	var info struct {
 		Info
 		ServerErrors []string `json:"ServerErrors"`

@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// Tunnel opens a loopback port that leads to an address as a container sees it,
-// and returns the port's own address. Each connection is a docker exec, so
-// whatever reaches the Docker endpoint reaches that address, on this machine or
-// another. It closes with ctx. The container needs bash.
+// Tunnel opens a port on this machine's loopback that leads to addr (host:port) as seen
+// from within a container, and returns the port's address. Each connection is a docker
+// exec, so addr can be reached wherever the Docker endpoint can, also on another
+// machine. The port closes when ctx ends. The container needs bash.
 func (c Client) Tunnel(ctx context.Context, container, addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -22,7 +22,8 @@ func (c Client) Tunnel(ctx context.Context, container, addr string) (string, err
 		return "", err
 	}
 	context.AfterFunc(ctx, func() { _ = l.Close() })
-	// When the far end closes, its copier takes the script and the other copier along.
+	// When the far end closes the connection, the first copier ends the script, and the
+	// script's end the other copier.
 	script := fmt.Sprintf(`exec 3<>/dev/tcp/%s/%s || exit 1; { cat <&3; kill $$; } & cat >&3; kill $!`, host, port)
 	go func() {
 		for {
@@ -63,5 +64,5 @@ func (c Client) carry(ctx context.Context, conn net.Conn, container, script stri
 		_ = conn.Close()
 	})
 	copiers.Wait()
-	_ = cmd.Wait() // how a connection ends is the two ends' business
+	_ = cmd.Wait() // both ends have seen how the connection ended
 }

@@ -30,8 +30,9 @@ type Progress interface {
 	Finished(title string, took time.Duration, left int)
 }
 
-// Build builds the families that are missing. A build that was cut off goes on
-// where it stopped: what was compiled is in a build cache of its own.
+// Build builds the families that are missing or broken. It waits for another process
+// that builds. An interrupted build continues where it stopped, as the build cache
+// keeps what was compiled.
 func (c *Cache) Build(ctx context.Context, p Progress) error {
 	unlock, err := c.lock(ctx, p.Waiting)
 	if err != nil {
@@ -48,8 +49,8 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 	if err != nil {
 		return err
 	}
-	// One after the other: families share packages, and what one has compiled the
-	// next finds in the build cache. Downloads run ahead.
+	// Families are built one after the other, as they share packages: what one has
+	// compiled, the next one finds in the build cache. Only downloads run ahead.
 	fetching, stop := context.WithCancel(ctx)
 	fetched := make(chan struct{})
 	defer func() { stop(); <-fetched }()
@@ -70,13 +71,14 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 	return os.RemoveAll(c.compiled())
 }
 
-// compiled is the build cache of an engine that is not complete. No other
-// program has a use for the gigabytes in it, so it goes when the engine is
-// there. After a kill the next build goes on with it.
+// compiled is the build cache for an engine that is not complete yet. It takes
+// gigabytes that no other program has a use for, so it is removed when the engine is
+// complete. If the build is killed, the next one goes on with it.
 func (c *Cache) compiled() string { return filepath.Join(c.Dir, "compiled") }
 
-// fetch downloads the modules of families into Go's module cache. It only runs
-// ahead: what it can't get, the build asks for again and reports.
+// fetch downloads the modules of all families but the first, which is built meanwhile,
+// into Go's module cache. It ignores errors: the build asks for the same modules again,
+// and reports them.
 func (c *Cache) fetch(ctx context.Context, all []Family) {
 	for _, f := range all[min(1, len(all)):] {
 		src, err := os.MkdirTemp(c.Dir, f.Name+"-*"+partial)
@@ -112,7 +114,7 @@ func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
 		return err
 	}
 	work := final + partial
-	defer os.RemoveAll(work) // what is left after a failure; after a kill, sweep does it
+	defer os.RemoveAll(work) // after a failure; if this process is killed, the next build's sweep removes it
 	src := filepath.Join(work, "src")
 	if err := writeSource(f, src); err != nil {
 		return err
@@ -192,7 +194,8 @@ func (c *Cache) goBuild(ctx context.Context, f Family, work, src string, p Progr
 	return nil
 }
 
-// follow counts the packages that go build -v names and returns what else it said.
+// follow counts the packages that go build -v names, and returns the last 30 of the
+// other lines.
 func follow(r io.Reader, compiled func(done int)) string {
 	var tail []string
 	done := 0
@@ -215,20 +218,21 @@ func follow(r io.Reader, compiled func(done int)) string {
 	return strings.Join(tail, "\n")
 }
 
-// goCommand is a go command that builds the same thing whatever the caller's settings are.
+// goCommand prepares a go command that does not depend on the caller's settings.
 func (c *Cache) goCommand(ctx context.Context, dir, tmp string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, Go.Name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(withoutSettings(os.Environ()),
 		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+tmp, "GOCACHE="+c.compiled(),
-		"GOGC=400") // the compilers live for a second: no need to collect much
+		"GOGC=400") // each compiler runs for a second, so collecting garbage is a waste
 	cmd.SysProcAttr = sandbox.Own()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
 
-// withoutSettings drops variables that change a build, and secrets that it has no use for.
+// withoutSettings removes the variables that would change a build, and secrets that a
+// build does not need.
 func withoutSettings(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")

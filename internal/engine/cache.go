@@ -1,9 +1,9 @@
 // Package engine builds the embedded tier's binaries from pinned Go modules,
 // once per machine, and finds them again.
 //
-// A family is built into a folder of the cache that is named after everything
-// that decides its bytes, so a new pin never meets an old binary. The folder
-// appears by a rename when all of it is there: what exists is whole.
+// A family (the binaries of one module) is built into a folder whose name includes a
+// hash of everything that decides its bytes, so a changed pin never uses an old binary.
+// The folder appears by a rename when it is complete.
 package engine
 
 import (
@@ -50,7 +50,8 @@ func OpenCache(ctx context.Context) (*Cache, error) {
 	return &Cache{Dir: filepath.Join(dir, "engine"), goVersion: strings.TrimSpace(string(out))}, nil
 }
 
-// CacheDir is the absolute path of the folder that everything cached is in.
+// CacheDir returns the absolute path of the cache folder: $SEATRIAL_CACHE, else
+// seatrial in the user's cache folder.
 func CacheDir() (string, error) {
 	dir := os.Getenv(CacheEnv)
 	if dir == "" {
@@ -63,7 +64,7 @@ func CacheDir() (string, error) {
 	return filepath.Abs(dir)
 }
 
-// familyDir is where a family is, or will be.
+// familyDir is the folder of a family, whether it is built yet or not.
 func (c *Cache) familyDir(f Family) (string, error) {
 	key, err := f.Key(c.goVersion)
 	if err != nil {
@@ -200,7 +201,9 @@ func treeSize(dir string) (int64, error) {
 	return size, err
 }
 
-// Prune removes what the current pins don't use, or everything, and returns it.
+// Prune removes the families that the current pins don't use, or all if all is set, and
+// leftovers of builds. It returns what it has removed. While another process holds the
+// cache's lock it waits, after a call of waiting.
 func (c *Cache) Prune(ctx context.Context, all bool, waiting func()) ([]Entry, error) {
 	if _, err := os.Stat(c.Dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -227,8 +230,9 @@ func (c *Cache) Prune(ctx context.Context, all bool, waiting func()) ([]Entry, e
 	return removed, nil
 }
 
-// lock makes this the only process that writes to the cache. The kernel frees
-// the lock when its holder dies, so a killed build never blocks the next.
+// lock makes this process the only one that writes to the cache, and returns a function
+// that frees the lock. The kernel frees it when its holder dies, so a killed build
+// never blocks the next.
 func (c *Cache) lock(ctx context.Context, waiting func()) (func(), error) {
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the cache folder: %w: set %s to a folder you may write to", err, CacheEnv)

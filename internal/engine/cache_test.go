@@ -113,7 +113,7 @@ func TestBuildEnvironmentHasNoKeys(t *testing.T) {
 	}
 }
 
-// whole makes an engine of small files with their digests.
+// whole makes an engine of small files with correct digests.
 func whole(t *testing.T) *Cache {
 	t.Helper()
 	c := open(t)
@@ -140,7 +140,7 @@ func whole(t *testing.T) *Cache {
 	return c
 }
 
-// A file that is not as it was built is found, also by who found it whole before.
+// A file that was changed after the build is found, even if it was verified before the change.
 func TestBrokenEngineIsFound(t *testing.T) {
 	for name, spoil := range map[string]func(file string) error{
 		"truncated": func(file string) error { return os.Truncate(file, 3) },
@@ -178,7 +178,7 @@ func TestBrokenEngineIsFound(t *testing.T) {
 	}
 }
 
-// What was found whole is not read again: only the kernel is asked.
+// A file that was verified is not read again while its metadata stays the same.
 func TestWholeEngineIsReadOnce(t *testing.T) {
 	c := whole(t)
 	b, err := os.ReadFile(filepath.Join(c.Dir, stampFile))

@@ -23,29 +23,28 @@ import (
 // digestFile lists the digests of a family's files, as sha256sum writes them.
 const digestFile = "digests"
 
-// stampFile remembers which files were found to be whole, by what the kernel says
-// of them: it changes the time of a file's change with every write, so a file is
-// only read again if something may have happened to it.
+// stampFile lists the files that were verified, with their stamps. The kernel changes a
+// file's change time with every write, so a file is only read again if its stamp differs.
 const stampFile = "verified.json"
 
-// stamp is what the kernel says of a file.
+// stamp is a file's metadata as the kernel keeps it; times are in nanoseconds since 1970.
 type stamp struct {
 	Size, Inode, Modified, Changed int64
 }
 
-// Broken says that a file of the engine is not as it was built.
+// Broken is the error for a file of the engine that differs from what was built.
 type Broken struct {
 	Family Family
 	File   string
 	Why    string
 }
 
-// broken says what is wrong with a file, and how it is mended.
+// broken makes a Broken, with a hint how to mend it.
 func broken(f Family, file, why string) error {
 	return hint.Wrap(&Broken{f, file, why}, "seatrial engine build builds it again")
 }
 
-// Error says which file it is, and what is wrong with it.
+// Error implements error.
 func (b *Broken) Error() string {
 	return fmt.Sprintf("the engine is broken: %s (%s) %s", b.File, b.Family.Title, b.Why)
 }
@@ -71,7 +70,7 @@ func writeDigests(dir string) error {
 	return os.WriteFile(filepath.Join(dir, digestFile), []byte(out.String()), 0o644)
 }
 
-// digest reads a file, as long as ctx lasts.
+// digest returns the SHA-256 of a file in hexadecimal. It stops when ctx ends.
 func digest(ctx context.Context, name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -91,8 +90,9 @@ func digest(ctx context.Context, name string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Verify looks whether every file of the engine is as it was built, and returns a
-// Broken if one is not. again has files read that were found to be whole before.
+// Verify compares every file of the engine with the digest from its build, and returns
+// a Broken if one differs. A file that was verified before is only read again if its
+// metadata has changed, or if again is set.
 func (c *Cache) Verify(ctx context.Context, again bool) error {
 	known := map[string]stamp{}
 	if b, err := os.ReadFile(filepath.Join(c.Dir, stampFile)); err == nil && !again {
@@ -119,8 +119,8 @@ func (c *Cache) Verify(ctx context.Context, again bool) error {
 	return c.remember(all, known)
 }
 
-// remember writes the stamps if they are new. A cache that can't be written to is
-// verified each time.
+// remember writes the stamps if they have changed. If the cache can't be written to,
+// all files are read each time.
 func (c *Cache) remember(now, before map[string]stamp) error {
 	changed := len(now) != len(before)
 	for name, s := range now {

@@ -17,20 +17,20 @@ import (
 // Family is a group of binaries that are built from one Go module.
 type Family struct {
 	Name string
-	// Title is what a person reads while it is built.
+	// Title names the family for a person.
 	Title string
 	// Binaries are package paths by binary name.
 	Binaries map[string]string
-	// stamp names the module whose version Binaries report, and the variables that hold it.
+	// stamp is the module whose version the binaries report, and variables are the Go
+	// variables that the linker sets to it.
 	stamp     string
 	variables []string
-	// packages is about how many packages a build compiles, to show what is left.
+	// packages is roughly how many packages a build compiles, for the display of progress.
 	packages int
 }
 
-// families are in the order of their builds. All are pinned to the same versions
-// of what they share as far as they can be, so each compiles only what those
-// before it have not.
+// families are in the order of their builds. They are pinned to the same versions of shared
+// modules wherever possible, so each family compiles only what those before it have not.
 var families = []Family{
 	{
 		Name: "controlplane", Title: "Kubernetes", packages: 2680,
@@ -61,7 +61,7 @@ var families = []Family{
 	},
 }
 
-// family is the one of that name; there must be one.
+// family returns the family of that name. It panics if there is none.
 func family(name string) Family {
 	return families[slices.IndexFunc(families, func(f Family) bool { return f.Name == name })]
 }
@@ -85,11 +85,11 @@ func (f Family) version(module string) (string, error) {
 	return "", fmt.Errorf("%s: go.mod does not require %s", f.Name, module)
 }
 
-// compileFlags leave out debug information, which is stripped at the end
-// anyhow (a sixth of a cold build), and inlining where a rehearsal spends no
-// time: in generated clients, controllers and the clients of clouds. What
-// parses, encodes and compares objects is inlined, or a rehearsal would take
-// nearly twice the processor time.
+// compileFlags leave out debug information, which is stripped at the end anyway (a
+// sixth of a cold build). They also leave out inlining where a rehearsal spends no
+// time: in generated clients, controllers and cloud providers' clients. The packages
+// that parse, encode and compare objects, listed here, are inlined: without that, a
+// rehearsal takes nearly twice the processor time.
 var compileFlags = func() []string {
 	flags := []string{"-gcflags=all=-dwarf=false -l"}
 	for _, pattern := range []string{
@@ -106,8 +106,8 @@ var compileFlags = func() []string {
 	return flags
 }()
 
-// buildArgs are the flags of go build. They are the same for every family but
-// for the version stamp, or the build cache could not be shared.
+// buildArgs returns the flags of go build. They are the same for every family except
+// for the version stamp: otherwise families could not share the build cache.
 func (f Family) buildArgs() ([]string, error) {
 	ld := "-s -w"
 	if f.stamp != "" {
@@ -123,7 +123,7 @@ func (f Family) buildArgs() ([]string, error) {
 	return append(args, "-ldflags", ld), nil
 }
 
-// Key changes whenever what a build would make changes.
+// Key is a hash, in 16 hexadecimal digits, of everything that decides what a build makes.
 func (f Family) Key(goVersion string) (string, error) {
 	args, err := f.buildArgs()
 	if err != nil {
@@ -141,7 +141,7 @@ func (f Family) Key(goVersion string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }
 
-// Versions names the parts of the engine that reports speak of.
+// Versions returns the pinned versions of the engine's parts, for reports.
 func Versions() (map[string]string, error) {
 	out := map[string]string{}
 	for name, where := range map[string][2]string{

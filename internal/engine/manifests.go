@@ -18,13 +18,13 @@ import (
 
 const (
 	manifestFile = "install.yaml"
-	// manifestRevision is part of every family's key: raise it when rendering, or what
-	// lies beside the binaries, changes.
+	// manifestRevision is part of every family's key. Raise it when the rendering, or
+	// any other file beside the binaries, changes.
 	manifestRevision = "2"
 )
 
-// manifests render, by family, what installs its controllers, from the files
-// that upstream ships in the very modules the binaries are built from.
+// manifests has, by family, the function that renders the install manifest of its
+// controllers. It takes the files that upstream ships in the same modules as the binaries.
 var manifests = map[string]func(ctx context.Context, c *Cache, src string) ([]byte, error){
 	"flux":            fluxManifest,
 	"kapp-controller": kappControllerManifest,
@@ -33,7 +33,7 @@ var manifests = map[string]func(ctx context.Context, c *Cache, src string) ([]by
 // FluxComponents are the controllers of a rehearsal.
 var FluxComponents = []string{"source-controller", "kustomize-controller", "helm-controller"}
 
-// moduleDir is where a family's module lies in the module cache.
+// moduleDir returns the folder of a module in Go's module cache, and downloads it if necessary.
 func (c *Cache) moduleDir(ctx context.Context, src, module string) (string, error) {
 	cmd := c.goCommand(ctx, src, os.TempDir(), "mod", "download", module)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -145,15 +145,16 @@ func copyTree(fs filesys.FileSystem, to, from string) error {
 	})
 }
 
-// kappControllerManifest renders the release's own configuration. The packaging
-// namespaces are the caller's to make, so none is in it.
+// kappControllerManifest renders the release's own configuration, without the packaging
+// global namespace: that one is created by the caller, who also replaces
+// GLOBAL_NAMESPACE in the manifest by its name.
 func kappControllerManifest(ctx context.Context, c *Cache, src string) ([]byte, error) {
 	const module = "github.com/vmware-tanzu/carvel-kapp-controller"
 	dir, err := c.moduleDir(ctx, src, module)
 	if err != nil {
 		return nil, err
 	}
-	// ytt is the Carvel family's, which is built before.
+	// ytt belongs to the family carvel, which is built earlier.
 	carvel, err := c.familyDir(family("carvel"))
 	if err != nil {
 		return nil, err

@@ -25,8 +25,8 @@ const (
 	YAMLInvalid       Code = "yaml-invalid"            // a manifest that a layer uses does not parse
 	PathNotFound      Code = "path-not-found"          // a layer's path is not in the repo
 	BuildFailed       Code = "build-failed"            // kustomize build fails
-	TooLarge          Code = "too-large"               // a file or layer is more than can be read: nothing is rehearsed
-	DependencyCycle   Code = "dependency-cycle"        // layers that depend on each other in a circle
+	TooLarge          Code = "too-large"               // a file or layer is too large to be read: nothing is rehearsed
+	DependencyCycle   Code = "dependency-cycle"        // layers depend on each other in a circle
 	DanglingDepends   Code = "dangling-dependency"     // dependsOn names a layer that does not exist
 	DanglingSource    Code = "dangling-source"         // a release takes its chart from a source that no layer brings
 	CRDAndCR          Code = "crd-and-cr-in-one-layer" // an object and what installs its kind are applied together
@@ -34,7 +34,7 @@ const (
 	SOPSRecipient     Code = "sops-wrong-recipient"    // a file is encrypted for another key
 	SOPSNoDecryption  Code = "sops-without-decryption" // an encrypted file in a layer that does not decrypt
 	PlaintextSecret   Code = "plaintext-secret"        // a Secret's values are readable in Git
-	SOPSChanged       Code = "sops-file-changed"       // a file is not as it was encrypted
+	SOPSChanged       Code = "sops-file-changed"       // a file was changed after it was encrypted
 	MissingDependency Code = "missing-dependency"      // something needs what another layer or release brings, and does not wait for it
 	UnknownValue      Code = "unknown-value"           // a chart's value that is likely misspelt
 	SecretKeyMissing  Code = "secret-key-missing"      // (live) a pod reads a key that its Secret or ConfigMap does not have
@@ -69,7 +69,7 @@ type Finding struct {
 	Evidence string `json:"evidence,omitempty"`
 }
 
-// Where is file:line, file or "".
+// Where is "file:line", the file alone if the line is unknown, or "".
 func (f Finding) Where() string {
 	if f.File == "" || f.Line == 0 {
 		return f.File
@@ -77,9 +77,10 @@ func (f Finding) Where() string {
 	return fmt.Sprintf("%s:%d", f.File, f.Line)
 }
 
-// Merge joins two lists and sorts errors first. What the second list says of an
-// object that the first accuses of the same, too, is one problem: the first
-// list's words win, evidence is kept.
+// Merge joins two lists and sorts errors first. If b has a finding of the same code,
+// object and file as one of a, both are one problem: the words of a are kept, and its
+// evidence, layer and severity are completed from b. Within one list, only identical
+// findings are merged.
 func Merge(a, b []Finding) []Finding {
 	type subject struct {
 		code         Code

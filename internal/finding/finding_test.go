@@ -26,7 +26,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// What both lists say of an object is one problem.
+// A problem that both lists have for the same object becomes one finding.
 func TestMerge(t *testing.T) {
 	static := Finding{Code: UnknownKind, Severity: Warning, Object: "A/x/y", File: "a.yaml", Line: 3, Message: "static", Fix: "by static"}
 	live := Finding{Code: UnknownKind, Severity: Error, Layer: "apps", Object: "A/x/y", File: "a.yaml", Line: 9, Message: "live", Fix: "by live", Evidence: "no matches"}
@@ -56,7 +56,8 @@ func TestMerge(t *testing.T) {
 			[]Finding{static}, []Finding{change(live, func(f *Finding) { f.File = "b.yaml" })},
 			[]Finding{change(live, func(f *Finding) { f.File = "b.yaml" }), static},
 		},
-		// Within one list an object may have several problems of a kind: only what is said twice is dropped.
+		// Within one list, an object may have several problems of the same code: only identical findings are
+		// merged.
 		"said twice": {
 			[]Finding{static, static}, []Finding{change(live, func(f *Finding) { f.Object = "B" }), change(live, func(f *Finding) { f.Object = "B" })},
 			[]Finding{change(live, func(f *Finding) { f.Object = "B" }), static},
@@ -80,7 +81,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// Errors come first, then it goes by layer, file, line and words.
+// Errors come first; after that, findings are sorted by layer, file, line and message.
 func TestMergeSorts(t *testing.T) {
 	want := []Finding{
 		{Severity: Error, Layer: "b", File: "z", Message: "1"},
@@ -97,7 +98,7 @@ func TestMergeSorts(t *testing.T) {
 	}
 }
 
-// Free text passes the function, and what a program reads does not.
+// Conceal changes free text only, not what programs read.
 func TestConceal(t *testing.T) {
 	all := []Finding{
 		{Code: "x", Severity: "x", Layer: "x", Object: "x", File: "x", Line: 1, Message: "x", Fix: "x", Evidence: "x"},

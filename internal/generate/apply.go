@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// Apply writes the plan. Each file appears whole. The record says before the
-// first one what may come, so that an interrupted generation can be repeated.
+// Apply writes the plan. Each file is replaced by a rename. Before the first one, the state
+// file records what is about to be written, so that an interrupted generation can be repeated.
 func (p *Plan) Apply() error {
 	if p.root == nil {
 		if err := os.MkdirAll(p.dir, 0o755); err != nil {
@@ -30,7 +30,7 @@ func (p *Plan) Apply() error {
 		if during.Files == nil {
 			during.Files = map[string]fileRecord{}
 		}
-		for name := range p.next.Files { // new ones are ours as soon as they appear
+		for name := range p.next.Files { // so that new files count as generated as soon as they appear
 			if _, known := during.Files[name]; !known {
 				during.Files[name] = fileRecord{}
 			}
@@ -102,7 +102,7 @@ func (p *Plan) Diff() []byte {
 		d := diff.Diff(old, c.Old, next, c.New)
 		out.Write(d)
 		if !bytes.HasSuffix(d, []byte("\n")) {
-			out.WriteByte('\n') // a hunk that ends before the file does
+			out.WriteByte('\n') // the diff ends without a line end
 		}
 	}
 	return out.Bytes()

@@ -10,19 +10,18 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// credentialsFile is the encrypted record of the credentials that were made,
-// beside what is made of them: services share some, and generating again must
-// give the same.
+// credentialsFile is the encrypted record of the credentials in use. Services share
+// some of them, and generating again must give the same ones.
 const credentialsFile = ".seatrial/credentials.yaml"
 
-// Credentials are random values by name: ldap/bind, say. They are made when
-// they are first asked for, and live in memory only.
+// Credentials are random values by name, such as ldap/bind. Each is drawn when it is
+// first asked for, and is kept in memory only.
 type Credentials struct {
 	values map[string]string
 	used   map[string]bool
 }
 
-// NewCredentials starts with none.
+// NewCredentials returns an empty set.
 func NewCredentials() *Credentials {
 	return &Credentials{values: map[string]string{}, used: map[string]bool{}}
 }
@@ -45,8 +44,9 @@ func ReadCredentials(record []byte) (*Credentials, error) {
 // String hides the values from logs.
 func (c *Credentials) String() string { return "credentials (hidden)" }
 
-// password gives the credential of a name: 192 random bits that need no quoting
-// anywhere, or as many of its characters as a program takes.
+// password returns the credential of a name, and draws it if there is none: 192 random
+// bits in characters that need no quoting anywhere, cut to length characters if length
+// is not 0. If c is nil, it returns the name in angle brackets.
 func (c *Credentials) password(name string, length int) (string, error) {
 	if c == nil {
 		return "<" + name + ">", nil
@@ -67,11 +67,11 @@ func (c *Credentials) password(name string, length int) (string, error) {
 	return v, nil
 }
 
-// permanent marks the names of credentials that data is encrypted with.
+// permanent is the end of the names of those credentials that services encrypt their data with.
 const permanent = " (encryption key)"
 
-// Rotated starts anew, but for what encrypts data that services have stored:
-// with another key they could not read it.
+// Rotated returns a set that will draw all credentials anew, except the keys that
+// services have encrypted data with: with another key they could not read it.
 func (c *Credentials) Rotated() *Credentials {
 	next := NewCredentials()
 	for name, v := range c.values {
@@ -101,7 +101,7 @@ func (c *Credentials) bcrypt(name string) (string, error) {
 	return string(h), nil
 }
 
-// file is the record of what is in use.
+// file returns the record of the credentials that were asked for.
 func (c *Credentials) file() (File, error) {
 	values, names := map[string]string{}, map[string]string{}
 	for name := range c.used {

@@ -1,8 +1,8 @@
 // Package generate renders a blueprint into a GitOps repo.
 //
-// Rendering is pure and the same every time: Render gives every file, Secrets
-// in plain text and in memory only. What becomes of a folder that was generated
-// before, with its owner's edits and its encrypted values, is plan.go's.
+// Rendering is pure and reproducible: Render returns all files, with Secrets in plain
+// text, in memory only. plan.go then compares them with a folder that was generated
+// before, with its owner's edits and its encrypted files.
 package generate
 
 import (
@@ -25,7 +25,8 @@ type File struct {
 	Data []byte
 	// Secret is true if Data is plain text that must be encrypted before it is written.
 	Secret bool
-	// Shape is what of a secret file is not secret: names stand for the credentials in it.
+	// Shape is the content of a secret file with the names of credentials in place of
+	// their values: as long as it stays the same, the encrypted file can stay, too.
 	Shape []byte
 }
 
@@ -68,7 +69,7 @@ func Render(b *blueprint.Blueprint, credentials *Credentials, essentials Manifes
 // Path is where Flux is bootstrapped in the repo of b.
 func Path(b *blueprint.Blueprint) string { return b.ClusterDir() + "/kustomizations" }
 
-// renderer fills the files of one repo in.
+// renderer renders the files of one repo.
 type renderer struct {
 	blueprint   *blueprint.Blueprint
 	catalogue   *catalogue.Catalogue
@@ -81,7 +82,7 @@ func (r *renderer) source(layer, name string) string {
 	return path.Join(r.blueprint.ClusterDir(), "flux-sources", layer, name+".yaml")
 }
 
-// repo renders the files around the clusters.
+// repo renders the files outside of the cluster's folder.
 func (r *renderer) repo() error {
 	return fs.WalkDir(repotemplate.Files, "repo", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -89,7 +90,8 @@ func (r *renderer) repo() error {
 		}
 		to := strings.TrimPrefix(name, "repo/")
 		if rest, isCI := strings.CutPrefix(to, "ci/"); isCI {
-			// One file a Git provider, under the path where that looks for it.
+			// Each Git provider has its own folder, in which the file has the path
+			// where the provider looks for it.
 			provider, file, _ := strings.Cut(rest, "/")
 			if provider != r.blueprint.Git.Provider {
 				return nil
@@ -100,7 +102,8 @@ func (r *renderer) repo() error {
 	})
 }
 
-// layers renders the Kustomizations, those of layers that hold nothing left out.
+// layers renders the layers' Kustomizations. The template of a layer without content
+// renders to nothing, so the layer is left out.
 func (r *renderer) layers() error {
 	return fs.WalkDir(repotemplate.Files, "layers", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -110,7 +113,7 @@ func (r *renderer) layers() error {
 	})
 }
 
-// render fills a template in and keeps it as a file.
+// render executes a template and adds the result to the files.
 func (r *renderer) render(template, to string, d data) error {
 	text, err := fs.ReadFile(repotemplate.Files, template)
 	if err != nil {
@@ -119,15 +122,16 @@ func (r *renderer) render(template, to string, d data) error {
 	return r.keep(template, string(text), to, d)
 }
 
-// keep fills text in and keeps it as a file. What holds a Kubernetes Secret is
-// filled in twice: the second time with the credentials' names.
+// keep executes the template text and adds the result to the files. A file that holds a
+// Kubernetes Secret is rendered twice: the second time, for its shape, with the
+// credentials' names.
 func (r *renderer) keep(name, text, to string, d data) error {
 	out, err := r.fill(name, text, d, r.credentials)
 	if err != nil {
 		return err
 	}
 	if len(bytes.TrimSpace(out)) == 0 {
-		return nil // the template has nothing to say of this blueprint
+		return nil // the template renders to nothing for this blueprint
 	}
 	f := File{Data: out}
 	if bytes.Contains(append([]byte("\n"), out...), []byte("\nkind: Secret\n")) {
@@ -139,7 +143,7 @@ func (r *renderer) keep(name, text, to string, d data) error {
 	return r.put(to, f)
 }
 
-// put keeps a file, unless there is one of its name.
+// put adds a file; it is an error if one of that name exists.
 func (r *renderer) put(to string, f File) error {
 	if _, taken := r.files[to]; taken {
 		return fmt.Errorf("%s is rendered twice", to)
@@ -148,7 +152,7 @@ func (r *renderer) put(to string, f File) error {
 	return nil
 }
 
-// has says whether a layer holds anything.
+// has says whether a layer applies any file.
 func (r *renderer) has(layer string) bool {
 	dir := path.Dir(r.source(layer, "x")) + "/"
 	return slices.ContainsFunc(slices.Collect(maps.Keys(r.files)), func(name string) bool { return strings.HasPrefix(name, dir) })

@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// alone is a blueprint of one service and what it requires.
+// alone returns a blueprint with one service and what it requires.
 func alone(c *catalogue.Catalogue, name string) *blueprint.Blueprint {
 	b := blueprint.Default()
 	b.Services = map[string]*blueprint.Service{}
@@ -35,14 +35,14 @@ func alone(c *catalogue.Catalogue, name string) *blueprint.Blueprint {
 	return b
 }
 
-// belongs says whether a file below flux-sources is a service's own.
+// belongs says whether a file below flux-sources was rendered for a service.
 func belongs(s *catalogue.Service, file string) bool {
 	base := strings.TrimSuffix(path.Base(file), ".yaml")
 	return base == s.Name || strings.HasPrefix(base, s.Name+"-") || slices.ContainsFunc(s.Expose, func(e catalogue.Exposure) bool { return e.Host == base })
 }
 
-// What each service becomes is looked at by a person when it changes: run go
-// test ./internal/generate -update and read the diff.
+// The golden files show what each service is rendered to. After a change, run go test
+// ./internal/generate -update and read the diff.
 func TestGoldenServices(t *testing.T) {
 	c, err := catalogue.Load()
 	if err != nil {
@@ -133,8 +133,8 @@ func TestFullCatalogueIsFastAndTheSameTwice(t *testing.T) {
 	}
 }
 
-// Every image of every workload that stands in for a chart is one that the
-// catalogue lists, and the other way round: seatrial images tells the truth.
+// The images that the catalogue lists for a service are exactly those of its stand-in's
+// workloads, so seatrial images is right.
 func TestImagesAreThoseOfTheStandIns(t *testing.T) {
 	c, err := catalogue.Load()
 	if err != nil {

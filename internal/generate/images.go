@@ -19,9 +19,8 @@ type Image struct {
 	PulledAs string `json:"pulledAs"`
 }
 
-// Images lists the images of a blueprint's services, with their components'.
-// Where the blueprint asks for another version than the catalogue's, that
-// version decides the tags.
+// Images lists the images of a blueprint's services and of their components. Where the
+// blueprint asks for another version than the catalogue's, the tags are not known.
 func Images(b *blueprint.Blueprint) ([]Image, error) {
 	c, err := catalogue.Load()
 	if err != nil {
@@ -53,11 +52,12 @@ func Images(b *blueprint.Blueprint) ([]Image, error) {
 	return out, nil
 }
 
-// Notes are what the author of a blueprint should know of it.
+// Notes returns what the author of a blueprint should know: which versions the
+// catalogue was not made with.
 func Notes(b *blueprint.Blueprint) []string {
 	c, err := catalogue.Load()
 	if err != nil {
-		return nil // rendering says so
+		return nil // rendering reports the error
 	}
 	var out []string
 	for _, s := range c.Services {

@@ -18,32 +18,32 @@ import (
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
-// stateFile records what was generated, so that the next generation knows its
-// own files from its owner's.
+// stateFile records the generated files, so that the next generation can tell which
+// files were edited by hand since.
 const stateFile = ".seatrial/state.json"
 
-// state is the record.
+// state is the content of stateFile.
 type state struct {
 	Files map[string]fileRecord `json:"files"`
 	// Pending are files that an interrupted generation may have written.
 	Pending map[string]fileRecord `json:"pending,omitempty"`
 }
 
-// fileRecord is what is remembered of one file.
+// fileRecord is what the state records of one file. Digests are SHA-256 in hexadecimal.
 type fileRecord struct {
 	SHA256 string `json:"sha256"`
 	// Shape is the digest of a secret file's shape and recipients.
 	Shape string `json:"shape,omitempty"`
-	// Plain is the digest of a secret file's plain text, by which a file is known
-	// that was only re-keyed. The credentials in it are 192 random bits each: no
-	// digest gives them away.
+	// Plain is the digest of a secret file's plain text: it tells a file that was only
+	// re-keyed from one that was edited. The credentials in the text have 192 random
+	// bits each, so the digest does not give them away.
 	Plain string `json:"plain,omitempty"`
 }
 
 // Change is what a plan does to one file.
 type Change struct {
 	Path string
-	// Old and New are the contents; nil if there is none.
+	// Old and New are the contents before and after; nil if the file does not exist then.
 	Old, New []byte
 	Secret   bool
 }
@@ -59,17 +59,19 @@ type Plan struct {
 	next state
 }
 
-// conflict says that what somebody wrote by hand would be overwritten.
+// conflict is the error for files that were written by hand and would be overwritten.
 func conflict(files []string) error {
 	return hint.New("these files were changed or made by hand, and would be overwritten: "+strings.Join(files, ", "),
 		"move your change into the blueprint (values, for example) and restore them, or move them away")
 }
 
-// ErrKeyNeeded says that secrets change, so the old ones must be read.
+// ErrKeyNeeded is returned if a file has to be encrypted again, but the credentials in
+// use can't be read without a key.
 var ErrKeyNeeded = hint.New("the blueprint changes what is encrypted, and the credentials in use can't be read", "give --age-key, so that they are kept")
 
-// Earlier reads the credentials of an earlier generation in dir: nil without
-// one. Without a key they can't be read, and known is false.
+// Earlier reads the credentials of an earlier generation in dir. c is nil if there are
+// none, or if they can't be read without a key; known tells these apart: it is false
+// only in the latter case.
 func Earlier(dir string, key *secrets.Key) (c *Credentials, known bool, err error) {
 	root, err := open(dir)
 	if err != nil || root == nil {
@@ -91,7 +93,7 @@ func Earlier(dir string, key *secrets.Key) (c *Credentials, known bool, err erro
 	return c, err == nil, err
 }
 
-// Terms are on what terms a plan is made.
+// Terms are the conditions that a plan is made under.
 type Terms struct {
 	Recipients []string
 	// Key reads what is encrypted now; nil: nothing can be read.
@@ -102,7 +104,9 @@ type Terms struct {
 	Fresh bool
 }
 
-// MakePlan compares what was rendered with the folder dir. Close it when it is done with.
+// MakePlan compares the rendered files with the folder dir and plans the changes; it
+// writes nothing. A file that was edited by hand and would have to change is an error.
+// The caller closes the plan.
 func MakePlan(dir string, files map[string]File, terms Terms) (*Plan, error) {
 	if len(terms.Recipients) == 0 {
 		return nil, errors.New("no age recipient to encrypt secrets for")
@@ -119,7 +123,7 @@ func MakePlan(dir string, files map[string]File, terms Terms) (*Plan, error) {
 	return p, nil
 }
 
-// Close frees what the plan holds.
+// Close closes the plan's folder.
 func (p *Plan) Close() {
 	if p.root != nil {
 		p.root.Close()
@@ -152,7 +156,7 @@ func (p *Plan) make(files map[string]File, terms Terms) error {
 	if len(conflicts) > 0 {
 		return conflict(conflicts)
 	}
-	// The record of credentials comes first: what is made of them can be made again.
+	// The record of credentials is written first: all other files can be rendered again from it.
 	if i := slices.IndexFunc(p.Changes, func(c Change) bool { return c.Path == credentialsFile }); i > 0 {
 		record := p.Changes[i]
 		p.Changes = slices.Insert(slices.Delete(p.Changes, i, i+1), 0, record)
@@ -160,7 +164,7 @@ func (p *Plan) make(files map[string]File, terms Terms) error {
 	return nil
 }
 
-// file plans one file; clash says that somebody's work is in its way.
+// file plans one file. clash is true if the file was written by hand and would have to change.
 func (p *Plan) file(name string, f File, terms Terms) (clash bool, err error) {
 	old, err := read(p.root, name)
 	if err != nil {
@@ -180,7 +184,7 @@ func (p *Plan) file(name string, f File, terms Terms) (clash bool, err error) {
 	same := known && !terms.Fresh && (f.Secret && was.Shape == next.Shape || !f.Secret && was.SHA256 == next.SHA256)
 	switch {
 	case same && old != nil:
-		// Nothing new to say: the file stays, whoever wrote it last.
+		// Nothing has changed in what is rendered: the file stays, whoever wrote it last.
 		p.next.Files[name] = was
 		if !ours {
 			p.Kept = append(p.Kept, name)
@@ -207,8 +211,8 @@ func (p *Plan) file(name string, f File, terms Terms) (clash bool, err error) {
 	return false, nil
 }
 
-// ours says whether a file is as an earlier generation wrote it: to the byte,
-// or re-keyed since, which only a key can tell.
+// ours says whether a file is as an earlier generation wrote it: byte for byte or,
+// which only a key can tell, re-keyed since.
 func (p *Plan) ours(name string, old []byte, key *secrets.Key) bool {
 	for _, was := range []fileRecord{p.last.Files[name], p.last.Pending[name]} {
 		if was.SHA256 != "" && digest(old) == was.SHA256 {
@@ -224,7 +228,8 @@ func (p *Plan) ours(name string, old []byte, key *secrets.Key) bool {
 	return false
 }
 
-// dropped plans the end of files that were generated and no longer are.
+// dropped plans the removal of files that an earlier generation wrote and this one does
+// not. Those that were edited by hand are kept.
 func (p *Plan) dropped(files map[string]File, key *secrets.Key) error {
 	for _, name := range slices.Sorted(maps.Keys(p.last.Files)) {
 		if _, still := files[name]; still {
@@ -236,7 +241,7 @@ func (p *Plan) dropped(files map[string]File, key *secrets.Key) error {
 			return err
 		case old == nil:
 		case !p.ours(name, old, key):
-			p.Kept = append(p.Kept, name) // no longer ours
+			p.Kept = append(p.Kept, name) // edited by hand
 		default:
 			p.Changes = append(p.Changes, Change{Path: name, Old: old, Secret: p.last.Files[name].Shape != ""})
 		}
@@ -244,8 +249,8 @@ func (p *Plan) dropped(files map[string]File, key *secrets.Key) error {
 	return nil
 }
 
-// takesFiles says why a folder without an earlier generation is not one to
-// generate into: only a new or empty one, or a Git repo, is.
+// takesFiles returns an error if a folder without an earlier generation is not one to
+// generate into: it must be new, empty, or a Git repo.
 func takesFiles(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -265,7 +270,7 @@ func takesFiles(dir string) error {
 	return nil
 }
 
-// readState reads the record; found is false without one.
+// readState reads the state file; found is false if there is none.
 func (p *Plan) readState() (found bool, err error) {
 	b, err := read(p.root, stateFile)
 	if err != nil || b == nil {
@@ -282,8 +287,8 @@ func (p *Plan) readState() (found bool, err error) {
 	return true, nil
 }
 
-// open opens a folder, through whose links nothing outside it can be reached;
-// nil if there is none yet.
+// open opens a folder in a way that no symbolic link in it can lead outside; nil if the
+// folder does not exist.
 func open(dir string) (*os.Root, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -123,7 +123,7 @@ func TestCredentialsInUseAreKept(t *testing.T) {
 	r.apply(blueprint.Default(), true)
 	before, chart := r.decrypt(harborSecret), r.read(harborSecret)
 	b := blueprint.Default()
-	b.Services["keycloak"] = &blueprint.Service{} // harbor's Secret gets a client of it, too
+	b.Services["keycloak"] = &blueprint.Service{} // this also changes harbor's Secret, which gets an OIDC client
 	if _, err := r.plan(b, false, false); !errors.Is(err, ErrKeyNeeded) {
 		t.Fatalf("without the key: %v", err)
 	}
@@ -241,7 +241,7 @@ func TestForeignFolderIsRefused(t *testing.T) {
 	}
 }
 
-// Data that Harbor has encrypted stays readable.
+// Data that Harbor has encrypted must stay readable after a rotation.
 func TestEncryptionKeysSurviveRotation(t *testing.T) {
 	r := newRepo(t)
 	r.apply(blueprint.Default(), true)
@@ -263,7 +263,7 @@ func TestEncryptionKeysSurviveRotation(t *testing.T) {
 	}
 }
 
-// What was only re-keyed is still ours: a rotation does not stop generation.
+// A file that was only re-keyed is not taken for one that was edited by hand.
 func TestRekeyedFilesAreStillGenerated(t *testing.T) {
 	r := newRepo(t)
 	r.apply(blueprint.Default(), true)
@@ -284,7 +284,7 @@ func TestRekeyedFilesAreStillGenerated(t *testing.T) {
 	}
 }
 
-// A generation that was cut off is repeated, not refused.
+// An interrupted generation can be repeated.
 func TestInterruptedGenerationCanBeRepeated(t *testing.T) {
 	r := newRepo(t)
 	p, err := r.plan(blueprint.Default(), true, false)

@@ -26,8 +26,8 @@ type instance struct {
 	database  *catalogue.Database
 }
 
-// Services are the names of all services that the repo of b holds: those that
-// it asks for, and the packages that those can't do without.
+// Services returns the names of all services that the repo of b holds, sorted: those that
+// it asks for, those that they require, and cert-manager and contour if any is exposed.
 func Services(b *blueprint.Blueprint) ([]string, error) {
 	c, err := catalogue.Load()
 	if err != nil {
@@ -56,7 +56,7 @@ func Services(b *blueprint.Blueprint) ([]string, error) {
 
 func exposed(s *blueprint.Service) bool { return s == nil || s.Exposed == nil || *s.Exposed }
 
-// services renders all services, and what they share.
+// services renders all services, and the namespaces and repositories that they share.
 func (r *renderer) services() error {
 	names, err := Services(r.blueprint)
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *renderer) instances(name string) []*instance {
 	return out
 }
 
-// extra are files of a service's folder that become files of a layer as they are.
+// extra are the layers to which a service's folder may add a file, by the name of that file.
 var extra = []string{"secrets", "cluster-essentials", "helm-post", "kapp-post"}
 
 func (r *renderer) service(s *instance) error {
@@ -170,7 +170,8 @@ func (r *renderer) service(s *instance) error {
 	return nil
 }
 
-// values are the service's own with the blueprint's over them. Comments stay.
+// values returns the service's own values, with the blueprint's merged over them.
+// Comments are kept.
 func (r *renderer) values(s *instance, d data) (string, error) {
 	text, err := s.entry.File("values.yaml")
 	if err != nil {
@@ -217,7 +218,8 @@ func (r *renderer) helm(d data, values string) error {
 	if err != nil {
 		return err
 	}
-	// The values are not a template any more: they may hold what looks like one.
+	// The values must not be executed as a template: a chart's values may contain
+	// template actions of their own.
 	return r.put(r.source("helm", d.Release), File{Data: append(out, []byte("  values:\n"+indent(values, 4))...)})
 }
 
@@ -247,7 +249,8 @@ func (r *renderer) packaged(s *instance, d data, values string) error {
 	return r.render("parts/package-overlay.yaml", r.source("kapp", d.Release+"-registry-proxy"), d)
 }
 
-// expose renders a host name: a certificate and a route.
+// expose renders the certificate and the route of a host name. main says that it is the
+// service's first one.
 func (r *renderer) expose(s *instance, d data, e catalogue.Exposure, main bool) error {
 	d.Name = e.Host
 	if main {

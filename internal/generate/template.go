@@ -13,8 +13,8 @@ import (
 	"seatrial.dev/seatrial/internal/catalogue"
 )
 
-// data is what a template sees: the blueprint's fields and, in a service's
-// files, the service's.
+// data is what a template can refer to: the blueprint's fields and, in the files of a
+// service, that service's.
 type data struct {
 	*blueprint.Blueprint
 	ClusterDir string
@@ -31,7 +31,7 @@ type data struct {
 	// IndentedValues are a package's values, as a block of text.
 	IndentedValues string
 
-	// Of a namespace, a repository or an address.
+	// For the templates of a namespace, a repository or a host name.
 	Name, PodSecurity, Repository, URL, Image, DepName string
 	OCI                                                bool
 	FQDN, Service, Issuer, ResponseTimeout             string
@@ -43,7 +43,7 @@ type releaseRef struct{ Name, Namespace string }
 
 type proxied struct{ From, To string }
 
-// data starts the view of a service's templates; s is nil outside of services.
+// data returns the data for the templates of a service, or with s nil for all others.
 func (r *renderer) data(s *instance) data {
 	d := data{Blueprint: r.blueprint, ClusterDir: r.blueprint.ClusterDir(), Issuer: r.blueprint.Issuer}
 	if s == nil {
@@ -81,7 +81,8 @@ func Proxied(b *blueprint.Blueprint, name string) string {
 	return proxy + "/" + repository
 }
 
-// fill executes a template. Without credentials, their names stand for them.
+// fill executes a template. If c is nil, the names of credentials take the place of
+// their values.
 func (r *renderer) fill(name, text string, d data, c *Credentials) ([]byte, error) {
 	b := r.blueprint
 	t, err := template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{
@@ -111,8 +112,8 @@ func (r *renderer) fill(name, text string, d data, c *Credentials) ([]byte, erro
 	return out.Bytes(), nil
 }
 
-// host is the host name of a service's address: of its first one, or of the one
-// that the catalogue calls by a name.
+// host returns a host name of a service: the one that the catalogue calls by the name
+// address, or else the first.
 func (r *renderer) host(service string, address ...string) (string, error) {
 	entry := r.catalogue.Service(service)
 	if entry == nil || len(entry.Expose) == 0 {
@@ -128,7 +129,8 @@ func (r *renderer) host(service string, address ...string) (string, error) {
 	return label + "." + r.blueprint.Domain, nil
 }
 
-// helmTimeout is five minutes more than the longest of the releases may take.
+// helmTimeout returns the time limit of the layer helm: five minutes more than the
+// longest time limit of a release.
 func (r *renderer) helmTimeout() (string, error) {
 	names, err := Services(r.blueprint)
 	if err != nil {

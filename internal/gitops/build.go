@@ -16,13 +16,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// BuildError is why a layer can't be built, and where.
+// BuildError says why a layer can't be built, and which file is the reason.
 type BuildError struct {
 	// NoPath is true if the layer's path does not exist.
 	NoPath  bool
-	Parse   *ParseError // the file that does not parse, if that is the reason
-	Limit   bool        // it is more than is built
-	File    string      // the kustomization file otherwise
+	Parse   *ParseError // set if a file that does not parse is the reason
+	Limit   bool        // the layer is larger than what is built
+	File    string      // the file that is the reason
 	Message string
 }
 
@@ -31,14 +31,15 @@ func (e *BuildError) Error() string { return e.Message }
 
 const originAnnotation = "config.kubernetes.io/origin"
 
-// wrapper is a folder that no repo has, for a kustomization around a layer's own.
+// wrapper is a folder outside of the repo, in memory, for the kustomization that is
+// built around a layer's own.
 const wrapper = "/.seatrial-build"
 
 var kustomizationFiles = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 
 // build does what kustomize-controller does with a layer's path: it takes the
-// kustomization there, or makes one of every manifest below, and applies the
-// layer's own patches, images and names.
+// kustomization there, or generates one of all manifests below, and applies the layer's
+// own patches, images and names. The result is in l.Objects, l.Build or l.Opaque.
 func (t *Tree) build(l *Layer) {
 	dir := at(l.Path)
 	if !t.memory.IsDir(dir) {
@@ -84,12 +85,12 @@ func (t *Tree) kustomizationFile(dir string) string {
 	return ""
 }
 
-// generate lists every manifest below dir, as kustomize-controller does where
-// there is no kustomization. Folders with one of their own are taken whole.
+// generate makes a kustomization of all manifests below dir, as kustomize-controller does
+// where there is none. A folder below that has a kustomization of its own is one resource.
 func (t *Tree) generate(dir string) (*types.Kustomization, *BuildError) {
 	k := &types.Kustomization{TypeMeta: types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind}}
 	var problem *BuildError
-	for name, f := range t.files { // those that were not even kept
+	for name, f := range t.files { // files that could not even be read
 		yamlFile := strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml")
 		if f.err != nil && yamlFile && (dir == "" || strings.HasPrefix(name, dir+"/")) && !t.memory.Exists(at(name)) {
 			return nil, &BuildError{Parse: f.err, File: name, Message: f.err.Error()}
@@ -128,7 +129,8 @@ func (t *Tree) generate(dir string) (*types.Kustomization, *BuildError) {
 	return k, nil
 }
 
-// remote looks for resources that lie outside the repo: Flux fetches them, we can't.
+// remote returns why a kustomization can't be built here, or "": it has resources
+// outside of the repo, which Flux would fetch, or inflates Helm charts.
 func (t *Tree) remote(dir string, seen map[string]bool) string {
 	file := t.kustomizationFile(dir)
 	if file == "" || seen[dir] {
@@ -141,7 +143,7 @@ func (t *Tree) remote(dir string, seen map[string]bool) string {
 	}
 	var k types.Kustomization
 	if err := k.Unmarshal(b); err != nil {
-		return "" // the build says so better
+		return "" // the build reports the error
 	}
 	for _, res := range slices.Concat(k.Resources, k.Components) {
 		if isRemote(res) && !t.memory.Exists(at(path.Join(dir, res))) {
@@ -163,8 +165,8 @@ func isRemote(res string) bool {
 	return strings.Contains(res, "://") || strings.HasPrefix(res, "git@") || strings.HasPrefix(res, "github.com/") || strings.Contains(res, "?ref=")
 }
 
-// run builds dir with the layer's own settings around it and finds each
-// object's file by kustomize's record of origins.
+// run builds dir with the layer's own settings around it. kustomize's origin
+// annotations tell the file of each object.
 func (t *Tree) run(l *Layer, dir string) ([]*Object, error) {
 	outer := types.Kustomization{
 		TypeMeta:      types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind},
@@ -208,8 +210,8 @@ func (t *Tree) run(l *Layer, dir string) ([]*Object, error) {
 	return out, nil
 }
 
-// jsonTypes gives decoded YAML the types that decoded JSON has: those that
-// unstructured objects are made of. Others make its methods panic.
+// jsonTypes converts the types of decoded YAML to those of decoded JSON, which
+// unstructured objects must be made of: their methods panic on others.
 func jsonTypes(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -226,7 +228,7 @@ func jsonTypes(v any) any {
 		return float64(v)
 	case nil, string, bool, int64, float64:
 	default:
-		return fmt.Sprint(v) // a time, say
+		return fmt.Sprint(v) // for example a time
 	}
 	return v
 }
@@ -256,8 +258,8 @@ func (t *Tree) object(u *unstructured.Unstructured) *Object {
 	return o
 }
 
-// lineOf finds an object among a file's documents. Its name and namespace may
-// have been changed on the way, so the best match wins.
+// lineOf returns the line of an object among a file's documents. The build may have
+// changed its name and namespace, so the best match wins.
 func lineOf(f *file, u *unstructured.Unstructured) int {
 	best, line := -1, 1
 	for _, d := range f.docs {
@@ -283,10 +285,10 @@ func lineOf(f *file, u *unstructured.Unstructured) int {
 
 var quoted = regexp.MustCompile(`'?/?([^\s':]+\.ya?ml)'?`)
 
-// explain finds the file that a failed build is about.
+// explain turns kustomize's error into a BuildError, with the file that the error is about.
 func (t *Tree) explain(l *Layer, kustomization string, err error) *BuildError {
 	e := &BuildError{File: kustomization, Message: strings.ReplaceAll(err.Error(), "'"+wrapper+"'", "the layer")}
-	// A manifest that does not parse explains more than kustomize does.
+	// The error of a manifest that does not parse is more helpful than kustomize's.
 	if m := t.listedParseError(l.Path, map[string]bool{}); m != nil {
 		e.Parse, e.File = m, m.File
 		return e

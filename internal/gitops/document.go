@@ -13,17 +13,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// document is one YAML document of a file, with where it starts.
+// document is one YAML document of a file, and the line of its kind.
 type document struct {
-	line    int // of its kind
+	line    int // of its key "kind", or else of its beginning
 	content map[string]any
 	node    *yaml.Node
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)
 
-// parse reads the documents of a file. Anchors are followed; a file that is not
-// text or not YAML gives an error that names its line.
+// parse reads the documents of a file, with aliases expanded. The error of a file that
+// is not text or not YAML has its line.
 func parse(name string, b []byte) *file {
 	f := &file{}
 	if i := bytes.IndexByte(b, 0); i >= 0 {
@@ -57,7 +57,7 @@ func parse(name string, b []byte) *file {
 		}
 		var content map[string]any
 		if err := node.Decode(&content); err != nil || content == nil {
-			f.partly = f.partly || lookup(&node, "kind") != nil // a key twice, say
+			f.partly = f.partly || lookup(&node, "kind") != nil // for example, it has a key twice
 			continue                                            // a list, a scalar or nothing: not an object
 		}
 		doc := document{line: node.Line, content: content, node: &node}
@@ -68,7 +68,7 @@ func parse(name string, b []byte) *file {
 	}
 }
 
-// lookup finds the value node below a path of mapping keys.
+// lookup returns the value node at a path of mapping keys, or nil.
 func lookup(n *yaml.Node, keys ...string) *yaml.Node {
 	if n.Kind == yaml.DocumentNode && len(n.Content) > 0 {
 		n = n.Content[0]

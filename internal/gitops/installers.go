@@ -6,10 +6,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// installers are charts and packages that install the CRDs of API groups. A
-// package is known by the first part of its name: cert-manager.tanzu.vmware.com.
+// installers are the charts and packages that install the CRDs of API groups. A package
+// goes by the first part of its name: cert-manager for cert-manager.tanzu.vmware.com.
 var installers = []struct {
-	groups []string // a group, or what it ends in
+	groups []string // a group, or the end of one
 	names  []string
 }{
 	{[]string{"cert-manager.io"}, []string{"cert-manager"}},

@@ -2,7 +2,7 @@ package gitops
 
 import "k8s.io/apimachinery/pkg/runtime/schema"
 
-// The kinds that layers are made of, take from, and install with.
+// The kinds of layers, of their sources, and of releases and packages.
 var (
 	KustomizationKind     = schema.GroupKind{Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"} // Flux's, not kustomize's file
 	GitRepositoryKind     = schema.GroupKind{Group: SourceGroup, Kind: "GitRepository"}

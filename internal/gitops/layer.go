@@ -24,22 +24,24 @@ type Layer struct {
 	Foreign bool
 	// Wait is true if it is Ready only when its objects are (wait or health checks).
 	Wait bool
-	// DecryptionSecret holds its SOPS keys; empty name: it decrypts nothing, or not with a Secret.
+	// DecryptionSecret names the Secret with the layer's SOPS keys. The name is empty if the layer
+	// does not decrypt, or not with a Secret.
 	DecryptionSecret Ref
 	// Decrypts is true if it has a SOPS decryption provider.
 	Decrypts bool
 	// Suspended layers are not reconciled.
 	Suspended bool
-	// Parent declares it; empty for the root layer.
+	// Parent is the layer that declares this one; empty for the root layer.
 	Parent Ref
-	// File and Line are where it is declared; empty for the root layer of a repo without its own.
+	// File and Line are where the layer is declared; empty for the root layer if the repo does
+	// not declare it.
 	File string
 	Line int
 	// Objects are what it applies, in the order of the build.
 	Objects []*Object
-	// Build is why it can't be built, or nil.
+	// Build says why the layer can't be built; nil if it can.
 	Build *BuildError
-	// Opaque says why what it applies can't be known without a cluster, or is empty.
+	// Opaque says why the layer's objects can't be known without a cluster; empty if they can.
 	Opaque string
 
 	spec map[string]any
@@ -81,7 +83,7 @@ func (r *Repo) discover() {
 			}
 			next := r.newLayer(o, l)
 			if next.Ref == RootLayer {
-				// The repo's own bootstrap: the root layer is declared after all.
+				// The repo has been bootstrapped, so it declares the root layer itself.
 				root.File, root.Line, root.DependsOn = o.File, o.Line, next.DependsOn
 				root.Decrypts, root.DecryptionSecret, root.Wait = next.Decrypts, next.DecryptionSecret, next.Wait
 			}
@@ -179,7 +181,7 @@ func nested(m map[string]any, keys ...string) string {
 	return s
 }
 
-// Ancestors are the layers that come before l: what it depends on, directly or not.
+// Ancestors returns the layers that l depends on, directly or through others.
 func (r *Repo) Ancestors(l *Layer) map[Ref]bool {
 	seen := map[Ref]bool{}
 	var visit func(*Layer)

@@ -19,20 +19,20 @@ import (
 const (
 	// maxFile is the largest file that is read, in bytes.
 	maxFile = 16 << 20
-	// maxKeys is the most keys of one mapping. YAML libraries compare each key with
-	// all others: beyond this a file of a few megabytes takes minutes.
+	// maxKeys is the largest number of keys of one mapping. YAML libraries compare each
+	// key with all others, so beyond this, a file of a few megabytes takes minutes.
 	maxKeys = 5000
 	// maxDepth is how deep mappings and lists may lie within each other.
 	maxDepth = 400
-	// maxNodes is the most values of a file whose aliases are written out, unless it
-	// has more than a tenth of them without.
+	// maxNodes is the largest number of values of a document whose aliases are expanded.
+	// More are allowed if aliases multiply the document's values by no more than ten.
 	maxNodes = 200_000
-	// maxObjects is the most objects of one layer: kustomize compares each with all
-	// others, which takes four seconds for so many.
+	// maxObjects is the largest number of objects of one layer. kustomize compares each
+	// with all others, which takes four seconds for this many.
 	maxObjects = 2000
 )
 
-// tooMuch says what of a document is beyond the limits, or "".
+// tooMuch says which limit a document exceeds, or "".
 func tooMuch(doc *yaml.Node) string {
 	if deeper(doc, maxDepth) {
 		return fmt.Sprintf("mappings and lists lie more than %d deep within each other: no more are read", maxDepth)
@@ -72,14 +72,13 @@ func count(n *yaml.Node) int {
 	return total
 }
 
-// expanded counts the values below n with each alias written out, up to a bit
-// more than ten times maxNodes.
+// expanded counts the values below n with all aliases expanded; it stops at 100 times maxNodes.
 func expanded(n *yaml.Node, known map[*yaml.Node]int) int {
 	const enough = 100 * maxNodes
 	if total, ok := known[n]; ok {
 		return total
 	}
-	known[n] = enough // an alias within itself
+	known[n] = enough // until it is counted: an alias may contain itself
 	total := 1
 	for _, c := range n.Content {
 		total = min(enough, total+expanded(c, known))
@@ -91,11 +90,12 @@ func expanded(n *yaml.Node, known map[*yaml.Node]int) int {
 	return total
 }
 
-// bombs are texts in which aliases may be: a name is given and used.
+// bombs matches texts that may hold aliases: an anchor, and later a reference.
 var bombs = regexp.MustCompile(`(?s)&[\w-]+.*\*[\w-]+`)
 
-// hidden looks for what is beyond the limits in a text that is YAML for somebody:
-// a patch in a string, or a file of another name.
+// hidden returns why a text exceeds the limits, or "". Such a text is not read as YAML
+// here, but kustomize may do so: a patch in a string, or a file with another extension.
+// Texts of more than 1 MiB are not examined.
 func hidden(text string) string {
 	if len(text) > 1<<20 || !bombs.MatchString(text) {
 		return ""
@@ -104,7 +104,7 @@ func hidden(text string) string {
 	for {
 		var doc yaml.Node
 		if err := d.Decode(&doc); err != nil {
-			return "" // its end, or it is no YAML for anybody
+			return "" // the end, or not YAML
 		}
 		if why := tooMuch(&doc); why != "" {
 			return why
@@ -112,7 +112,7 @@ func hidden(text string) string {
 	}
 }
 
-// hiddenBelow looks into the texts of a document.
+// hiddenBelow applies hidden to all strings of a document.
 func hiddenBelow(n *yaml.Node) string {
 	if n.Kind == yaml.ScalarNode {
 		return hidden(n.Value)
@@ -125,24 +125,24 @@ func hiddenBelow(n *yaml.Node) string {
 	return ""
 }
 
-// maxUnpacked is what a chart's archive may hold: Helm refuses more, too.
+// maxUnpacked is the largest content of a chart's archive, in bytes: Helm's own limit.
 const maxUnpacked = 100 << 20
 
-// Archive is a packed file of a chart that lies in the repo.
+// Archive is a packed file (.tgz or .tar.gz) in a chart's folder.
 type Archive struct {
 	File string
 	// TooMuch says that it holds more than Helm unpacks.
 	TooMuch bool
 }
 
-// archive notes a packed file. Its content is not looked at but for its size.
+// archive records a packed file and whether its content is too large. The content is not kept.
 func (t *Tree) archive(name string, b []byte) {
 	if path.Ext(name) != ".tgz" && !strings.HasSuffix(name, ".tar.gz") {
 		return
 	}
 	z, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
-		return // no archive for anybody
+		return // not a gzip file
 	}
 	n, _ := io.Copy(io.Discard, io.LimitReader(z, maxUnpacked+1))
 	t.archives = append(t.archives, Archive{name, n > maxUnpacked})
@@ -166,11 +166,11 @@ func (t *Tree) Archives() []Archive {
 	return out
 }
 
-// unread takes the place of a file that is beyond the limits: whoever reads it fails at once.
+// unread is the content that kustomize is given for a file that exceeds the limits: it does not parse.
 const unread = "{this file is beyond what is read"
 
-// objectsOf counts what kustomize would build of a folder or file, up to a bit
-// more than maxObjects; above are the folders that are being counted.
+// objectsOf counts the objects that kustomize would build from a folder or file, up to
+// twice maxObjects. above are the folders that are being counted, to detect circles.
 func (t *Tree) objectsOf(p string, above []string) int {
 	if n, ok := t.objects[p]; ok {
 		return n
@@ -185,13 +185,13 @@ func (t *Tree) objectsOf(p string, above []string) int {
 			}
 		}
 	case slices.Contains(above, p):
-		return 0 // kustomize says so better
+		return 0 // kustomize reports the circle
 	default:
 		if file = t.kustomizationFile(p); file != "" {
 			n = t.objectsListed(p, file, append(above, p))
 			break
 		}
-		parts := map[string]bool{} // as generate finds them
+		parts := map[string]bool{} // what generate would list
 		for name := range t.files {
 			if p == "" || strings.HasPrefix(name, p+"/") {
 				parts[t.partOf(p, name)] = true
@@ -206,8 +206,8 @@ func (t *Tree) objectsOf(p string, above []string) int {
 	return n
 }
 
-// partOf is a file below dir, or the topmost folder on the way to it that has a
-// kustomization of its own.
+// partOf returns what the file name contributes to the kustomization generated for dir: the
+// topmost folder on the way to it that has a kustomization of its own, or else the file itself.
 func (t *Tree) partOf(dir, name string) string {
 	for i := len(dir) + 1; i < len(name); i++ {
 		if name[i] == '/' && t.kustomizationFile(name[:i]) != "" {
@@ -235,7 +235,7 @@ func (t *Tree) objectsListed(dir, file string, above []string) int {
 	return n
 }
 
-// beyond says why a layer is more than can be built, or nil.
+// beyond returns an error if a layer is larger than what is built, or nil.
 func (t *Tree) beyond(l *Layer, kustomization string) *BuildError {
 	if t.objectsOf(l.Path, nil) > maxObjects {
 		if !t.memory.Exists(at(kustomization)) || t.files[kustomization] == nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// aliases is a document whose last alias stands for 9^levels values.
+// aliases returns a document whose last alias expands to 9^levels values.
 func aliases(levels int, indent string) string {
 	var b strings.Builder
 	b.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x]\n")
@@ -31,7 +31,8 @@ func many(n int) string {
 	return b.String()
 }
 
-// What would take a machine's memory or minutes is an error of its layer, by file.
+// A file that would take a machine's memory, or minutes of its time, is an error of its
+// layer that names the file.
 func TestBombsAreNotBuilt(t *testing.T) {
 	expanding := map[string]string{"l/kustomization.yaml": "resources: [b0]\n", "l/b20/kustomization.yaml": "resources: [cm.yaml]\n", "l/b20/cm.yaml": object}
 	for i := range 20 {
@@ -74,7 +75,7 @@ func TestBombsAreNotBuilt(t *testing.T) {
 	}
 }
 
-// What people write stays within the limits.
+// Ordinary files stay within the limits.
 func TestOrdinaryFilesAreWithinLimits(t *testing.T) {
 	anchors := object + "data:\n  base: &base |\n" + strings.Repeat("    line\n", 50)
 	for i := range 500 {
@@ -90,7 +91,7 @@ func TestOrdinaryFilesAreWithinLimits(t *testing.T) {
 	}
 }
 
-// Only what is built counts: a folder with a kustomization brings what that lists.
+// Only objects that are built count: a folder with a kustomization contributes what that lists.
 func TestObjectsThatAreNotBuiltDoNotCount(t *testing.T) {
 	r, err := Load(fstest.MapFS{
 		"c/a/kustomization.yaml": {Data: []byte("resources: [one.yaml]\n")}, "c/a/one.yaml": {Data: []byte(object)},

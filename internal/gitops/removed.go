@@ -1,7 +1,7 @@
 package gitops
 
-// removed are apiVersions that Kubernetes 1.36 or Flux 2.9 no longer serve,
-// with what to do instead. An empty kind stands for all of the apiVersion's.
+// removed are apiVersions that Kubernetes 1.36 or Flux 2.9 no longer serve, with what
+// to do instead. An empty kind stands for all kinds of the apiVersion.
 var removed = []struct{ apiVersion, kind, fix string }{
 	{"extensions/v1beta1", "Ingress", "use networking.k8s.io/v1 (gone since Kubernetes 1.22)"},
 	{"extensions/v1beta1", "", "use apps/v1 or networking.k8s.io/v1 (gone since Kubernetes 1.16)"},
@@ -37,7 +37,8 @@ var removed = []struct{ apiVersion, kind, fix string }{
 	{"helm.toolkit.fluxcd.io/v2beta2", "", "use helm.toolkit.fluxcd.io/v2 (gone since Flux 2.8)"},
 }
 
-// Removed says what to use instead of an apiVersion that is no longer served.
+// Removed returns what to use instead of an apiVersion that is no longer served; gone
+// is false for all others.
 func Removed(apiVersion, kind string) (fix string, gone bool) {
 	for _, r := range removed {
 		if r.apiVersion == apiVersion && (r.kind == kind || r.kind == "") {

@@ -1,6 +1,5 @@
-// Package gitops is the model that everything reads: a Flux repo's layers, what
-// each of them applies and from which line of which file, and how they depend
-// on each other.
+// Package gitops is the model of a Flux repo that all other packages use: its layers, the
+// objects that each layer applies with their file and line, and the dependencies between layers.
 //
 // It is pure: it reads a tree of files and neither writes nor calls anything.
 package gitops
@@ -11,7 +10,7 @@ import (
 	"strings"
 )
 
-// Ref names an object of a kind that the context tells.
+// Ref names an object whose kind is known from the context.
 type Ref struct{ Namespace, Name string }
 
 // String is namespace/name.
@@ -19,7 +18,8 @@ func (r Ref) String() string { return r.Namespace + "/" + r.Name }
 
 // Repo is a parsed Flux repo.
 type Repo struct {
-	// Path is what Flux was, or will be, bootstrapped on: slash-separated, without "./".
+	// Path is the folder that Flux is, or will be, bootstrapped on: slash-separated,
+	// without "./".
 	Path string
 	// Layers are all Kustomizations below Path, the root one (flux-system) first.
 	Layers []*Layer
@@ -29,8 +29,8 @@ type Repo struct {
 	uses    []*Use
 }
 
-// Load reads the repo in tree and builds every layer below root, which is where Flux
-// is bootstrapped: clusters/production, say. See Read and Tree.Repo.
+// Load reads the repo in tree and builds every layer below root, the folder that Flux
+// is bootstrapped on, such as clusters/production. It is Read followed by Tree.Repo.
 func Load(tree fs.FS, root string, working ...func(layer, file string)) (*Repo, error) {
 	t, err := Read(tree, working...)
 	if err != nil {
@@ -39,8 +39,8 @@ func Load(tree fs.FS, root string, working ...func(layer, file string)) (*Repo, 
 	return t.Repo(root)
 }
 
-// Repo builds every layer below root, which is where Flux is bootstrapped. What can't be
-// built is no error here: it is left in the layer (Layer.Build, Layer.Opaque).
+// Repo builds every layer below root, the folder that Flux is bootstrapped on. A layer
+// that can't be built is not an error here: see Layer.Build and Layer.Opaque.
 func (t *Tree) Repo(root string) (*Repo, error) {
 	r := &Repo{Path: clean(root), Tree: t}
 	if !t.memory.IsDir(at(r.Path)) {
@@ -65,7 +65,7 @@ func (r *Repo) Layer(ref Ref) *Layer {
 	return nil
 }
 
-// FluxVersion is the Flux version of the components that the repo brings along from a
+// FluxVersion returns the version of the Flux components that the repo holds since its
 // bootstrap, as vX.Y.Z, or "".
 func (r *Repo) FluxVersion() string {
 	for _, o := range r.Layer(RootLayer).Objects {

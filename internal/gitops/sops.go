@@ -19,13 +19,13 @@ type RecipientRule struct {
 	EncryptedRegex string
 }
 
-// RecipientsFor returns the age recipients that .sops.yaml wants for a file;
-// false if no rule is about it.
+// RecipientsFor returns the age recipients that .sops.yaml demands for a file, by
+// slash-separated path; false if no rule matches.
 func (t *Tree) RecipientsFor(file string) ([]string, bool) {
 	return RecipientsOf(t.RecipientRules, file)
 }
 
-// RecipientsOf returns the age recipients that the first rule about a file names.
+// RecipientsOf returns the age recipients of the first rule that matches a file.
 func RecipientsOf(rules []RecipientRule, file string) ([]string, bool) {
 	rule, found := RuleOf(rules, file)
 	return rule.Recipients, found
@@ -41,7 +41,8 @@ func RuleOf(rules []RecipientRule, file string) (RecipientRule, bool) {
 	return RecipientRule{}, false
 }
 
-// ReadRules reads .sops.yaml at the root of tree; nil without one.
+// ReadRules reads the creation rules of .sops.yaml at the root of tree; nil if there is
+// no such file.
 func ReadRules(tree fs.FS) ([]RecipientRule, error) {
 	b, err := fs.ReadFile(tree, ".sops.yaml")
 	if errors.Is(err, fs.ErrNotExist) {

@@ -24,13 +24,13 @@ var RootSource = SourceRef{"GitRepository", FluxNamespace, "flux-system"}
 // Identity is Kind/namespace/name.
 func (r SourceRef) Identity() string { return Identity(r.Kind, r.Namespace, r.Name) }
 
-// Source is an object that manifests, charts or packages are taken from. A HelmChart is one,
-// and a Use of another: of the repository that it comes from.
+// Source is an object that manifests, charts or packages are taken from. A HelmChart is a
+// Source for its HelmRelease, and a Use of the repository that it comes from.
 type Source struct {
 	*Object
-	// Layer brings it.
+	// Layer is the layer that applies the source.
 	Layer *Layer
-	// URL is where it is: the URL, endpoint or image that it gives, as it is written; "" if it gives none.
+	// URL is the source's URL, endpoint or image as the repo writes it; "" if it has none.
 	URL string
 }
 
@@ -40,15 +40,16 @@ func (s *Source) Ref() SourceRef { return SourceRef{s.GetKind(), s.GetNamespace(
 // Use is a release, chart or package that takes something from a source.
 type Use struct {
 	*Object
-	// Layer brings the object.
+	// Layer is the layer that applies the object.
 	Layer *Layer
-	// Refs are the sources that it names; none for a package, which any PackageRepository may hold.
+	// Refs are the sources that the object refers to. A PackageInstall has none, as any
+	// PackageRepository may provide its package.
 	Refs []SourceRef
 	// ChartRef is true for a release that names its chart as a source (chartRef).
 	ChartRef bool
 	// Chart is the name of the chart or package that is taken; "" if it says none.
 	Chart string
-	// Version is the version that is asked for, as it is written: exact, a range, or "".
+	// Version is the requested version as the repo writes it: exact, a range, or "".
 	Version string
 }
 
@@ -112,8 +113,8 @@ func (r *Repo) Exact(s *Source, chart string) []string {
 	return slices.Compact(out)
 }
 
-// SourceRefs are the sources that an object (a Kustomization, HelmRelease or HelmChart, in
-// the repo or in a cluster) names: a release by chartRef or by its chart's sourceRef.
+// SourceRefs returns the sources that a Kustomization, HelmRelease or HelmChart refers to,
+// in the repo or in a cluster: by sourceRef, by chartRef, or by the sourceRef of its chart.
 func SourceRefs(u *unstructured.Unstructured) []SourceRef {
 	var out []SourceRef
 	for _, path := range [][]string{{"spec", "sourceRef"}, {"spec", "chartRef"}, {"spec", "chart", "spec", "sourceRef"}} {
@@ -133,7 +134,7 @@ func sourceRef(ref map[string]any, namespace string) SourceRef {
 	return SourceRef{nested(ref, "kind"), cmp.Or(nested(ref, "namespace"), namespace), nested(ref, "name")}
 }
 
-// sourceURL is where a source is.
+// sourceURL returns the URL, endpoint or image of a source.
 func sourceURL(u *unstructured.Unstructured) string {
 	return cmp.Or(nested(u.Object, "spec", "url"), nested(u.Object, "spec", "endpoint"), nested(u.Object, "spec", "fetch", "imgpkgBundle", "image"))
 }
@@ -151,8 +152,8 @@ func taken(u *unstructured.Unstructured) (name, version string) {
 	return "", ""
 }
 
-// installs is the name of the chart or package that an object installs, as people call
-// it, or "": a package without its domain, a chart that is a source by that source's name.
+// installs returns the common name of the chart or package that an object installs, or "":
+// a package's name without its domain, and for a chartRef the name of the source.
 func installs(u *unstructured.Unstructured) string {
 	name, _ := taken(u)
 	switch u.GroupVersionKind().GroupKind() {
@@ -165,12 +166,13 @@ func installs(u *unstructured.Unstructured) string {
 	return ""
 }
 
-// SameURL says whether two URLs lead to the same place: scheme and host are compared
-// without case, and a slash at the end means nothing.
+// SameURL says whether two URLs lead to the same place. The case of scheme and host
+// does not matter, nor do slashes at the end.
 func SameURL(a, b string) bool { return CanonicalURL(a) == CanonicalURL(b) }
 
-// CanonicalURL is the one way to write a URL among all that SameURL calls the same. An
-// address without a scheme, such as an image's, only loses its slashes at the end.
+// CanonicalURL returns the same text for all URLs that are the same by SameURL: scheme
+// and host are in lower case, and slashes at the end are removed. Of an address without
+// a scheme, such as an image's, only those slashes are removed.
 func CanonicalURL(s string) string {
 	s = strings.TrimRight(s, "/")
 	u, err := url.Parse(s)

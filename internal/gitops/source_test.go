@@ -89,7 +89,7 @@ func TestSources(t *testing.T) {
 			t.Errorf("%s takes from %q, want %q", name, of[name], want)
 		}
 	}
-	// Versions belong to a source: what another source is asked for is not asked of this one.
+	// Versions belong to a source: a version that is requested from another source is not listed.
 	for name, want := range map[string][]string{
 		"HelmRepository/one": {"1.0.0", "4.0.0", "6.0.0"}, "HelmRepository/other": {"2.0.0", "4.0.0", "6.0.0"}, "PackageRepository/one": {"5.0.0"},
 	} {
@@ -108,7 +108,7 @@ func TestSameURL(t *testing.T) {
 	}{
 		{"https://charts.example.com", "https://charts.example.com/", true},
 		{"https://Charts.Example.com/a", "HTTPS://charts.example.com/a/", true},
-		{"https://charts.example.com/A", "https://charts.example.com/a", false}, // servers tell paths apart by case
+		{"https://charts.example.com/A", "https://charts.example.com/a", false}, // the case of a path matters
 		{"https://charts.example.com", "oci://charts.example.com", false},
 		{"oci://charts.example.com/a", "oci://charts.example.com/a/", true},
 		{"registry.example.com/a:1", "registry.example.com/a:2", false},

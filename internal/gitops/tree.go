@@ -14,12 +14,12 @@ import (
 // Tree is a tree of files, read once. Several repos can be made of it: one for each
 // folder that Flux is bootstrapped on.
 type Tree struct {
-	// RecipientRules are those of .sops.yaml, nil without one.
+	// RecipientRules are the creation rules of .sops.yaml; nil if there is no such file.
 	RecipientRules []RecipientRule
 
 	memory   filesys.FileSystem
 	files    map[string]*file
-	objects  map[string]int // how many a folder or file is built to
+	objects  map[string]int // number of objects that a folder or file is built to
 	archives []Archive
 	working  func(layer, file string)
 }
@@ -31,21 +31,22 @@ type file struct {
 	partly bool // some of its documents are no objects
 }
 
-// ParseError is a file that is not YAML.
+// ParseError says why a file can't be read: usually that it is not YAML.
 type ParseError struct {
 	File    string
 	Line    int // 0 if unknown
 	Message string
-	// Limit is true if it may be YAML, but is more of it than is read.
+	// Limit is true if the file exceeds a limit.
 	Limit bool
 }
 
 // Error is file:line and what is wrong there.
 func (e *ParseError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message) }
 
-// Read reads and parses a tree. working is told of each file before it is read, and later
-// of each layer before it is built, as neither can be stopped. A file that can't be
-// read or parsed is no error here: the layers that use it can't be built.
+// Read reads and parses a tree. It calls working with each file before it is parsed, and
+// Repo does so with each layer before it is built: a guard needs that, as neither can be
+// interrupted. A file that can't be read or parsed is not an error here: layers that use
+// it can't be built.
 func Read(tree fs.FS, working ...func(layer, file string)) (*Tree, error) {
 	t := &Tree{memory: filesys.MakeFsInMemory(), files: map[string]*file{}, objects: map[string]int{}, working: func(layer, file string) {
 		for _, f := range working {
@@ -60,15 +61,16 @@ func Read(tree fs.FS, working ...func(layer, file string)) (*Tree, error) {
 	return t, err
 }
 
-// base is where the repo lies in memory: below it, so that a kustomization
-// around any of its folders, its root included, lies outside of it.
+// base is the folder of the repo in memory. It is not the root, so that a kustomization
+// around any of the repo's folders, even around the whole repo, can lie outside of it.
 const base = "/repo"
 
 func at(name string) string { return path.Join(base, name) }
 
 func clean(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
 
-// Find returns path, or the only place in the tree where Flux is bootstrapped if path is empty.
+// Find returns path or, if that is empty, the only folder in the tree that Flux is bootstrapped
+// on. None or several are an error.
 func (t *Tree) Find(path string) (string, error) {
 	if path != "" {
 		return path, nil
@@ -88,7 +90,7 @@ func (t *Tree) Find(path string) (string, error) {
 func (t *Tree) read(tree fs.FS) error {
 	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrPermission) && name != "." {
-			return fs.SkipDir // another user's folder in the working folder
+			return fs.SkipDir // a folder that this user may not read
 		}
 		if err != nil {
 			return err
@@ -127,9 +129,9 @@ func (t *Tree) read(tree fs.FS) error {
 		if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
 			t.files[name] = parse(name, b)
 			if e := t.files[name].err; e != nil && (e.Limit || len(b) > 1<<20) {
-				b = []byte(unread) // kustomize would take minutes to find the same
+				b = []byte(unread) // kustomize would take minutes to fail
 			}
-		} else if why := hidden(string(b)); why != "" { // kustomize takes files of any name
+		} else if why := hidden(string(b)); why != "" { // kustomize reads files of any extension as YAML
 			t.files[name] = &file{err: &ParseError{File: name, Line: 1, Message: why, Limit: true}}
 			b = []byte(unread)
 		}
@@ -140,15 +142,14 @@ func (t *Tree) read(tree fs.FS) error {
 	})
 }
 
-// ignored are files that source-controller leaves out of its artifacts wherever
-// they are.
+// ignored are the names of files that source-controller leaves out of its artifacts, in any folder.
 var ignored = []string{
 	".travis.yml", ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml",
 	"codeship-services.yml", "codeship-steps.yml", ".goreleaser.yml", ".sops.yaml", ".flux.yaml",
 }
 
-// bootstrapped is where below a cluster's folder its layers are declared: many
-// repos keep them apart from what the layers apply.
+// bootstrapped returns the folder in which a cluster's layers are declared: its
+// subfolder kustomizations if there is one, or else its folder itself.
 func (t *Tree) bootstrapped(cluster string) string {
 	if below := cluster + "/kustomizations"; t.memory.IsDir(at(below)) {
 		return below
@@ -156,9 +157,9 @@ func (t *Tree) bootstrapped(cluster string) string {
 	return cluster
 }
 
-// Roots guesses where Flux is bootstrapped in the tree: the folders that hold a
-// flux-system folder whose sync points back at them, else the children of
-// clusters/ and platforms/clusters/. They are sorted.
+// Roots guesses the folders that Flux is bootstrapped on, and sorts them: those with a
+// Kustomization flux-system below them whose path is that folder or, if there are none,
+// the subfolders of clusters/ and platforms/clusters/.
 func (t *Tree) Roots() []string {
 	found := map[string]bool{}
 	for name, f := range t.files {

@@ -12,16 +12,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// SecretValue is a value of a Secret that stands in plain text in the repo, or
-// that a layer's build makes of its files.
+// SecretValue is a value of a Secret that is in plain text in the repo, or that a
+// layer's build takes from the repo's files.
 type SecretValue struct {
 	Secret string // namespace/name, or name
 	Key    string
 	Value  string // decoded
 }
 
-// PlainSecrets are the values of all Secrets that are not encrypted, and what
-// kustomize makes Secrets of.
+// PlainSecrets returns the values of all Secrets that are not encrypted, those that
+// kustomize generates included.
 func (r *Repo) PlainSecrets() []SecretValue {
 	var out []SecretValue
 	for name, f := range r.files {
@@ -33,7 +33,7 @@ func (r *Repo) PlainSecrets() []SecretValue {
 			out = append(out, guessed(name, string(b))...)
 		}
 	}
-	for _, name := range r.named(".json") { // YAML for kustomize
+	for _, name := range r.named(".json") { // kustomize reads JSON, too
 		b, err := r.memory.ReadFile(at(name))
 		if err != nil || !kindSecret.Match(b) {
 			continue
@@ -58,8 +58,8 @@ func (r *Repo) PlainSecrets() []SecretValue {
 	return out
 }
 
-// secretsIn finds the Secrets of a document, also of a list, and all scalars below
-// their values, as they are written: what is no Secret yet may be meant as one.
+// secretsIn returns the values of all Secrets in a document, also in a list: every
+// scalar outside of the metadata, as it is written, whether or not the Secret is valid.
 func secretsIn(n *yaml.Node) []SecretValue {
 	if n.Kind == yaml.DocumentNode && len(n.Content) > 0 {
 		n = n.Content[0]
@@ -83,10 +83,10 @@ func secretsIn(n *yaml.Node) []SecretValue {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		section, value := n.Content[i].Value, n.Content[i+1]
 		if section == "metadata" || section == "sops" || value.Kind == yaml.ScalarNode {
-			continue // its names, its type
+			continue // metadata and scalars such as the type are not values
 		}
 		scalars(value, section, func(key, text string) {
-			if !strings.HasPrefix(text, "ENC[") { // in an encrypted file, too, a value may be left in plain text
+			if !strings.HasPrefix(text, "ENC[") { // even an encrypted file may have a value in plain text
 				out = append(out, secretValue(name, section, key, text))
 			}
 		})
@@ -94,7 +94,7 @@ func secretsIn(n *yaml.Node) []SecretValue {
 	return out
 }
 
-// scalars calls tell with each scalar below n and the last name on the way to it.
+// scalars calls tell with each scalar below n and the last mapping key on the way to it.
 func scalars(n *yaml.Node, key string, tell func(key, text string)) {
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -114,8 +114,7 @@ func scalars(n *yaml.Node, key string, tell func(key, text string)) {
 	}
 }
 
-// secretValue decodes a value of a Secret's data. One that can't be decoded may be
-// malformed: it is kept as it is.
+// secretValue decodes a value of a Secret's data. A value that is not base64 is kept as it is.
 func secretValue(name, section, key, text string) SecretValue {
 	if section == "data" {
 		if b, err := base64.StdEncoding.DecodeString(text); err == nil {
@@ -125,7 +124,7 @@ func secretValue(name, section, key, text string) SecretValue {
 	return SecretValue{name, key, text}
 }
 
-// generated are the values that a kustomization's generators make Secrets of.
+// generated returns the values of the Secrets that a kustomization generates.
 func (t *Tree) generated(dir string, d document) []SecretValue {
 	list, _ := d.content["secretGenerator"].([]any)
 	var out []SecretValue
@@ -148,7 +147,7 @@ func (t *Tree) generated(dir string, d document) []SecretValue {
 	return out
 }
 
-// texts are the strings of a list, or the one that stands in its place.
+// texts returns the strings of a list, or a single string as a list.
 func texts(v any) []string {
 	if s, ok := v.(string); ok {
 		return []string{s}
@@ -180,8 +179,8 @@ var (
 	keyValue   = regexp.MustCompile(`^[-\s]*["']?([\w./-]+)["']?:\s+(.*)$`)
 )
 
-// guessed are the values of a Secret that is not YAML: what stands behind each
-// name, and each line that has none.
+// guessed returns the possible values of a Secret in a file that is not valid YAML: the
+// text after each key, and each line without a key.
 func guessed(file, text string) []SecretValue {
 	var out []SecretValue
 	for _, line := range strings.Split(text, "\n") {
@@ -197,8 +196,9 @@ func guessed(file, text string) []SecretValue {
 	return out
 }
 
-// PlainValues are the scalars of everything but Secrets and encrypted files, and
-// the names of what is in those, too: what stands there is no secret.
+// PlainValues returns all strings that are not secret, because they are in plain text
+// in the repo: the keys of all documents, and the string values of all documents but
+// Secrets and encrypted files.
 func (t *Tree) PlainValues() map[string]bool {
 	out := map[string]bool{}
 	var walk func(v any, values bool)
@@ -227,7 +227,7 @@ func (t *Tree) PlainValues() map[string]bool {
 	return out
 }
 
-// EncryptedFiles are all files that SOPS has encrypted, in any of its formats, sorted by name.
+// EncryptedFiles returns all files that SOPS has encrypted, in any of its formats, by name.
 func (t *Tree) EncryptedFiles() map[string][]byte {
 	out := map[string][]byte{}
 	_ = t.memory.Walk(base, func(p string, info fs.FileInfo, err error) error { // memory has no errors

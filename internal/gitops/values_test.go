@@ -6,7 +6,7 @@ import (
 	"testing/fstest"
 )
 
-// Whatever stands where a Secret's values belong is one, however it is written.
+// Whatever is in the place of a Secret's values counts as one, however it is written.
 func TestPlainSecrets(t *testing.T) {
 	r, err := Load(fstest.MapFS{
 		"c/a.yaml": {Data: []byte(`apiVersion: v1

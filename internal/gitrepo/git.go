@@ -15,23 +15,22 @@ import (
 // Git is the program that reads and serves repositories.
 var Git = tool.Tool{Name: "git", Version: []string{"--version"}, Install: "install git as a package of the system"}
 
-// command prepares a git command in which nothing of the caller's settings and
-// nothing that a repository could configure has a say.
+// command prepares a git command that neither the caller's settings nor a repository's
+// configuration can influence.
 func command(ctx context.Context, env []string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, Git.Name, args...)
 	cmd.Env = append(base(), env...)
 	return cmd
 }
 
-// base is the environment of git: no setting, hook or prompt of the caller's
-// has a say, no program is started for a transport, nothing is fetched, and
-// folders of other users may be read.
+// base is the environment of git: no settings, hooks or prompts of the caller apply, no
+// transport starts a program, nothing is fetched lazily, and folders of other users may be read.
 func base() []string {
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "XDG_CONFIG_HOME=/nonexistent", "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "GIT_NO_REPLACE_OBJECTS=1",
-		"GIT_ALLOW_PROTOCOL=", // overridden where a server is spoken to
+		"GIT_ALLOW_PROTOCOL=", // none; Access.env overrides it
 	}, settings()...)
 }
 
@@ -42,7 +41,8 @@ var fixed = []string{
 	"gc.auto=0", "maintenance.auto=false", "submodule.recurse=false", "fetch.recurseSubmodules=false", "diff.ignoreSubmodules=all",
 }
 
-// settings puts the fixed settings, and more of the form name=value, into the environment.
+// settings returns environment variables with the fixed settings and more, which have the
+// form name=value.
 func settings(more ...string) []string {
 	all := append(more[:len(more):len(more)], fixed...) // the fixed ones last: they win
 	out := []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(all))}
@@ -59,13 +59,15 @@ func (s *Snapshot) git(ctx context.Context, env []string, args ...string) error 
 	return err
 }
 
-// output is what a command on the snapshot's repository prints, without space around it.
+// output runs a git command on the snapshot's repository and returns its stdout, without
+// space around it.
 func (s *Snapshot) output(ctx context.Context, env []string, args ...string) (string, error) {
 	out, err := s.outputIn(ctx, "", env, nil, args...)
 	return strings.TrimSpace(out), err
 }
 
-// outputIn is what a command prints that runs in a folder and reads from stdin.
+// outputIn runs a git command on the snapshot's repository, in the folder dir and with
+// the given stdin, and returns its stdout.
 func (s *Snapshot) outputIn(ctx context.Context, dir string, env []string, stdin io.Reader, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := command(ctx, append([]string{"GIT_DIR=" + s.GitDir}, env...), args...)

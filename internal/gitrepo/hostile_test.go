@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// poisoned is a configuration in which all that can run a program does: the first argument is
-// a command, the others are folders and files of the repository.
+// poisoned is a Git configuration with every setting that can run a program: the first
+// argument is the command, the others are folders and files of the repository.
 const poisoned = `
 [core]
 	fsmonitor = %[1]q
@@ -65,8 +65,8 @@ const poisoned = `
 	partialClone = origin
 `
 
-// poison gives a repository every setting by which one can run a program, or
-// change what is taken; canary is the file that such a program would make.
+// poison gives a repository every setting that can run a program or change which files
+// are taken. Such a program would create the file canary.
 func poison(t *testing.T, dir, canary string) {
 	t.Helper()
 	run := "touch " + canary + "; cat"
@@ -107,7 +107,7 @@ func TestHostileConfigurationGivesTheSameTree(t *testing.T) {
 		clean := take(t, dir)
 		canary := filepath.Join(t.TempDir(), "ran")
 		poison(t, dir, canary)
-		// What git thinks it knows of the files is gone, so it must look at each of them.
+		// The new times make git read each file, as its index is out of date.
 		if err := os.Chtimes(filepath.Join(dir, "clusters/a/x.yaml"), time.Now(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -155,8 +155,7 @@ func TestSubmodulesRunNothing(t *testing.T) {
 	}
 }
 
-// A detached snapshot is whole without the folder it was taken from, and holds
-// no history.
+// A detached snapshot is complete without the folder that it was taken from, and has no history.
 func TestDetachedSnapshotNeedsNoSource(t *testing.T) {
 	dir := committed(t)
 	write(t, filepath.Join(dir, "y.yaml"), "y: 1\n")
@@ -178,7 +177,7 @@ func TestDetachedSnapshotNeedsNoSource(t *testing.T) {
 	}
 }
 
-// What a repository keeps where Git's files belong can't make a run wait or read elsewhere.
+// A pipe or link in the place of one of Git's own files can neither block a run nor lead elsewhere.
 func TestPipesInPlaceOfGitsFilesAreRefused(t *testing.T) {
 	for _, name := range []string{"HEAD", "config", "index"} {
 		dir := committed(t)
@@ -230,7 +229,7 @@ func TestTooLargeIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Truncate(maxBytes + 1); err != nil { // takes no room
+	if err := f.Truncate(maxBytes + 1); err != nil { // a sparse file
 		t.Fatal(err)
 	}
 	f.Close()
@@ -241,7 +240,7 @@ func TestTooLargeIsRefused(t *testing.T) {
 	}
 }
 
-// Odd names come through as they are.
+// Odd file names (line breaks, quotes, bytes that are not UTF-8) stay as they are.
 func TestNamesThatAreNotText(t *testing.T) {
 	dir := committed(t)
 	for _, name := range []string{"new\nline.yaml", "\xff\xfe.yaml", "-rf.yaml", `quote".yaml`} {

@@ -16,11 +16,11 @@ import (
 const (
 	maxFiles = 50_000
 	maxBytes = 512 << 20
-	maxLevel = 100      // folders within folders
-	maxTrees = 16 << 20 // bytes of the objects that list the entries of one level's folders
+	maxLevel = 100      // nesting of folders
+	maxTrees = 16 << 20 // bytes of the tree objects of all folders on one level
 )
 
-// withinLimits refuses changed files that would not fit, before any is read.
+// withinLimits returns an error if changed files exceed the limits, before any of them is read.
 func withinLimits(dir string, paths []string) error {
 	var t tally
 	for _, name := range paths {
@@ -33,8 +33,9 @@ func withinLimits(dir string, paths []string) error {
 	return t.err()
 }
 
-// bounded refuses a tree that would not fit. It looks at each object once, however
-// often the tree holds it, and unpacks no file: a few objects can stand for billions.
+// bounded returns an error if a tree exceeds the limits. It reads each tree object
+// once, however often the tree contains it, and no file: a few objects can stand for
+// billions of files.
 func (s *Snapshot) bounded(ctx context.Context, tree string) error {
 	var t tally
 	here := map[string]place{tree: {times: 1}} // folders of this level, by hash
@@ -87,7 +88,8 @@ func (s *Snapshot) bounded(ctx context.Context, tree string) error {
 	return t.err()
 }
 
-// smallTrees refuses folders whose own objects would not fit: each names its entries.
+// smallTrees returns an error if the tree objects of one level, which list the folders'
+// entries, are too large to be read.
 func (s *Snapshot) smallTrees(ctx context.Context, trees map[string]place) error {
 	var all int64
 	return s.objects(ctx, "--batch-check", keys(trees), func(hash string, size int64, _ []byte) error {
@@ -98,7 +100,7 @@ func (s *Snapshot) smallTrees(ctx context.Context, trees map[string]place) error
 	})
 }
 
-// place is one of the paths at which a tree holds an object, and how many there are.
+// place is one of the paths at which a tree contains an object, and the number of these paths.
 type place struct {
 	path  string
 	times int
@@ -114,7 +116,8 @@ func keys(m map[string]place) []string {
 	return out
 }
 
-// objects tells of objects by git cat-file: their size, and with --batch their content.
+// objects calls tell for each object: with its size and, if mode is --batch, its
+// content. mode is an option of git cat-file.
 func (s *Snapshot) objects(ctx context.Context, mode string, hashes []string, tell func(hash string, size int64, content []byte) error) error {
 	out, err := s.outputIn(ctx, "", nil, strings.NewReader(strings.Join(hashes, "\n")+"\n"), "cat-file", mode)
 	if err != nil {
@@ -148,7 +151,8 @@ func (s *Snapshot) objects(ctx context.Context, mode string, hashes []string, te
 	return nil
 }
 
-// entries reads a tree object: mode, name and binary hash of each entry.
+// entries reads a tree object and calls tell for each entry; the hash is in
+// hexadecimal.
 func entries(tree []byte, hashSize int, tell func(mode, name, hash string)) error {
 	for len(tree) > 0 {
 		mode, rest, ok := bytes.Cut(tree, []byte(" "))
@@ -162,7 +166,7 @@ func entries(tree []byte, hashSize int, tell func(mode, name, hash string)) erro
 	return nil
 }
 
-// tally adds files up.
+// tally adds up files and remembers the largest.
 type tally struct {
 	files   int
 	bytes   int64

@@ -21,14 +21,15 @@ type Access struct {
 	protocols string // that git may speak; empty: http and https
 }
 
-// env hands the password to git where no one else sees it: not in an argument.
+// env passes the password to git in the environment, which other users can't see,
+// unlike arguments.
 func (a Access) env() []string {
 	basic := base64.StdEncoding.EncodeToString([]byte(a.User + ":" + a.Password))
 	return append(settings("http.extraHeader=Authorization: Basic "+basic), "GIT_ALLOW_PROTOCOL="+cmp.Or(a.protocols, "http:https"))
 }
 
-// Push sends the snapshot to an empty repository. The commit of a shallow clone
-// has parents that are not there, so its tree is sent as a commit of its own.
+// Push sends the snapshot to an empty repository. A shallow clone lacks the parents of its
+// commit, so its tree is sent as a new commit without parents; s.Commit is then that one.
 func (s *Snapshot) Push(ctx context.Context, to Access) error {
 	commit := s.Commit
 	if _, err := os.Stat(filepath.Join(s.GitDir, "shallow")); err == nil {
@@ -48,11 +49,11 @@ func (s *Snapshot) Push(ctx context.Context, to Access) error {
 // Change is a file that differs between two snapshots.
 type Change struct {
 	File          string
-	Before, After string // hashes of Git's blobs; empty where there is none
+	Before, After string // hashes of the blobs; empty if the file does not exist
 }
 
-// Advance returns the snapshot of what the server's branch holds now, and what
-// differs from s.
+// Advance fetches the server's branch. It returns the new snapshot and the files that
+// differ from s.
 func (s *Snapshot) Advance(ctx context.Context, from Access) (*Snapshot, []Change, error) {
 	if err := s.git(ctx, from.env(), "fetch", "--quiet", from.URL, "+refs/heads/"+Branch+":refs/heads/advanced"); err != nil {
 		return nil, nil, fmt.Errorf("fetch the bootstrapped tree: %w", err)

@@ -37,23 +37,24 @@ type Runner func(*exec.Cmd) error
 
 // Options are how a folder is taken.
 type Options struct {
-	// Exclude are absolute paths of files that are never taken, whatever Git thinks of them: keys.
+	// Exclude are absolute paths of files that are never taken, even if Git tracks them: key files.
 	Exclude []string
-	// Confine makes a runner that sees just these folders; nil runs git as it is.
+	// Confine returns a runner for git commands that can read only these folders; nil
+	// runs git unconfined.
 	Confine func(read ...string) Runner
 }
 
-// patience is how long git may take for all of a folder.
+// patience is how long Take may take.
 const patience = 2 * time.Minute
 
-// Take makes a snapshot of the folder dir in the new folder gitDir. A Git
-// working tree with no changes gives its HEAD commit itself; with changes, or
-// without Git, a new commit of what `git add --all` would take. A folder that
-// only lies inside some other working tree counts as a plain folder.
+// Take makes a snapshot of the folder dir in the new folder gitDir. A Git working tree
+// without changes gives its HEAD commit itself. With changes, or without Git, Take
+// makes a new commit of what `git add --all` would add. A folder that only lies inside
+// another working tree counts as a plain folder. Take gives up after two minutes.
 //
-// Nothing that the repository itself configures is run or obeyed: see source.
-// A file's bytes are taken as they are, but for the conversion of line ends that
-// .gitattributes asks for; a filter is not run.
+// Nothing that the repository configures is run or obeyed: see source. Files are taken
+// byte for byte, except for the conversion of line ends that .gitattributes asks for;
+// filters are not run.
 func Take(ctx context.Context, dir, gitDir string, o Options) (*Snapshot, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("read the repo: %w", err)
@@ -110,7 +111,7 @@ func Take(ctx context.Context, dir, gitDir string, o Options) (*Snapshot, error)
 	return s, s.commit(ctx, tree, "", "folder "+dir)
 }
 
-// init makes the bare repository, and lets it borrow from the source.
+// init makes the bare repository, and lets it use the objects of the source.
 func (s *Snapshot) init(ctx context.Context, from *source) error {
 	args := []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=" + Branch}
 	if from != nil {
@@ -128,11 +129,11 @@ func (s *Snapshot) init(ctx context.Context, from *source) error {
 	return from.lend(s.GitDir, s.index())
 }
 
-// index is where the state of the taken folder's files is kept.
+// index is the Git index of the taken folder's files.
 func (s *Snapshot) index() string { return filepath.Join(s.GitDir, "rehearsal-index") }
 
-// writeTree makes a tree of what `git add --all` would take of a folder, by
-// commands that look at nothing but the files and an index of our own.
+// writeTree makes a tree object of what `git add --all` would add in a folder. Its
+// commands use nothing but the files and an index of our own.
 func (s *Snapshot) writeTree(ctx context.Context, dir string, from *source, exclude []string) (string, error) {
 	env := []string{"GIT_WORK_TREE=" + dir, "GIT_INDEX_FILE=" + s.index()}
 	if from != nil {
@@ -157,7 +158,7 @@ func (s *Snapshot) writeTree(ctx context.Context, dir string, from *source, excl
 	}
 	var paths []string
 	for _, name := range strings.Split(strings.TrimSuffix(changed, "\x00"), "\x00") {
-		// With a slash at its end: a repository within the folder, which Flux does not see either.
+		// A slash at the end means a repository within the folder: Flux does not see it either.
 		if name != "" && !strings.HasSuffix(name, "/") && !excluded[name] {
 			paths = append(paths, name)
 		}
@@ -185,7 +186,7 @@ func (s *Snapshot) writeTree(ctx context.Context, dir string, from *source, excl
 	return tree, nil
 }
 
-// commit makes a commit of a tree, with the right parent, and the snapshot's branch.
+// commit makes the snapshot's commit of a tree, and points the snapshot's branch at it.
 func (s *Snapshot) commit(ctx context.Context, tree, parent, origin string) error {
 	commit, err := s.commitTree(ctx, tree, parent, "rehearsal of "+origin)
 	if err != nil {
@@ -207,8 +208,8 @@ func (s *Snapshot) commitTree(ctx context.Context, tree, parent, message string)
 	}, args...)
 }
 
-// Detach copies what the commit's tree is made of, without its history, so that
-// the folder it was taken from is not needed any more.
+// Detach copies the objects of the commit's tree, without its history, so that the
+// folder that the snapshot was taken from is no longer needed.
 func (s *Snapshot) Detach(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(s.GitDir, "shallow"), []byte(s.Commit+"\n"), 0o600); err != nil {
 		return err
@@ -262,7 +263,7 @@ func Ignored(ctx context.Context, dir string) (map[string]bool, error) {
 	return out, nil
 }
 
-// The hashes of a tree without entries.
+// The hashes of the empty tree, by SHA-1 and SHA-256.
 const (
 	emptyTree    = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 	emptyTree256 = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
@@ -270,7 +271,7 @@ const (
 
 // Export writes the snapshot's files to the folder to, which must exist.
 func (s *Snapshot) Export(ctx context.Context, to string) error {
-	// As they are in Git, which is how source-controller packs them: no line ends are changed.
+	// Line ends are not converted: files are exported as they are in Git, as source-controller packs them.
 	attributes := filepath.Join(s.GitDir, "info", "attributes")
 	if err := os.MkdirAll(filepath.Dir(attributes), 0o700); err != nil {
 		return err

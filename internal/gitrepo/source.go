@@ -15,20 +15,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// source is where a working tree's Git data lie. They are read as data: no git
-// command ever runs with the repository's own configuration, which may name
-// programs (filters, hooks, fsmonitor, textconv, ssh commands) that git starts.
+// source says where the Git data of a working tree are. They are read as data: no git
+// command ever runs with the repository's own configuration, as that may name programs
+// (filters, hooks, fsmonitor, textconv, ssh commands) which git starts.
 type source struct {
 	dir    string // top of the working tree
-	gitDir string // .git, or what it names in a linked working tree or a submodule
-	common string // where objects and branches are: gitDir but for a linked working tree
+	gitDir string // .git, or the folder that the file .git names in a linked working tree or submodule
+	common string // folder of objects and branches; differs from gitDir in a linked working tree
 	head   string // hash of the HEAD commit; empty if there is none yet
 	format string // sha1 or sha256
-	// settings are those of the repository that change bytes or modes, not what runs.
+	// settings are the repository's settings that change how bytes and modes are read,
+	// but that run nothing.
 	settings []string
 }
 
-// Largest of Git's own files that are read.
+// The largest sizes, in bytes, of Git's own files that are read.
 const (
 	maxPointer = 64 << 10  // HEAD, a branch, .git of a linked working tree
 	maxConfig  = 1 << 20   // config, info/exclude
@@ -46,7 +47,7 @@ func openSource(ctx context.Context, dir string, run Runner) (*source, error) {
 		return nil, fmt.Errorf("read the repo: %w", err)
 	}
 	s := &source{dir: dir, gitDir: dot}
-	if s.gitDir, err = filepath.EvalSymlinks(dot); err != nil { // where it really is: git sees no more than that
+	if s.gitDir, err = filepath.EvalSymlinks(dot); err != nil { // the real path: git runs in a cell where links may lead nowhere
 		return nil, fmt.Errorf("read the repo: %w", err)
 	}
 	if !info.IsDir() {
@@ -78,7 +79,7 @@ func openSource(ctx context.Context, dir string, run Runner) (*source, error) {
 	return s, err
 }
 
-// folders are those that git must see to take dir; s may be nil.
+// folders returns the folders that git must be able to read to take dir; s may be nil.
 func (s *source) folders(dir string) []string {
 	if s == nil {
 		return []string{dir}
@@ -99,8 +100,8 @@ var harmless = map[string]bool{
 	"core.ignorecase": true, "core.precomposeunicode": true, "core.quotepath": true, "core.trustctime": true, "core.checkstat": true,
 }
 
-// configure reads the repository's configuration as a list of names and values,
-// without what it includes.
+// configure reads the repository's configuration as a list of names and values, without
+// the files that it includes, and keeps the harmless ones.
 func (s *source) configure(ctx context.Context, run Runner) error {
 	b, err := readRegular(filepath.Join(s.common, "config"), maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -161,7 +162,7 @@ func (s *source) resolve(ref string, depth int) (string, error) {
 		}
 		return text, nil
 	}
-	// A folder of that name, or none: it may be among the packed ones.
+	// There is no such file, or a folder of that name: the reference may be packed.
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.ENOTDIR) {
 		return "", fmt.Errorf("read the repo: %w", err)
 	}
@@ -181,10 +182,9 @@ func (s *source) resolve(ref string, depth int) (string, error) {
 	return "", nil
 }
 
-// lend makes the source's objects readable from the bare repository gitDir, and
-// copies what says how its files are to be read: the index (with what is staged,
-// left out and known to be unchanged), the ignored names and the commits whose
-// parents are missing.
+// lend makes the source's objects readable from the bare repository gitDir, and copies what
+// decides how its files are read: the index (which knows what is staged, left out or
+// unchanged), the ignored names, and the list of commits without parents in a shallow clone.
 func (s *source) lend(gitDir, index string) error {
 	objects := filepath.Join(s.common, "objects")
 	if strings.ContainsAny(objects, "\n\"") {
@@ -219,7 +219,8 @@ func (s *source) lend(gitDir, index string) error {
 		if err := os.WriteFile(to, b, 0o600); err != nil {
 			return err
 		}
-		// Git looks into files that are not older than the index: their times say nothing.
+		// The copied index keeps its time: Git reads the content of files that are newer
+		// than the index, as it can't rely on their times.
 		info, err := os.Stat(from)
 		if err == nil {
 			err = os.Chtimes(to, info.ModTime(), info.ModTime())
@@ -231,13 +232,13 @@ func (s *source) lend(gitDir, index string) error {
 	return nil
 }
 
-// escaped keeps a path from being a pattern.
+// escaped quotes a path for use in a glob pattern.
 func escaped(p string) string {
 	return regexp.MustCompile(`[\\*?\[]`).ReplaceAllString(p, `\$0`)
 }
 
-// readRegular reads a file of at most limit bytes, and never waits: a pipe in
-// the place of one of Git's files is refused.
+// readRegular reads a file of at most limit bytes. It never blocks, as it refuses
+// anything but a regular file, such as a pipe in the place of one of Git's files.
 func readRegular(name string, limit int64) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {

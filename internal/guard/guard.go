@@ -1,5 +1,6 @@
-// Package guard keeps the reading of a repo within bounds. Kustomize and the YAML
-// libraries can't be stopped, so what takes too much is named, and the process ends.
+// Package guard limits the memory and processor time that reading a repo takes.
+// Kustomize and the YAML libraries can't be interrupted, so the guard reports what was
+// being read, and the process ends.
 package guard
 
 import (
@@ -19,7 +20,8 @@ import (
 const (
 	// Memory is what this process may take, in bytes.
 	Memory = 800 << 20
-	// Step is the processor time of one file or one layer's build, and All of everything.
+	// Step is the processor time for one file or the build of one layer, and All the one
+	// for everything.
 	Step = 8 * time.Second
 	All  = 2 * time.Minute
 
@@ -36,11 +38,11 @@ type Guard struct {
 	start       time.Duration
 }
 
-// Start begins to watch, until Stop. exceeded is called once, with what was being
-// read (layer is empty while files are) and what it took too much of; it should
-// end the process.
+// Start starts a watch, which Stop ends. exceeded is called once, if a limit is
+// exceeded, with what was being read (layer is empty while files are read) and the
+// limit. It should end the process.
 func Start(exceeded func(layer, file, why string)) *Guard {
-	before := debug.SetMemoryLimit(Memory * 2 / 3) // garbage counts, too
+	before := debug.SetMemoryLimit(Memory * 2 / 3) // resident memory includes garbage, so collect it early
 	g := &Guard{done: make(chan struct{}), start: processorTime()}
 	g.began = g.start
 	go func() {
@@ -62,10 +64,10 @@ func Start(exceeded func(layer, file, why string)) *Guard {
 	return g
 }
 
-// Stop ends the watch.
+// Stop ends the watch. It must be called once only.
 func (g *Guard) Stop() { close(g.done) }
 
-// Working says what is read now.
+// Working says that a file or layer is read from now on: a new step begins.
 func (g *Guard) Working(layer, file string) {
 	now := processorTime()
 	g.mu.Lock()
@@ -88,7 +90,7 @@ func (g *Guard) look() (layer, file, why string) {
 	return g.layer, g.file, why
 }
 
-// processorTime is what this process has used.
+// processorTime is the processor time that this process has used.
 func processorTime() time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
@@ -97,7 +99,7 @@ func processorTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// resident is this process's memory that it shares with no file, in bytes.
+// resident is the memory of this process, without what it shares with files, in bytes.
 func resident() int64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What takes too long or too much is named.
+// The guard reports what takes too much time or memory.
 func TestExceeded(t *testing.T) {
 	g := &Guard{done: make(chan struct{})}
 	g.start = processorTime()

@@ -1,5 +1,5 @@
-// Package hint carries what to do next beside an error: the error says what is wrong and
-// where, and the hint is told apart from it.
+// Package hint adds to an error what the user should do next. The error says what is
+// wrong and where; the hint is displayed separately.
 package hint
 
 import "errors"

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// AwaitAvailable returns when an aggregated API is available: until then
-// discovery is incomplete for every client. It waits a minute at most.
+// AwaitAvailable returns when the APIService of that name is available: until then,
+// discovery is incomplete for every client. It gives up after one minute.
 func (c *Client) AwaitAvailable(ctx context.Context, apiService string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -33,7 +33,7 @@ func (c *Client) AwaitAvailable(ctx context.Context, apiService string) error {
 				}
 			}
 		}
-		select { // a server may end every watch at once
+		select { // the server may end a watch at any time
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not available: %s: %w", apiService, why, ctx.Err())
 		case <-time.After(50 * time.Millisecond):

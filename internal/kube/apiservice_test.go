@@ -31,7 +31,7 @@ func TestAvailable(t *testing.T) {
 	}
 }
 
-// It is waited for through watches that end, and what was there before it was deleted does not count.
+// AwaitAvailable survives watches that end, and ignores the state of an APIService that was deleted.
 func TestAwaitAvailable(t *testing.T) {
 	const yes, no = `{"type":"Available","status":"True"}`, `{"type":"Available","status":"False","message":"no endpoints"}`
 	watches := [][2]string{{"ADDED", no}, {"DELETED", yes}, {"MODIFIED", yes}}

@@ -27,7 +27,7 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// FieldManager names Seatrial's own fields in the cluster.
+// FieldManager is the name under which Seatrial owns fields in server-side apply.
 const FieldManager = "seatrial"
 
 // Client is a connection to one cluster.
@@ -40,10 +40,10 @@ type Client struct {
 	mapper *restmapper.DeferredDiscoveryRESTMapper
 }
 
-// New connects with config; nothing is sent yet.
+// New makes a client for config; it sends nothing yet.
 func New(config *rest.Config) (*Client, error) {
 	config = rest.CopyConfig(config)
-	config.QPS, config.Burst = -1, -1 // the server's own fairness is enough
+	config.QPS, config.Burst = -1, -1 // no limit here: the server's own priority and fairness is enough
 	config.WarningHandler = rest.NoWarnings{}
 	dyn, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -63,8 +63,8 @@ func New(config *rest.Config) (*Client, error) {
 	}, nil
 }
 
-// Mapping finds the resource of a kind. A kind that is not known yet is asked
-// for again, as CRDs come and go.
+// Mapping returns the resource of a kind; an empty version stands for the preferred
+// one. If the kind is unknown, discovery is repeated once, as CRDs come and go.
 func (c *Client) Mapping(gk schema.GroupKind, version string) (*meta.RESTMapping, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +76,8 @@ func (c *Client) Mapping(gk schema.GroupKind, version string) (*meta.RESTMapping
 	return m, err
 }
 
-// Decode reads a stream of YAML documents; empty ones and lists' wrappers are dropped.
+// Decode reads the objects of a stream of YAML or JSON documents. Empty documents are
+// dropped, and lists are replaced by their items.
 func Decode(manifest []byte) ([]*unstructured.Unstructured, error) {
 	d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096)
 	var out []*unstructured.Unstructured
@@ -107,8 +108,8 @@ func Decode(manifest []byte) ([]*unstructured.Unstructured, error) {
 	}
 }
 
-// Apply applies objects server-side in their order. It tries again for ten
-// seconds while a kind or a namespace is not there yet.
+// Apply applies objects server-side, one after the other. While an object's kind or
+// namespace does not exist, it tries again, for ten seconds per object.
 func (c *Client) Apply(ctx context.Context, objects ...*unstructured.Unstructured) error {
 	for _, o := range objects {
 		if err := c.apply(ctx, o); err != nil {
@@ -142,8 +143,8 @@ func (c *Client) applyOnce(ctx context.Context, o *unstructured.Unstructured) er
 	return err
 }
 
-// MakeNamespace makes a namespace, unless it exists: then it is left as it is.
-// The labels of more are added to those of labels.
+// MakeNamespace creates a namespace with the labels of labels and more. One that exists
+// is left as it is.
 func (c *Client) MakeNamespace(ctx context.Context, name string, labels, more map[string]string) error {
 	ns := Object("v1", "Namespace", "", name, nil)
 	all := maps.Clone(labels)
@@ -162,7 +163,8 @@ func (c *Client) MakeNamespace(ctx context.Context, name string, labels, more ma
 	return err
 }
 
-// Resource returns the API of an object's kind in the object's namespace.
+// Resource returns the client for an object's kind, in the object's namespace (default
+// if it has none).
 func (c *Client) Resource(o *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
 	gvk := o.GroupVersionKind()
 	m, err := c.Mapping(gvk.GroupKind(), gvk.Version)
@@ -209,8 +211,8 @@ func (c *Client) AwaitServed(ctx context.Context, crd *unstructured.Unstructured
 	return nil
 }
 
-// ApplyServed applies objects and returns when the kinds among them are served:
-// a controller that starts before its kinds are served ends at once.
+// ApplyServed applies objects as Apply does, and returns when the CRDs among them are served
+// (see AwaitServed): a controller that starts before its kinds are served ends at once.
 func (c *Client) ApplyServed(ctx context.Context, objects ...*unstructured.Unstructured) error {
 	if err := c.Apply(ctx, objects...); err != nil {
 		return err
@@ -226,7 +228,8 @@ func (c *Client) ApplyServed(ctx context.Context, objects ...*unstructured.Unstr
 	return nil
 }
 
-// Object makes an object from its parts; content may be nil.
+// Object makes an object. The fields of content are copied first, so the other
+// arguments win; it may be nil.
 func Object(apiVersion, kind, namespace, name string, content map[string]any) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{}}
 	for k, v := range content {

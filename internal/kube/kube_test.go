@@ -20,12 +20,12 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// server is an API server as far as discovery and writing go.
+// server imitates an API server, as far as discovery and writes are concerned.
 type server struct {
 	mu sync.Mutex
-	// late is how often discovery leaves kind Late out.
+	// late is in how many answers discovery leaves out the kind Late.
 	late int
-	// refuse are the codes of answers to the next requests of a method and path.
+	// refuse are the status codes of the next answers, by method and path.
 	refuse map[string][]int
 	asked  []string // method, path and query of each write
 	bodies []string
@@ -99,7 +99,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// An object has what it is made of; the content stays the caller's.
+// Object sets all given fields, and does not change content.
 func TestObject(t *testing.T) {
 	content := map[string]any{"data": map[string]any{"a": "b"}, "kind": "overruled"}
 	b, err := json.Marshal(Object("v1", "ConfigMap", "x", "y", content))
@@ -114,7 +114,7 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// Objects are applied in their order, and again while a kind or a namespace is not there yet.
+// Objects are applied in order, and again while a kind or a namespace does not exist.
 func TestApply(t *testing.T) {
 	const first, second = "PATCH /api/v1/namespaces/default/configmaps/a", "PATCH /apis/x.io/v1/namespaces/x/lates/b"
 	s := &server{late: 3, refuse: map[string][]int{first: {404}}}
@@ -126,7 +126,7 @@ func TestApply(t *testing.T) {
 	if want := []string{first + how, first + how, second + how, "PATCH /api/v1/namespaces/n" + how}; !slices.Equal(s.asked, want) {
 		t.Errorf("got %q, want %q", s.asked, want)
 	}
-	// What is refused is not tried again, and nothing after it.
+	// A refused object is not tried again, and no later one is applied.
 	s = &server{refuse: map[string][]int{first: {403}}}
 	err := connect(t, s).Apply(t.Context(), objects...)
 	if err == nil || !strings.HasPrefix(err.Error(), "apply ConfigMap a: ") || len(s.asked) != 1 {
@@ -165,7 +165,7 @@ func TestMakeNamespace(t *testing.T) {
 	}
 }
 
-// AwaitServed waits for the versions that a CRD wants served, and for no other.
+// AwaitServed waits for the versions that a CRD declares as served, and for no other.
 func TestAwaitServed(t *testing.T) {
 	crd := func(versions ...any) *unstructured.Unstructured {
 		return Object("x.io/v1", "Late", "x", "crd", map[string]any{"spec": map[string]any{"group": "x.io", "names": map[string]any{"kind": "Late"}, "versions": versions}})

@@ -6,8 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Inventory lists what a live Kustomization has applied. An entry that can't be
-// read names an object that does not exist, so that its layer can't pass.
+// Inventory returns the objects in the inventory of a live Kustomization. An entry that
+// can't be parsed becomes an object that does not exist, so that its layer can't pass.
 func Inventory(u *unstructured.Unstructured) []Ref {
 	entries, _, _ := unstructured.NestedSlice(u.Object, "status", "inventory", "entries")
 	var out []Ref

@@ -1,7 +1,7 @@
-// Package live reads what a cluster says of its objects: what a Kustomization has
-// applied, and how far each object is, by a rule that knows its kind.
+// Package live interprets the live objects of a cluster: the inventory of a
+// Kustomization, and the state of each object by a rule for its kind.
 //
-// It is pure: the objects are given to it.
+// It is pure: callers pass the objects in.
 package live
 
 import (
@@ -25,7 +25,7 @@ func RefOf(u *unstructured.Unstructured) Ref {
 	return Ref{u.GroupVersionKind().GroupKind(), u.GetNamespace(), u.GetName()}
 }
 
-// View is what is known of the cluster's objects at a moment.
+// View gives access to the cluster's objects, as far as their kinds are watched.
 type View interface {
 	// Get returns an object, or nil. known is false if its kind is not watched yet.
 	Get(ref Ref) (u *unstructured.Unstructured, known bool)

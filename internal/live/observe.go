@@ -12,7 +12,7 @@ import (
 // State is how far an object is.
 type State int
 
-// An object is Current on evidence only. Failed objects may recover: their
+// An object is Current only if its controller says so. A Failed object may recover, as
 // controllers try again.
 const (
 	Progressing State = iota
@@ -48,7 +48,7 @@ func Conditions(u *unstructured.Unstructured) []Condition {
 	return out
 }
 
-// ConditionOf returns the condition of a type.
+// ConditionOf returns the condition of a type; false if there is none.
 func ConditionOf(u *unstructured.Unstructured, kind string) (Condition, bool) {
 	for _, c := range Conditions(u) {
 		if c.Type == kind {
@@ -58,13 +58,13 @@ func ConditionOf(u *unstructured.Unstructured, kind string) (Condition, bool) {
 	return Condition{}, false
 }
 
-// observed says whether the controller has seen the object's present spec.
+// observed says whether the controller has seen the current generation of the object.
 func observed(u *unstructured.Unstructured) bool {
 	g, found, _ := unstructured.NestedInt64(u.Object, "status", "observedGeneration")
 	return found && g == u.GetGeneration()
 }
 
-// Observe says how far an object is, by a rule that knows its kind, and why.
+// Observe returns the state of an object, by a rule for its kind, and the reason.
 func Observe(u *unstructured.Unstructured) (State, string) {
 	if u.GetDeletionTimestamp() != nil {
 		return Progressing, "is being deleted"
@@ -94,14 +94,15 @@ func Observe(u *unstructured.Unstructured) (State, string) {
 	}
 }
 
-// spoken says whether a controller has said anything of an object: CRDs may
-// give their objects conditions of unknown status by default.
+// spoken says whether a controller has reported on an object. Conditions alone don't
+// prove that: a CRD may give its objects conditions of unknown status by default.
 func spoken(u *unstructured.Unstructured) bool {
 	return slices.ContainsFunc(Conditions(u), func(c Condition) bool { return c.Status != "" && c.Status != "Unknown" })
 }
 
-// builtIn says whether Kubernetes itself serves and controls an API group.
-// Other projects have groups below k8s.io too, such as gateway.networking.k8s.io.
+// builtIn says whether an API group belongs to Kubernetes itself. The suffix k8s.io is
+// not enough: other projects have such groups, too, for example
+// gateway.networking.k8s.io.
 func builtIn(group string) bool {
 	if !strings.Contains(group, ".") {
 		return true
@@ -114,8 +115,8 @@ func builtIn(group string) bool {
 	}, name)
 }
 
-// observeFlux reads Ready. Kinds that Flux has made static (OCI Helm
-// repositories, alerts, providers) have no status and nothing to wait for.
+// observeFlux reads the Ready condition. An OCI HelmRepository is static: it has no
+// status, and there is nothing to wait for.
 func observeFlux(u *unstructured.Unstructured) (State, string) {
 	if suspended, _, _ := unstructured.NestedBool(u.Object, "spec", "suspend"); suspended {
 		return Unobserved, "suspended"

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Start waits for the ready line, which is a whole one and on stdout.
+// Start waits for the ready line, which must be a whole line on stdout.
 func TestReady(t *testing.T) {
 	g := group(t)
 	s := script("tool", "echo not ready; echo ready >&2; sleep 0.3; printf rea; sleep 0.1; echo dy; sleep 60")
@@ -22,7 +22,7 @@ func TestReady(t *testing.T) {
 		t.Errorf("it was ready after %s", took)
 	}
 	if got := g.Tail("tool", 20); strings.Count(got, "ready\n") != 2 || !strings.HasSuffix(got, "\nready") {
-		t.Errorf("the log has %q", got) // both streams
+		t.Errorf("the log has %q", got) // stdout and stderr
 	}
 }
 
@@ -53,7 +53,7 @@ func TestTail(t *testing.T) {
 		want  string
 	}{
 		"empty": {"", 2, ""}, "fewer": {"a\n", 2, "a"}, "more": {"a\nb\nc\n", 2, "b\nc"}, "no end": {"a\nb\nc", 2, "b\nc"}, "empty lines": {"a\n\nb\n\n", 2, "\nb"},
-		// Half a line may hold half a secret value, which nobody would know again.
+		// A cut-off line may hold part of a secret value, which redaction would not recognise.
 		"cut off": {"a\n" + long + "\n" + long + "\nb\n", 9, long + "\nb"}, "one long line": {long + long, 9, ""},
 	} {
 		if err := os.WriteFile(g.logFile(name), []byte(c.log), 0o600); err != nil {

@@ -24,13 +24,14 @@ import (
 type Spec struct {
 	Name    string   // for logs and messages
 	Program string   // absolute path
-	Args    []string // without the program
-	// Env is the whole environment: nothing is inherited, so no secret of the caller's is either.
+	Args    []string // without the program's name
+	// Env is the whole environment. Nothing is inherited, so the programs get no secret of the
+	// caller's.
 	Env []string
 	// Cell is what the program may reach.
 	Cell sandbox.Cell
-	// Restarts is how often the program is started again when it ends by
-	// itself: a kubelet would do that, and controllers rely on it.
+	// Restarts is how often the program is started again when it ends by itself.
+	// Controllers rely on that, as a kubelet does it.
 	Restarts int
 	// Ready, if set, is a line on stdout that says the program serves.
 	Ready string
@@ -50,22 +51,23 @@ type Group struct {
 
 type running struct {
 	spec  Spec
-	cmd   *exec.Cmd    // the present one; guarded by the group's lock
-	wait  func() error // for its end
+	cmd   *exec.Cmd    // the current process; guarded by the group's lock
+	wait  func() error // waits for the end of the current process
 	again func() *exec.Cmd
 	log   *os.File
 	done  chan struct{} // closed when it will not be started again
 }
 
-// NewGroup keeps the programs' output as files in the folder logs.
+// NewGroup makes a group that writes the output of each program to a file in the folder logs.
 func NewGroup(logs string, box *sandbox.Sandbox) (*Group, error) {
 	return &Group{logs: logs, box: box, failed: make(chan error, 1)}, os.MkdirAll(logs, 0o700)
 }
 
-// Failed gets an error when a program ends before Stop.
+// Failed receives the first error: usually that a program ended before Stop.
 func (g *Group) Failed() <-chan error { return g.failed }
 
-// Start starts a program and, if it says when it is ready, waits for that.
+// Start starts a program and, if Spec.Ready is set, waits for that line. It gives up
+// when ctx ends or when the program ends.
 func (g *Group) Start(ctx context.Context, s Spec) error {
 	if !g.box.Roots() {
 		if err := g.provide(s.Cell.At); err != nil {
@@ -107,7 +109,8 @@ func (g *Group) Start(ctx context.Context, s Spec) error {
 	}
 }
 
-// provide puts folders where a program without a root of its own insists to have them.
+// provide copies folders to the fixed paths at which a program expects them, for a
+// program without a root of its own.
 func (g *Group) provide(at map[string]string) error {
 	var private []sandbox.Private
 	for _, to := range slices.Sorted(maps.Keys(at)) {
@@ -141,7 +144,7 @@ func (g *Group) wait(r *running) {
 	g.fail(fmt.Errorf("%s ended: %w\n%s", r.spec.Name, err, g.Tail(r.spec.Name, 20)))
 }
 
-// fail tells of the first thing that breaks.
+// fail sends the first error to Failed; later ones are dropped.
 func (g *Group) fail(err error) {
 	select {
 	case g.failed <- err:
@@ -149,7 +152,8 @@ func (g *Group) fail(err error) {
 	}
 }
 
-// LimitMemory ends the rehearsal when the programs take too much memory, until done is closed.
+// LimitMemory ends the rehearsal if the programs together take too much memory. It watches
+// them until done is closed.
 func (g *Group) LimitMemory(done <-chan struct{}) { g.box.LimitMemory(done, g.pids, g.fail) }
 
 // pids are the programs, each of which leads a process group.
@@ -163,7 +167,8 @@ func (g *Group) pids() []int {
 	return out
 }
 
-// restart starts a program again after a while that grows, unless all is ending.
+// restart starts a program again, n+1 times 200 ms after its end, unless the group is
+// being stopped.
 func (g *Group) restart(r *running, n int) bool {
 	time.Sleep(time.Duration(n+1) * 200 * time.Millisecond)
 	g.mu.Lock()
@@ -180,7 +185,7 @@ func (g *Group) restart(r *running, n int) bool {
 	return true
 }
 
-// Stop ends every program, the last started first.
+// Stop kills all programs, the last started first.
 func (g *Group) Stop() {
 	g.mu.Lock()
 	g.ending = true
@@ -188,9 +193,9 @@ func (g *Group) Stop() {
 	g.running, g.undo = nil, nil
 	for i := len(all) - 1; i >= 0; i-- {
 		select {
-		case <-all[i].done: // its number may be somebody else's by now
+		case <-all[i].done: // another process may have its id by now
 		default:
-			_ = syscall.Kill(-all[i].cmd.Process.Pid, syscall.SIGKILL) // state is disposable: nothing to save
+			_ = syscall.Kill(-all[i].cmd.Process.Pid, syscall.SIGKILL) // nothing has to be saved
 		}
 	}
 	g.mu.Unlock()
@@ -219,7 +224,7 @@ func (g *Group) Logs() map[string]string {
 
 func (g *Group) logFile(name string) string { return filepath.Join(g.logs, name+".log") }
 
-// Tail returns the last lines that a program printed.
+// Tail returns the last lines of a program's output, of 16 KiB at most.
 func (g *Group) Tail(name string, lines int) string {
 	f, err := os.Open(g.logFile(name))
 	if err != nil {
@@ -238,14 +243,14 @@ func (g *Group) Tail(name string, lines int) string {
 	if err != nil {
 		return ""
 	}
-	if end > most { // half a line may hold half a secret value, which nobody knows
+	if end > most { // a cut-off line may hold part of a secret value, which redaction would not recognise
 		_, b, _ = bytes.Cut(b, []byte("\n"))
 	}
 	all := bytes.Split(bytes.TrimRight(b, "\n"), []byte("\n"))
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-// matcher passes output on and notes when a line has been seen.
+// matcher passes output on, and closes seen when a whole line equals want.
 type matcher struct {
 	want []byte
 	to   io.Writer

@@ -16,7 +16,7 @@ import (
 	"seatrial.dev/seatrial/internal/sandbox"
 )
 
-// group is one whose programs run as they are: the tests' own shell scripts, which need no cell.
+// group returns a group that runs programs unconfined: they are the tests' own shell scripts.
 func group(t *testing.T) *Group {
 	t.Helper()
 	g, err := NewGroup(filepath.Join(t.TempDir(), "logs"), &sandbox.Sandbox{Mode: sandbox.Mode{Unconfined: true}})
@@ -48,13 +48,13 @@ func failure(t *testing.T, g *Group) string {
 	}
 }
 
-// alive says whether a process runs: one that has ended and is not waited for does not.
+// alive says whether a process runs; a zombie does not.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !bytes.Contains(stat, []byte(") Z "))
 }
 
-// A program that ends before Stop is a failure, which is told with its last words, in whatever way it ends.
+// A program that ends before Stop, in whatever way, is reported as a failure with its last output.
 func TestFailed(t *testing.T) {
 	for text, want := range map[string]string{
 		"for i in $(seq 30); do echo line $i; done; echo last >&2; exit 3": "tool ended: exit status 3\nline 12\n",
@@ -71,7 +71,7 @@ func TestFailed(t *testing.T) {
 	}
 }
 
-// The first failure is the one that is told: others follow from it, and keep nobody waiting.
+// Only the first failure is reported, as others follow from it; later ones block nobody.
 func TestFailedTellsTheFirst(t *testing.T) {
 	g := group(t)
 	for _, what := range []string{"first", "second", "third"} {
@@ -87,7 +87,7 @@ func TestFailedTellsTheFirst(t *testing.T) {
 	}
 }
 
-// Nothing of the caller's environment reaches a program.
+// Programs inherit nothing from this process's environment.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("SEATRIAL_TEST_SECRET", "hunter2")
 	g := group(t)
@@ -101,7 +101,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// A program is started again as often as it may be, and is a failure after that.
+// A program is started again Restarts times; after that, its end is a failure.
 func TestRestarts(t *testing.T) {
 	g := group(t)
 	s := script("tool", "echo started; exit 1")
@@ -114,7 +114,7 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
-// Stop ends programs with their children, starts none again, and is no failure.
+// Stop ends programs with their children, starts none again, and reports no failure.
 func TestStop(t *testing.T) {
 	g := group(t)
 	s := script("tool", "trap '' TERM; sleep 60 & echo $! ; echo ready; wait")
@@ -152,7 +152,7 @@ func TestStop(t *testing.T) {
 	g.Stop() // once more does nothing
 }
 
-// Folders that a program insists on are there while the group lives.
+// Folders at fixed paths exist as long as the group.
 func TestProvidesFolders(t *testing.T) {
 	from, at := t.TempDir(), filepath.Join(t.TempDir(), "a", "b")
 	if err := os.WriteFile(filepath.Join(from, "f"), []byte("content"), 0o600); err != nil {

@@ -1,4 +1,5 @@
-// Package prose shapes texts for people: counts, first lines, and what a terminal only shows.
+// Package prose formats texts for people: counts, first and last lines, and texts that are
+// safe to print on a terminal.
 package prose
 
 import (
@@ -8,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Count is a number of things: 1 layer, 2 layers. what is the word for one of them.
+// Count returns a number of things, such as "1 layer" or "2 layers". what is the singular.
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -22,13 +23,14 @@ func FirstLine(s string) string {
 	return s
 }
 
-// LastLine is the last line of a message, without space around it: what tools end with says most.
+// LastLine returns the last line of a message, without space around it: the one in which tools
+// usually give the reason.
 func LastLine(s string) string {
 	s = strings.TrimSpace(s)
 	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
 }
 
-// Brief is the first line of a message, cut off after some characters.
+// Brief returns the first line of a message, cut to a number of characters.
 func Brief(s string, characters int) string {
 	s = FirstLine(s)
 	if r := []rune(s); len(r) > characters {
@@ -37,8 +39,8 @@ func Brief(s string, characters int) string {
 	return s
 }
 
-// Printable is a text in which nothing acts on a terminal: characters that are
-// not printed, but for tabs and line breaks, and bytes that are not text are written out.
+// Printable returns a text that has no effect on a terminal: characters that can't be printed
+// (except tabs and line breaks) and bytes that are not UTF-8 are replaced by escapes.
 func Printable(s string) string {
 	clean := func(r rune) bool { return r == '\n' || r == '\t' || unicode.IsPrint(r) }
 	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !clean(r) }) {

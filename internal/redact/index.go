@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// index finds needles in a text in time that does not depend on how many there
-// are, nor on what they have in common.
+// index looks up needles (the forms of secret values) in a text. The time that takes
+// does not depend on how many there are, nor on what they have in common.
 type index struct {
 	needles []string // sorted
-	parent  []int    // the longest other needle that one begins with, or -1
+	parent  []int    // for each needle, the longest other one that is its prefix; -1 if there is none
 	first   map[string]bool
 }
 
 func newIndex(needles []string) *index {
 	slices.Sort(needles)
 	x := &index{needles: needles, parent: make([]int, len(needles)), first: map[string]bool{}}
-	var open []int // each begins with the one before it
+	var open []int // a stack: each needle has the one below it as a prefix
 	for i, n := range needles {
 		for len(open) > 0 && !strings.HasPrefix(n, needles[open[len(open)-1]]) {
 			open = open[:len(open)-1]
@@ -34,9 +34,9 @@ func newIndex(needles []string) *index {
 // begins says whether any needle has the first bytes of text.
 func (x *index) begins(text string) bool { return x.first[text[:window]] }
 
-// prefixOf is the longest needle that text begins with, or "". Whatever lies
-// between that needle and text in the order begins with it, too: so it is the
-// needle next before text, or one that that one begins with.
+// prefixOf returns the longest needle that is a prefix of text, or "". In the sorted
+// list, every needle between that one and text has it as a prefix. So it is either the
+// last needle that sorts before text, or one of that needle's own prefixes.
 func (x *index) prefixOf(text string) string {
 	if !x.begins(text) {
 		return ""
@@ -68,7 +68,7 @@ func (x *index) startingWith(text string) string {
 	return ""
 }
 
-// common is how many bytes a and b begin with alike.
+// common returns the length of the common prefix of a and b, in bytes.
 func common(a, b string) int {
 	n := min(len(a), len(b))
 	for i := range n {

@@ -10,14 +10,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// parts are a value and what can be told of it by itself: its lines, and if it is
-// a document the values in it. A value that is base64 of text is decoded, too.
+// parts returns a value and the parts of it that a message may contain alone: its lines
+// or, if it is a document, the values in it; also the password of a URL, and the text
+// that a base64 value encodes.
 func parts(value string) []string {
 	out := []string{value}
 	if strings.ContainsAny(value, ":{[") && len(value) < 1<<20 {
 		var doc any
 		if err := yaml.Unmarshal([]byte(value), &doc); err == nil {
-			if found := leaves(doc, 0); len(found) > 0 { // its lines are names, mostly
+			if found := leaves(doc, 0); len(found) > 0 { // a document's lines mostly hold keys, so they are left out
 				for _, leaf := range found {
 					out = append(append(out, leaf), lines(leaf)...)
 				}
@@ -44,7 +45,7 @@ func parts(value string) []string {
 	return out
 }
 
-// lines are those of a text that has several.
+// lines returns the lines of a text that has several, without very short ones.
 func lines(text string) []string {
 	all := strings.Split(text, "\n")
 	if len(all) == 1 {
@@ -61,7 +62,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// leaves are the scalars of a decoded document.
+// leaves returns the strings and numbers in a decoded document.
 func leaves(v any, depth int) []string {
 	var out []string
 	if depth > 20 {
@@ -80,7 +81,7 @@ func leaves(v any, depth int) []string {
 		if depth > 0 {
 			out = append(out, v)
 		}
-	case float64: // all numbers are
+	case float64: // the type of all decoded numbers
 		if depth > 0 {
 			out = append(out, strconv.FormatFloat(v, 'f', -1, 64))
 		}

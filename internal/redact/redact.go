@@ -1,7 +1,7 @@
-// Package redact keeps secret values out of what is said. It knows values, and
-// replaces each by *** and its name, in whatever form an error may echo it: plain,
-// base64, URL-encoded or escaped as JSON, YAML or Go write it, broken across lines
-// and cut off at the end of a message. It is pure.
+// Package redact removes secret values from messages. It replaces each known value by
+// *** and its name, in every form in which an error may contain it: plain, base64,
+// URL-encoded, escaped as JSON, YAML or Go do, broken across lines, or cut off at the
+// end of a message. It is pure.
 package redact
 
 import (
@@ -16,15 +16,16 @@ import (
 	"unicode"
 )
 
-// MinLength is the shortest value that is redacted: shorter ones would take words
-// out of every sentence.
+// MinLength is the length, in bytes, of the shortest value that is redacted: shorter
+// ones would remove words from every sentence.
 const MinLength = 6
 
-// window is how many bytes of a needle are indexed; no needle is shorter.
+// window is how many bytes at the start of a needle (a form of a secret value) are
+// indexed. No needle is shorter.
 const window = MinLength
 
-// What a set holds at the most. A value beyond that is known as a whole, and not by
-// its lines and parts; beyond maxNeedles no more are known. Crowded says so.
+// The limits of a set. Of a value with more parts, only the first maxParts are known. When
+// there are maxNeedles needles, no more are added. Crowded names the values concerned.
 const (
 	maxParts   = 500     // of one value
 	maxNeedles = 400_000 // forms of all values
@@ -35,10 +36,10 @@ type Set struct {
 	mu      sync.Mutex
 	names   map[string]string // by needle
 	short   map[string]bool   // names whose values are too short
-	crowded map[string]bool   // names whose values are too many
-	public  map[string]bool   // values that stand in plain text elsewhere
-	words   map[string]bool   // words of what stands in plain text elsewhere
-	index   *index            // of the needles; nil when there are new ones
+	crowded map[string]bool   // names of values of which not all parts are known
+	public  map[string]bool   // values that are in plain text elsewhere in the repo
+	words   map[string]bool   // the words of these values
+	index   *index            // of the needles; nil when it is out of date
 }
 
 // New makes an empty set.
@@ -46,9 +47,10 @@ func New() *Set {
 	return &Set{names: map[string]string{}, short: map[string]bool{}, crowded: map[string]bool{}, public: map[string]bool{}, words: map[string]bool{}}
 }
 
-// Public says that values are no secrets, as they stand in plain text elsewhere in
-// the repo: user names, hosts. Their words are none either where they are but a part
-// of a value, as a document's "default" is. It holds for values that are added later.
+// Public declares values that are no secrets, as they are in plain text elsewhere in
+// the repo, such as user names and hosts. Their words are no secrets either where they
+// are only a part of a secret value, as the word "default" in a document is. It has an
+// effect only on values that are added later.
 func (s *Set) Public(values map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +63,8 @@ func (s *Set) Public(values map[string]bool) {
 }
 
 // Add adds a value and, if it is a document (YAML, JSON, lines of name=value), the
-// values in it. name is what is said in its place: Secret web/login, key password.
+// values in it. name is what Text writes in place of the value, for example "Secret
+// web/login, key password".
 func (s *Set) Add(name, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +108,7 @@ func (s *Set) wordy(part string) bool {
 	return true
 }
 
-// add adds one needle, without the space in it.
+// add adds one form of a value as a needle, without its white space.
 func (s *Set) add(name, form string) {
 	needle := squeeze(form)
 	if len(needle) < window || s.names[needle] != "" {
@@ -131,7 +134,7 @@ func (s *Set) sorted(names map[string]bool) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// Text returns text with every known value replaced.
+// Text returns text with every known value replaced by ***(name).
 func (s *Set) Text(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +144,7 @@ func (s *Set) Text(text string) string {
 	if s.index == nil {
 		s.index = newIndex(slices.Collect(maps.Keys(s.names)))
 	}
-	// What is searched has no space and no line breaks, as values may be broken anywhere.
+	// White space is removed before the search, as values may be broken across lines anywhere.
 	squeezed, at := positions(text)
 	var out strings.Builder
 	done := 0 // bytes of text that are in out
@@ -175,8 +178,8 @@ func (s *Set) Text(text string) string {
 // longestCut is how much of a value that is cut off is looked for.
 const longestCut = 256
 
-// cutOff finds a needle of which text begins with a part, if it is cut off after
-// that: by dots, as YAML and Kubernetes cut.
+// cutOff finds a needle that text begins with up to dots, at which YAML and Kubernetes
+// have cut it off.
 func (s *Set) cutOff(text string) (length int, needle string) {
 	if !s.index.begins(text) {
 		return 0, ""
@@ -192,7 +195,7 @@ func (s *Set) cutOff(text string) (length int, needle string) {
 	return 0, ""
 }
 
-// ordinary values are in every text, or mean nothing.
+// ordinary says whether a value is too common to be a secret.
 func ordinary(v string) bool {
 	switch strings.ToLower(v) {
 	case "true", "false", "null", "placeholder":
@@ -201,7 +204,7 @@ func ordinary(v string) bool {
 	return strings.HasPrefix(v, "-----")
 }
 
-// forms are all in which a value may be written.
+// forms returns all forms in which a value may be written.
 func forms(v string) []string {
 	out := []string{v}
 	out = append(out, escapes(v)...)
@@ -212,8 +215,8 @@ func forms(v string) []string {
 	return out
 }
 
-// encoded is a value in base64: by itself, and within a longer text, where it may
-// begin at any of three bytes.
+// encoded returns a value in base64: by itself, and as part of a longer text, in which
+// it may begin at any of three offsets.
 func encoded(v string) []string {
 	var out []string
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
@@ -230,7 +233,7 @@ func encoded(v string) []string {
 	return out
 }
 
-// escapes are a value as JSON (with and without its escapes for HTML), Go and YAML write it in quotes.
+// escapes returns a value as JSON (also inside another JSON string), Go and YAML write it in quotes.
 func escapes(v string) []string {
 	var out []string
 	unquote := func(q string) { out = append(out, strings.TrimSuffix(strings.TrimPrefix(q, `"`), `"`)) }
@@ -247,7 +250,7 @@ func escapes(v string) []string {
 	return out
 }
 
-// lowerHex writes the escapes of a URL in lower case.
+// lowerHex returns a URL-encoded text with its escapes in lower case.
 func lowerHex(u string) string {
 	var b strings.Builder
 	for i := 0; i < len(u); i++ {
@@ -261,18 +264,18 @@ func lowerHex(u string) string {
 	return b.String()
 }
 
-// skipped says whether a rune does not count when texts are compared: space, and
-// what is put before and at the end of the lines of a block.
+// skipped says whether a rune is ignored when texts are compared: white space, and the
+// zero-width space that surrounds the lines of a block.
 func skipped(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' }
 
-// squeeze leaves out what does not count.
+// squeeze removes what is ignored when texts are compared.
 func squeeze(s string) string {
 	out, _ := positions(s)
 	return out
 }
 
-// positions squeezes a text and says where each byte was. A line break that is
-// written as \n, as in a quoted text, counts as one.
+// positions squeezes a text, and returns the offset of each remaining byte in it. A
+// line break that is written as \n, as in a quoted text, is removed, too.
 func positions(s string) (string, []uint32) {
 	b := make([]byte, 0, len(s))
 	at := make([]uint32, 0, len(s))

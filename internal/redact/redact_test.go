@@ -16,7 +16,8 @@ var values = []string{
 	"<html>&amp;'single'", "line one of it\nline two of it\n", "1234567890", "C4n4ry#42!", strings.Repeat("long", 40),
 }
 
-// Every form in which a message may echo a value is redacted, and says whose it was.
+// Every form in which a message may contain a value is redacted, and replaced by the
+// value's name.
 func TestEveryForm(t *testing.T) {
 	for i, v := range values {
 		s := New()
@@ -44,7 +45,7 @@ func TestEveryForm(t *testing.T) {
 	}
 }
 
-// Within a longer text a value's base64 begins at any byte.
+// A value is found in the base64 of a longer text, at whatever offset it begins.
 func TestBase64OfSomethingLonger(t *testing.T) {
 	s := New()
 	s.Add("k", "hunter2-hunter2")
@@ -70,7 +71,7 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// Sentences stay readable.
+// Ordinary sentences stay as they are.
 func TestWhatIsNoSecretStays(t *testing.T) {
 	s := New()
 	s.Public(map[string]bool{"postgres": true, "use the default storage": true})
@@ -88,7 +89,7 @@ func TestWhatIsNoSecretStays(t *testing.T) {
 	}
 }
 
-// Values that have much in common, and texts that are made for it, take no longer.
+// Neither values with much in common, nor texts made of them, slow redaction down.
 func TestHostileValuesTakeNoTime(t *testing.T) {
 	s := New()
 	for i := range 3000 {
@@ -117,7 +118,7 @@ func TestHostileValuesTakeNoTime(t *testing.T) {
 	}
 }
 
-// What is cut off anywhere, and lines of a value, are taken out, too.
+// Cut-off values and single lines of a value are redacted, too.
 func TestCutOffAndLines(t *testing.T) {
 	s := New()
 	s.Add("k", "hunter2-hunter2")

@@ -1,8 +1,8 @@
 // Package redirect points Flux's sources at what is rehearsed: the repo's own
 // GitRepository at the rehearsed tree, and the sources that have stand-ins at those.
 //
-// The repo's bytes stay as they are. What must differ is redirected on its way
-// into the API server.
+// The repo's files stay as they are: admission policies rewrite the objects on their
+// way into the API server.
 package redirect
 
 import (
@@ -27,7 +27,8 @@ type Options struct {
 	Repo *gitops.Repo
 	// GitURL is where the controllers clone the rehearsed tree.
 	GitURL string
-	// GitSecret in Flux's namespace has the credentials for that; empty if none are needed.
+	// GitSecret is the name of the Secret in Flux's namespace that has the credentials for
+	// GitURL; empty if none are needed.
 	GitSecret string
 	// Served are the sources that stand-ins replace.
 	Served []standin.Served
@@ -35,7 +36,8 @@ type Options struct {
 	Labels map[string]string
 }
 
-// Enforce puts the policies in place, and returns when they are in force: see admission.Enforce.
+// Enforce applies the policies, and returns when they are in force: see admission.Enforce, which
+// gives up after 30 seconds.
 func Enforce(ctx context.Context, c *kube.Client, o Options) error {
 	policies := []admission.Policy{gitPolicy(o), componentsPolicy()}
 	for _, s := range o.Served {
@@ -44,9 +46,9 @@ func Enforce(ctx context.Context, c *kube.Client, o Options) error {
 	return admission.Enforce(ctx, c, "seatrial-redirect", o.Labels, policies...)
 }
 
-// componentsPolicy keeps Flux's CRDs as the rehearsal's controllers need them. A
-// repo that has been bootstrapped brings those of its own Flux version along,
-// which may not even serve what the present controllers watch.
+// componentsPolicy keeps Flux's CRDs as the rehearsal's controllers need them. A repo
+// that has been bootstrapped contains the CRDs of its own Flux version, which may lack
+// versions that these controllers watch.
 func componentsPolicy() admission.Policy {
 	return admission.Policy{
 		Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Operations: []any{"UPDATE"},
@@ -69,8 +71,8 @@ func componentsPolicy() admission.Policy {
 	}
 }
 
-// gitPolicy keeps the repo's own GitRepository, which a repo that has been
-// bootstrapped brings along, at the rehearsed tree instead of production's.
+// gitPolicy points the repo's own GitRepository at the rehearsed tree. A repo that has
+// been bootstrapped contains one that leads to production.
 func gitPolicy(o Options) admission.Policy {
 	var urls []string
 	for _, source := range o.Repo.Sources() {
@@ -97,7 +99,7 @@ func gitPolicy(o Options) admission.Policy {
 	}
 }
 
-// sourcePolicy keeps a source at its stand-in, however the repo writes its address.
+// sourcePolicy points a source at its stand-in, whichever way the repo writes its address.
 func sourcePolicy(s standin.Served) admission.Policy {
 	var spellings []string
 	for _, spelling := range s.Spellings {

@@ -28,8 +28,8 @@ spec: {url: "https://git.example.com/other"}
 	return r
 }
 
-// The repo's own GitRepository is kept at the rehearsed tree, by its name and by its URL,
-// whatever credentials it brings; other repositories are left alone.
+// The repo's own GitRepository is redirected to the rehearsed tree, whether it is known by its
+// name or by its URL, and whatever credentials it has. Other repositories stay as they are.
 func TestGitPolicy(t *testing.T) {
 	p := gitPolicy(Options{Repo: load(t), GitURL: "http://127.0.0.1:1/repo.git", GitSecret: "rehearsal"})
 	for _, want := range []string{`object.spec.url != "http://127.0.0.1:1/repo.git"`, `object.spec.url in ["ssh://git@git.example.com/fleet"]`, `object.metadata.name == "flux-system"`} {

@@ -13,9 +13,9 @@ import (
 // maxLog is how much of a log's end is kept, in bytes.
 const maxLog = 32 << 20
 
-// diagnose collects what the cluster can tell, if that is wanted.
+// diagnose collects logs and the like from the cluster, if the user asked for them.
 func (r *rehearsal) diagnose(ctx context.Context) {
-	if r.Log == nil || !r.booted || ctx.Err() != nil { // who interrupts does not want to wait
+	if r.Log == nil || !r.booted || ctx.Err() != nil { // a user who interrupts does not want to wait
 		return
 	}
 	var failing []cluster.Object
@@ -31,11 +31,12 @@ func (r *rehearsal) diagnose(ctx context.Context) {
 	}
 }
 
-// concealed is a log, and its name, without secret values. Of a long one only the end is
-// kept, from the start of a line: half a secret value is not known.
+// concealed returns a log and its name without secret values. Of a log longer than
+// maxLog only the end is kept, from the start of a line: part of a secret value would
+// not be recognised.
 func concealed(conceal func(string) string, name string, text []byte) (string, []byte) {
 	if conceal(name) != name && strings.HasPrefix(name, "describe-") {
-		sum := sha256.Sum256([]byte(name)) // it names an object after a secret value
+		sum := sha256.Sum256([]byte(name)) // the object's name contains a secret value
 		name = "describe-" + hex.EncodeToString(sum[:4]) + ".txt"
 	}
 	if len(text) > maxLog {

@@ -15,7 +15,7 @@ import (
 	"seatrial.dev/seatrial/internal/watch"
 )
 
-// judge follows the layers until each of them has reconciled or never will.
+// judge follows the layers until each has reconciled or never will, or until Timeout.
 func (r *rehearsal) judge(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	r.unwatch = stop
@@ -28,7 +28,8 @@ func (r *rehearsal) judge(ctx context.Context) error {
 	r.judged = verdict.NewJudge(r.subject.Repo, r.synced.Commit, r.cluster.Patience(), start)
 	deadline := time.NewTimer(r.Timeout)
 	defer deadline.Stop()
-	// That nothing changes any more is no event: the judge has to look at the clock.
+	// When nothing changes any more, no event arrives: only the clock can tell the
+	// judge that the cluster is at rest.
 	clock := time.NewTicker(time.Second)
 	defer clock.Stop()
 	for {
@@ -55,11 +56,11 @@ func (r *rehearsal) judge(ctx context.Context) error {
 	}
 }
 
-// assess has the judge look once, and does what it asks for: to watch more kinds, and to
-// have what fails try again.
+// assess has the judge look at the cluster once. It then watches the kinds that the
+// judge is missing, and asks the objects that it names to reconcile again.
 func (r *rehearsal) assess(ctx context.Context) error {
 	for _, gk := range verdict.Referred() {
-		r.view.Watch(gk) // some kinds come with a chart or package
+		r.view.Watch(gk) // again and again, as some kinds come with a chart or package
 	}
 	r.last = r.judged.Assess(r.view, time.Now())
 	for _, l := range r.last.Layers {
@@ -75,7 +76,7 @@ func (r *rehearsal) assess(ctx context.Context) error {
 	return nil
 }
 
-// requestReconcile does what flux reconcile does.
+// requestReconcile asks for a reconciliation by annotation, as flux reconcile does.
 func requestReconcile(ctx context.Context, c *kube.Client, retry verdict.Retry) error {
 	m, err := c.Mapping(retry.GroupKind, "")
 	if err != nil {
@@ -87,7 +88,7 @@ func requestReconcile(ctx context.Context, c *kube.Client, retry verdict.Retry) 
 	}
 	_, err = c.Dynamic.Resource(m.Resource).Namespace(retry.Namespace).Patch(ctx, retry.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: kube.FieldManager})
 	if apierrors.IsNotFound(err) {
-		return nil // gone in the meantime: that is a change of its own
+		return nil // it was deleted meanwhile, which the watch reports
 	}
 	return err
 }

@@ -21,11 +21,12 @@ import (
 type Options struct {
 	// Subject is the tree.
 	Subject SubjectOptions
-	// Upstream has sources fetched from where they are, with no stand-ins.
+	// Upstream has charts and packages fetched from their real sources, without stand-ins.
 	Upstream bool
-	// Log gets what the cluster can tell afterwards, as files; nil: none is wanted.
+	// Log receives the logs and the like that are collected at the end, as files; nil:
+	// none are collected.
 	Log func(name string, text []byte) error
-	// Timeout ends the rehearsal of the layers.
+	// Timeout is the longest time for the layers to reconcile.
 	Timeout  time.Duration
 	Versions map[string]string
 }
@@ -36,13 +37,14 @@ type Console interface {
 	Step(title string) func(err error)
 	// Note says something once.
 	Note(text string)
-	// Conceal has secret values taken out of all that is said from now on.
+	// Conceal has all later output pass through f, which takes secret values out.
 	Conceal(f func(string) string)
 	// Layers shows the layers' state whenever it changes.
 	Layers(layers []*verdict.Layer, elapsed time.Duration)
 }
 
-// rehearsal is what the steps share: each sets what later ones need.
+// rehearsal is the state that the steps share. The comment of a field names the step
+// that sets it.
 type rehearsal struct {
 	Options
 	console Console
@@ -53,18 +55,19 @@ type rehearsal struct {
 	booted   bool               // up
 	remote   cluster.Remote     // publish
 	served   []standin.Served   // standIn
-	synced   *gitrepo.Snapshot  // sync: what Flux reconciles; before, what was read
+	synced   *gitrepo.Snapshot  // sync: what Flux reconciles; until then, the tree that was read
 	view     *watch.View        // judge
 	unwatch  func()             // judge
 	judged   *verdict.Judge     // judge
 	last     verdict.Assessment // judge
-	late     error              // judge: why it did not wait any longer
+	late     error              // judge: set if Timeout was too short
 	took     time.Duration      // judge
 	failing  []live.Ref         // decide
 	finished bool               // no further step makes sense
 }
 
-// phase is what a person sees of some steps: one line, if it has a title, and one time.
+// phase is a group of steps that is one line on the console, if it has a title, and one
+// time in the report.
 type phase struct {
 	title string
 	time  *float64
@@ -79,20 +82,19 @@ func (r *rehearsal) phases() []phase {
 		{"read the repo", nil, steps{r.read}},
 		{"boot the cluster", &t.Boot, steps{r.up}},
 		{"bootstrap Flux", &t.Bootstrap, steps{
-			r.publish,  // the tree, for Flux to clone
-			r.standIn,  // for charts and packages
-			r.redirect, // the repo's sources to both
-			r.giveKeys, // for the SOPS files
-			r.sync,     // has Flux begin
+			r.publish,  // publish the tree, for Flux to clone
+			r.standIn,  // put stand-ins in place for charts and packages
+			r.redirect, // point the repo's sources at both
+			r.giveKeys, // create the Secrets that decrypt SOPS files
+			r.sync,     // start Flux
 		}},
 		{"", &t.Reconcile, steps{r.judge}},
 		{"", nil, steps{r.decide}},
 	}
 }
 
-// Run rehearses a repo on a cluster and says what became of it. The cluster is
-// up when Run returns without an error, unless the repo is too large to be rehearsed;
-// ending it is the caller's.
+// Run rehearses a repo on a cluster and returns the report. If there is no error, the cluster
+// is still up (unless the repo is too large to be rehearsed), and the caller has to end it.
 func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*report.Report, error) {
 	r := &rehearsal{Options: o, console: console, cluster: c, unwatch: func() {}, report: report.New(c.Tier(), o.Versions)}
 	defer func() { r.unwatch() }()
@@ -141,7 +143,7 @@ var errTooLarge = errors.New("a file or layer is more than can be read")
 // decide has the verdict given, and writes it into the report.
 func (r *rehearsal) decide(context.Context) error {
 	d := r.judged.Decide(r.view, r.last, r.subject.Static, r.late)
-	r.console.Layers(r.last.Layers, r.took) // a layer may have failed for what its pods and routes refer to
+	r.console.Layers(r.last.Layers, r.took) // Decide may have failed a layer whose pods or routes refer to something missing
 	r.failing = d.Failing
 	r.report.Verdict, r.report.Findings = d.Verdict, append(r.report.Findings, d.Findings...)
 	for _, o := range d.Layers {

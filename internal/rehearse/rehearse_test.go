@@ -13,7 +13,7 @@ import (
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
-// provider is a cluster that does not come up. What a rehearsal does not use of it panics.
+// provider is a cluster whose Up fails. Methods that a rehearsal must not call panic.
 type provider struct {
 	cluster.Provider
 	planned []cluster.Object
@@ -26,7 +26,7 @@ func (p *provider) Up(_ context.Context, planned []cluster.Object) error {
 	return errors.New("no cluster today")
 }
 
-// console notes what it is told.
+// console records what it is told.
 type console struct {
 	said []string
 }
@@ -43,8 +43,8 @@ func (c *console) Note(text string)                       { c.said = append(c.sa
 func (c *console) Conceal(func(string) string)            { c.said = append(c.said, "conceal") }
 func (c *console) Layers([]*verdict.Layer, time.Duration) {}
 
-// The steps are told of in their order, and none follows one that failed. The cluster is
-// told what the repo declares, and the Secrets that its layers decrypt with.
+// Steps are reported in order, and none follows one that failed. Up gets the objects
+// that the repo declares, and the Secrets that its layers decrypt with.
 func TestStepsEndWithTheFirstError(t *testing.T) {
 	secret, key := encrypted(t)
 	o := taken(t, files(t, map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": secret}))
@@ -67,7 +67,8 @@ func TestStepsEndWithTheFirstError(t *testing.T) {
 	}
 }
 
-// Nothing is started for a repo that can't be read whole: its report is complete without.
+// For a repo that can't be read completely, no cluster is started; the report is complete
+// all the same.
 func TestTooLargeIsNotRehearsed(t *testing.T) {
 	deep := strings.Repeat("[", 500) + strings.Repeat("]", 500)
 	o := taken(t, files(t, map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/deep.yaml": "a: " + deep + "\n"}))

@@ -17,7 +17,7 @@ import (
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
-// read makes the subject of the tree.
+// read reads the tree and makes the subject of the rehearsal of it.
 func (r *rehearsal) read(ctx context.Context) error {
 	o := r.Subject
 	o.Known = func(known *redact.Set) { r.console.Conceal(known.Text) }
@@ -41,7 +41,7 @@ func (r *rehearsal) read(ctx context.Context) error {
 	return nil
 }
 
-// up brings the cluster up.
+// up brings the cluster up, with the objects that it should not have yet.
 func (r *rehearsal) up(ctx context.Context) error {
 	var planned []cluster.Object
 	for _, l := range r.subject.Repo.Layers {
@@ -75,7 +75,8 @@ func (r *rehearsal) publish(ctx context.Context) (err error) {
 	return err
 }
 
-// standIn puts what stands in for the repo's sources where the cluster finds it.
+// standIn makes stand-ins for the repo's sources available to the cluster, unless the
+// real ones are used.
 func (r *rehearsal) standIn(ctx context.Context) error {
 	if r.Upstream {
 		return nil
@@ -100,8 +101,8 @@ func (r *rehearsal) standIn(ctx context.Context) error {
 	return nil
 }
 
-// redirect keeps the repo's sources at the published tree and the stand-ins. Where the
-// cluster can't redirect, there are no stand-ins, and it has said so.
+// redirect points the repo's sources at the published tree and at the stand-ins. A
+// cluster that can't redirect has no stand-ins, and has reported that as a blind spot.
 func (r *rehearsal) redirect(ctx context.Context) error {
 	if !r.cluster.Redirects() {
 		return nil
@@ -111,7 +112,8 @@ func (r *rehearsal) redirect(ctx context.Context) error {
 	})
 }
 
-// keySecrets are the Secrets that the layers decrypt with, each once; none without a key.
+// keySecrets returns the Secrets whose keys the layers decrypt with, each once; none if
+// there is no key.
 func (r *rehearsal) keySecrets() []gitops.Ref {
 	var out []gitops.Ref
 	done := map[gitops.Ref]bool{}
@@ -124,7 +126,7 @@ func (r *rehearsal) keySecrets() []gitops.Ref {
 	return out
 }
 
-// giveKeys makes the Secrets that the layers decrypt with.
+// giveKeys creates these Secrets.
 func (r *rehearsal) giveKeys(ctx context.Context) error {
 	c, labels := r.cluster.Client(), r.cluster.Labels()
 	for _, ref := range r.keySecrets() {
@@ -146,7 +148,7 @@ func (r *rehearsal) giveKeys(ctx context.Context) error {
 	return nil
 }
 
-// sync lets Flux begin.
+// sync bootstraps Flux on the published tree.
 func (r *rehearsal) sync(ctx context.Context) error {
 	sync := cluster.Sync{Remote: r.remote, Snapshot: r.subject.Snapshot, Path: r.subject.Repo.Path}
 	if l := r.subject.Repo.Layer(gitops.RootLayer); l != nil && l.Decrypts {

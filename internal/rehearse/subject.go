@@ -22,49 +22,49 @@ import (
 
 // Identity says which tree a subject is.
 type Identity struct {
-	// Commit and Tree are Git's hashes of the tree as the repo has it.
+	// Commit and Tree are Git's hashes of the tree before any file was re-keyed.
 	Commit, Tree string
 	// Origin says where the tree was taken from, for a person.
 	Origin string
-	// Rekeyed are the files that differ from the repo's, with both hashes.
+	// Rekeyed are the files that were re-keyed, with the hashes of both versions.
 	Rekeyed []report.Rekeyed
 }
 
-// Subject is a tree that is rehearsed: read, parsed, checked and, where there is no key for
-// its SOPS files, re-keyed. It is made once and does not change afterwards, so that one
-// can be held against another.
+// Subject is a tree to be rehearsed: read, parsed, checked and, if there is no key for its SOPS
+// files, re-keyed. It is made once and does not change afterwards, so that subjects can be compared.
 type Subject struct {
 	Identity
 	// Snapshot is the tree as it is rehearsed.
 	Snapshot *gitrepo.Snapshot
-	// Repo is the model of the tree as the repo has it.
+	// Repo is the model of the tree before any file was re-keyed.
 	Repo *gitops.Repo
-	// Key is what the cluster decrypts with: the one given, or one that lives in memory only;
-	// nil if nothing is to be decrypted.
+	// Key is the key that the cluster decrypts with: the given one, or a new one that exists
+	// in memory only; nil if there is nothing to decrypt.
 	Key *secrets.Key
 	// Known are the secret values of the tree.
 	Known *redact.Set
 	// Static is what internal/check finds.
 	Static []finding.Finding
-	// TooLarge is true if a file or layer is more than can be read: Flux's controllers would
-	// take the same memory and time, so nothing is rehearsed.
+	// TooLarge is true if a file or layer is too large to be read. Nothing is rehearsed
+	// then, as Flux's controllers would take the same memory and time.
 	TooLarge bool
-	// BlindSpots say what can't be seen for what was re-keyed.
+	// BlindSpots say what can't be seen because files were re-keyed.
 	BlindSpots []string
 }
 
-// SubjectOptions are where a subject comes from.
+// SubjectOptions say what a subject is made of.
 type SubjectOptions struct {
 	Snapshot *gitrepo.Snapshot
-	// Path is where Flux is bootstrapped; empty: the only place there is.
+	// Path is the folder that Flux is bootstrapped on; empty: the only one in the tree.
 	Path string
 	// Key decrypts the SOPS files; nil: they are re-keyed, with placeholders for values.
 	Key *secrets.Key
 	// Dir is a private folder that gets the tree's files.
 	Dir string
-	// Working is told what of the repo is read now; nil: nobody is.
+	// Working is called with the file or layer that is read next; may be nil.
 	Working func(layer, file string)
-	// Read is called when all of it is read, and nothing else takes much of this process; may be nil.
+	// Read is called when the whole repo has been read, and the guard over reading is no longer
+	// needed; may be nil.
 	Read func()
 	// Known is told the secret values as soon as they are known; may be nil.
 	Known func(*redact.Set)
@@ -117,7 +117,8 @@ func NewSubject(ctx context.Context, o SubjectOptions) (*Subject, error) {
 	return s, s.rekey(ctx, o.Dir)
 }
 
-// rekey re-makes the tree's SOPS files for a key that lives in memory only.
+// rekey replaces the tree's SOPS files by ones for a new key that exists in memory
+// only, with placeholder values.
 func (s *Subject) rekey(ctx context.Context, dir string) error {
 	files := map[string]bool{}
 	for _, l := range s.Repo.Layers {
@@ -130,7 +131,8 @@ func (s *Subject) rekey(ctx context.Context, dir string) error {
 	if len(files) == 0 {
 		return nil
 	}
-	// A file for a wrong recipient is left as it is: it must not become readable.
+	// A file for a wrong recipient stays as it is: re-keying would make it readable and
+	// hide that fault.
 	for _, f := range s.Static {
 		if f.Code == finding.SOPSRecipient {
 			delete(files, f.File)
@@ -162,7 +164,7 @@ func (s *Subject) rekey(ctx context.Context, dir string) error {
 	return err
 }
 
-// unredacted says which secret values can't be taken out of messages, or only as a whole.
+// unredacted lists the secret values that are not, or not completely, removed from messages.
 func (s *Subject) unredacted() []string {
 	var out []string
 	if short := s.Known.Short(); len(short) > 0 {

@@ -24,7 +24,7 @@ spec:
   decryption: {provider: sops, secretRef: {name: sops-age}}
 `
 
-// files makes a folder of files.
+// files makes a folder with the given files.
 func files(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -40,7 +40,7 @@ func files(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// taken takes a folder's tree, and says where its subject comes from.
+// taken takes a snapshot of a folder, and returns the options of its subject.
 func taken(t *testing.T, dir string) SubjectOptions {
 	t.Helper()
 	s, err := gitrepo.Take(t.Context(), dir, filepath.Join(t.TempDir(), "repo.git"), gitrepo.Options{})
@@ -50,7 +50,7 @@ func taken(t *testing.T, dir string) SubjectOptions {
 	return SubjectOptions{Snapshot: s, Dir: filepath.Join(t.TempDir(), "tree")}
 }
 
-// encrypted is a Secret that SOPS has encrypted, and its key.
+// encrypted returns a Secret that SOPS has encrypted, and its key.
 func encrypted(t *testing.T) (string, *secrets.Key) {
 	t.Helper()
 	key, err := secrets.NewKey()
@@ -83,8 +83,8 @@ func TestSubjectWithItsKeyIsTheTree(t *testing.T) {
 	}
 }
 
-// Without a key, encrypted files are re-made for one that lives in memory only; the subject
-// is still known by the tree as the repo has it.
+// Without a key, encrypted files are replaced by ones for a new key that exists in memory
+// only. The subject's identity is still that of the tree in the repo.
 func TestSubjectWithoutAKeyIsRekeyed(t *testing.T) {
 	secret, theirs := encrypted(t)
 	dir := files(t, map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": secret})
@@ -113,7 +113,7 @@ func TestSubjectWithoutAKeyIsRekeyed(t *testing.T) {
 	if _, err := secrets.Decrypt(remade, theirs); err == nil {
 		t.Error("the repo's key reads what was re-made")
 	}
-	// The folder itself, and what it would be again, are as they were.
+	// The folder is unchanged, and a snapshot of it would be the same as before.
 	if again := taken(t, dir); again.Snapshot.Tree != s.Tree {
 		t.Error("the repo was changed")
 	}
@@ -161,7 +161,7 @@ func TestConcealedLogs(t *testing.T) {
 	for _, c := range []struct{ name, text, wantName, wantText string }{
 		{"kapp.log", "it is hunter2", "kapp.log", "it is ***"},
 		{"describe-Secret-hunter2.txt", "a", "describe-", "a"},
-		{"hunter2.log", "a", "hunter2.log", "a"}, // a program's name is no secret
+		{"hunter2.log", "a", "hunter2.log", "a"}, // only the names of describe- files can contain a secret value
 		{"kapp.log", long, "kapp.log", "the end"},
 	} {
 		name, text := concealed(conceal, c.name, []byte(c.text))

@@ -46,7 +46,7 @@ func formatOf(name string) (format, error) {
 	return format{}, fmt.Errorf("no report is written as %s: use one of %s", extension, Extensions())
 }
 
-// ValidFile refuses a name with an extension that no format has.
+// ValidFile returns an error if no format has the file's extension.
 func ValidFile(name string) error {
 	_, err := formatOf(name)
 	return err

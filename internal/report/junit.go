@@ -12,8 +12,8 @@ import (
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
-// WriteJUnit writes the report as JUnit XML: a test case for each layer, and one
-// for the verdict, which also fails for what belongs to no layer.
+// WriteJUnit writes the report as JUnit XML: a test case for each layer, and one for
+// the verdict, which holds the findings that belong to no layer, too.
 func (r *Report) WriteJUnit(w io.Writer) error {
 	layers := junit.Testsuite{Name: "layers", Time: seconds(r.Timings.Reconcile)}
 	layers.AddProperty("tier", r.Tier)

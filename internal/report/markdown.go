@@ -51,7 +51,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	return p.err
 }
 
-// details writes a list that is folded up.
+// details writes a list that is collapsed until it is opened.
 func (p *printer) details(title string, n int, line func(int) string) {
 	if n == 0 {
 		return
@@ -63,7 +63,7 @@ func (p *printer) details(title string, n int, line func(int) string) {
 	p.f("\n</details>\n")
 }
 
-// cell keeps a text in its place: one line, no markup of its own.
+// cell makes a text safe for a table cell or list entry: one line, without markup.
 func cell(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	return strings.NewReplacer("|", `\|`, "<", "&lt;", "`", "'").Replace(s)

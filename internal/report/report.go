@@ -1,4 +1,4 @@
-// Package report is the one record of a rehearsal. Every format is made from it.
+// Package report is the record of a rehearsal, and the formats that it is written in.
 package report
 
 import (
@@ -46,7 +46,7 @@ type Report struct {
 	Bootstrapped []Bootstrapped `json:"bootstrapped,omitempty"`
 }
 
-// New is a report of a tier that nothing is known of yet.
+// New returns an empty report for a tier.
 func New(tier string, versions map[string]string) *Report {
 	return &Report{
 		APIVersion: APIVersion, Kind: Kind, Tier: tier, Versions: versions,
@@ -61,11 +61,12 @@ type Timings struct {
 	Bootstrap float64 `json:"bootstrap"`
 	Reconcile float64 `json:"reconcile"`
 	Teardown  float64 `json:"teardown"`
-	// BootParts are parts of Boot, some of them side by side, where it has any.
+	// BootParts are the times of parts of Boot; some of the parts run concurrently.
+	// Absent if the tier has no parts.
 	BootParts map[string]float64 `json:"bootParts,omitempty"`
 }
 
-// Total is the time from the first phase to the last.
+// Total is the sum of all phases, in seconds.
 func (t Timings) Total() float64 {
 	return t.Engine + t.Boot + t.Bootstrap + t.Reconcile + t.Teardown
 }
@@ -81,14 +82,15 @@ type Layer struct {
 	Message string         `json:"message,omitempty"`
 	// Suspended is true if the repo itself suspends the layer, or one that declares it.
 	Suspended bool `json:"suspended,omitempty"`
-	// Seconds from bootstrap until it was reconciled, or until the verdict.
+	// Seconds from the end of the bootstrap until the layer was reconciled, or until
+	// the verdict.
 	Seconds float64 `json:"seconds"`
 	// Objects in its inventory.
 	Objects  int               `json:"objects"`
 	Findings []finding.Finding `json:"findings"`
 }
 
-// LayerOf is what a report says of a layer.
+// LayerOf makes the record of a layer's outcome.
 func LayerOf(o verdict.Outcome) Layer {
 	l := Layer{
 		Name: o.Name, Namespace: o.Namespace, Path: o.Path, DependsOn: []string{}, Status: o.Status, Suspended: o.Suspended,
@@ -106,21 +108,21 @@ func LayerOf(o verdict.Outcome) Layer {
 // Bootstrapped is a file that flux bootstrap committed on top of the rehearsed tree.
 type Bootstrapped struct {
 	File      string `json:"file"`
-	Original  string `json:"original,omitempty"`  // hash of Git's blob in the repo; empty if it has none
-	Rehearsed string `json:"rehearsed,omitempty"` // hash of Git's blob that was rehearsed
+	Original  string `json:"original,omitempty"`  // hash of the blob in the repo; empty if the repo lacks the file
+	Rehearsed string `json:"rehearsed,omitempty"` // hash of the blob that was rehearsed
 }
 
 // Reconciled says whether the layer passed.
 func (l Layer) Reconciled() bool { return l.Status == verdict.Reconciled }
 
-// StandIn is a source that was served locally.
+// StandIn is a source that a stand-in replaced.
 type StandIn struct {
 	Kind     string   `json:"kind"`
 	Upstream string   `json:"upstream"`
 	Serves   []string `json:"serves"`
 }
 
-// Rekeyed is a file that differs between the repo and the rehearsed tree.
+// Rekeyed is a SOPS file that was rehearsed with placeholder values.
 type Rekeyed struct {
 	File      string `json:"file"`
 	Original  string `json:"original"`  // sha256 of the file in the repo
@@ -138,8 +140,8 @@ func (r *Report) reconciled() int {
 	return n
 }
 
-// Conceal passes the report's free text through f: one that takes secret values out.
-// What programs go by (verdict, statuses, names of layers and files, hashes) is no free text.
+// Conceal passes the report's free text through f, which takes secret values out. What
+// programs rely on (verdict, statuses, names of layers and files, hashes) is not free text.
 func (r *Report) Conceal(f func(string) string) {
 	finding.Conceal(r.Findings, f)
 	for i := range r.Layers {

@@ -12,8 +12,8 @@ import (
 // width is how many characters of a layer's message are shown.
 const width = 100
 
-// WriteText writes the report for a person. Its last line starts with
-// "Summary:" and is meant to be found by grep.
+// WriteText writes the report for a person. Its last line starts with "Summary:", so
+// that grep can find it.
 func (r *Report) WriteText(w io.Writer) error {
 	p := &printer{w: w}
 	p.f("\nLayers of %s at %.12s (%s)\n", r.Path, r.Revision, r.Origin)
@@ -48,7 +48,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	return p.err
 }
 
-// WriteFindings writes findings for a person, errors first.
+// WriteFindings writes findings for a person, in the given order.
 func WriteFindings(w io.Writer, all []finding.Finding) {
 	p := &printer{w: w}
 	for _, f := range all {

@@ -13,32 +13,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programID is the user and group that programs run as where that can be chosen:
-// nobody of any machine, and not root.
+// programID is the user and group id of programs, where this process can choose one: an
+// id that no machine uses, and not root's.
 const programID = 65532
 
-// Cell is all that one program of a rehearsal may reach. Paths are absolute and
-// seen by the program at the same place.
+// Cell is everything that one program of a rehearsal may reach. Paths are absolute and,
+// but for those of At, the same inside and outside of the cell.
 type Cell struct {
 	Read    []string // files and folders
-	Execute []string // files and folders whose programs may be started; read, too
+	Execute []string // files and folders that may be executed and read
 	Write   []string // folders; nothing in them can be executed
-	// At shows files and folders of the state where a program insists to have them, by that path.
+	// At maps a path at which the program expects a file or folder to the one that is shown
+	// there, which it may also write to.
 	At map[string]string
-	// Git allows git and what it needs of the system.
+	// Git allows the program to run git, and to read and execute what git needs of the system.
 	Git bool
-	// Connect and Bind are TCP ports.
+	// Connect and Bind are the TCP ports that the program may connect to and listen on.
 	Connect, Bind []int
-	// Owner runs the program as the user whose files are read, not as another one.
+	// Owner runs the program as this process's user, who owns the files to be read,
+	// instead of as programID.
 	Owner bool
 }
 
 // Start starts a prepared command in a cell. The returned function waits for its end.
 //
-// A thread of its own is confined first, and the program starts as that thread's
-// child: all that confines a thread is inherited, and the thread, which can't be
-// let out again, ends with the program. So nothing but the program itself is
-// started, and a child dies when this process does.
+// A new thread is confined first, and then starts the program as its child, which inherits
+// all of the confinement. A confined thread can't be released, so it ends with the
+// program. Thus no helper program is needed, and the child dies when this process does.
 func (s *Sandbox) Start(cmd *exec.Cmd, c Cell) (wait func() error, err error) {
 	started, ended := make(chan error, 1), make(chan error, 1)
 	onOwnThread(func() {
@@ -66,8 +67,8 @@ func (s *Sandbox) Run(cmd *exec.Cmd, c Cell) error {
 	return wait()
 }
 
-// onOwnThread runs f on a thread that ends with it, and that is not the first
-// one: the kernel shows that one's view as the whole process's.
+// onOwnThread runs f on a new thread that ends with f. The thread must not be the process's
+// first one: the kernel shows that one's view (mounts, root) as the whole process's.
 func onOwnThread(f func()) {
 	go func() {
 		runtime.LockOSThread()
@@ -76,7 +77,7 @@ func onOwnThread(f func()) {
 			return // locked: the thread ends
 		}
 		done := make(chan struct{})
-		go func() { // on any other thread: this goroutine holds the first one
+		go func() { // this goroutine keeps the first thread busy, so this is another one
 			defer close(done)
 			runtime.LockOSThread()
 			f()
@@ -144,9 +145,9 @@ func (s *Sandbox) confine(cmd *exec.Cmd, c Cell) error {
 // Roots says whether each program has a root of its own.
 func (s *Sandbox) Roots() bool { return s.Namespaces && !s.Unconfined && !without("root") }
 
-// chooses says whether programs can run as another user than this process.
-// Without namespaces the engine may lie in a folder of root's own, so they stay
-// root then, without its rights.
+// chooses says whether programs run as another user than this process. Without
+// namespaces they don't: the engine may lie in a folder that only root can read. They
+// stay root then, but lose root's capabilities.
 func (s *Sandbox) chooses() bool { return s.Roots() && !s.UserNamespace }
 
 // ownRoot gives the calling thread a root of its own, and its children a pid
@@ -168,7 +169,7 @@ func (s *Sandbox) ownRoot(c Cell) error {
 	}
 	for _, p := range append(slices.Clone(c.Read), c.Execute...) {
 		if c.Git && inSystem(p) {
-			continue // shown with the system
+			continue // newRoot shows it along with the system's folders
 		}
 		binds = append(binds, bind{from: p, to: p})
 	}
@@ -187,7 +188,7 @@ func (s *Sandbox) ownRoot(c Cell) error {
 	return unix.MountSetattr(unix.AT_FDCWD, "/", 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }
 
-// rules are a cell's, for Landlock. Nothing needs /proc, so nothing gets one.
+// rules are the Landlock rules of a cell. No program needs /proc, so none may read it.
 func (s *Sandbox) rules(c Cell) []rule {
 	rules := []rule{{"/etc/ssl", rightsRead}, {"/etc/passwd", rightsRead}, {"/etc/group", rightsRead}, {"/etc/hosts", rightsRead}, {"/etc/nsswitch.conf", rightsRead}}
 	for _, name := range devices {
@@ -213,9 +214,9 @@ func (s *Sandbox) rules(c Cell) []rule {
 	return rules
 }
 
-// dropCapabilities takes the calling thread's rights of root away, but for those
-// that the start of a child as another user takes: they end with that. An owner
-// may still read files that are not its own, if it may now.
+// dropCapabilities drops the capabilities of the calling thread. It keeps those that
+// are needed to start a child as another user, which loses them by that, and for an
+// owner those that let it read files of other users, if it has them.
 func dropCapabilities(becomesOther, owner bool) error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("drop ambient capabilities: %w", err)
@@ -237,7 +238,8 @@ func dropCapabilities(becomesOther, owner bool) error {
 		allow(unix.CAP_DAC_READ_SEARCH)
 		allow(unix.CAP_DAC_OVERRIDE)
 	}
-	// What the bounding set lacks, no program can get back. It takes a right that not everyone has.
+	// No program can regain a capability that the bounding set lacks. Only a thread with
+	// CAP_SETPCAP can drop capabilities from it.
 	if have[unix.CAP_SETPCAP/32].Effective&(1<<(unix.CAP_SETPCAP%32)) != 0 {
 		for n := uint(0); n <= unix.CAP_LAST_CAP; n++ {
 			if keep[n/32].Permitted&(1<<(n%32)) != 0 && owner {
@@ -264,7 +266,8 @@ func inSystem(p string) bool {
 	return false
 }
 
-// Give makes files the programs' own. It does nothing where they run as this process's user.
+// Give changes the owner of files and folders, and of all files below these, to programID.
+// It does nothing if programs run as this process's user.
 func (s *Sandbox) Give(paths ...string) error {
 	if !s.chooses() {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allowed are the rights of a cell's rules, by path.
+// allowed returns the rights of a cell's rules, by path.
 func allowed(c Cell) map[string]uint64 {
 	out := map[string]uint64{}
 	for _, r := range (&Sandbox{}).rules(c) {
@@ -43,7 +43,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// What can be written can't be run, nor become a device.
+// A path that a program may write to can't be executed, and no device can be made there.
 func TestRightsToWrite(t *testing.T) {
 	for name, right := range map[string]uint64{"run": unix.LANDLOCK_ACCESS_FS_EXECUTE, "make block devices": unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK, "make character devices": unix.LANDLOCK_ACCESS_FS_MAKE_CHAR} {
 		if rightsWrite&right != 0 {
@@ -62,7 +62,7 @@ func TestInSystem(t *testing.T) {
 	}
 }
 
-// Who has a root of its own, and who can become another user.
+// In which modes programs have a root of their own, and in which they run as another user.
 func TestRootsAndUsers(t *testing.T) {
 	for _, c := range []struct {
 		mode           Mode
@@ -78,7 +78,7 @@ func TestRootsAndUsers(t *testing.T) {
 	}
 }
 
-// Where programs run as this process's user, files stay its own.
+// Give does nothing where programs run as this process's user.
 func TestGiveNobody(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -14,13 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Landlock allows TCP by port, whatever the address. Where a program has no
-// network of its own, each connect is therefore looked at by this process before
-// the kernel carries it out: nothing but the machine's loopback, and sockets in the
-// program's own folders, is let through. The kernel stops the program meanwhile
-// (seccomp_unotify(2)). A program with several threads could change the address
-// after the look; none of those that run here does, as a repo chooses what they
-// connect to, not what they are.
+// Landlock restricts TCP by port, whatever the address. Where a program has no network
+// of its own, this process therefore checks each connect before the kernel carries it
+// out (seccomp_unotify(2)); the program is stopped meanwhile. Allowed are only the
+// machine's loopback, and Unix sockets in the program's own folders. A program with
+// several threads could change the address after the check. No program here is made to
+// do that: a repo chooses what the programs connect to, but not which programs run.
 
 // notification is struct seccomp_notif.
 type notification struct {
@@ -41,8 +40,8 @@ type answer struct {
 	flags uint32
 }
 
-// superviseConnects answers for the programs behind a listener until all are gone.
-// folders are those whose Unix sockets they may connect to.
+// superviseConnects decides about the connects of the programs behind a listener until
+// all these programs have ended. They may connect to the Unix sockets below folders.
 func superviseConnects(listener int, folders []string) {
 	defer unix.Close(listener)
 	for {
@@ -59,7 +58,7 @@ func superviseConnects(listener int, folders []string) {
 				continue
 			}
 			if errno == unix.ENOENT && !hungUp(listener) {
-				continue // who asked is gone
+				continue // the program has ended
 			}
 			return
 		}
@@ -67,12 +66,12 @@ func superviseConnects(listener int, folders []string) {
 		if address, err := addressOf(asked); err != nil || !mayConnect(address, folders) {
 			said = answer{id: asked.id, errno: -int32(unix.EACCES)}
 		}
-		// An error means that who asked is gone.
+		// An error means that the program has ended.
 		_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&said)))
 	}
 }
 
-// hungUp says whether nobody is left to ask.
+// hungUp says whether all programs behind the listener have ended.
 func hungUp(listener int) bool {
 	poll := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
 	_, err := unix.Poll(poll, 0)
@@ -94,7 +93,8 @@ func addressOf(n notification) ([]byte, error) {
 	return b, readMemory(int(n.pid), int64(n.args[1]), b)
 }
 
-// readMemory reads another process's memory where a container forbids the call for that.
+// readMemory reads another process's memory by way of /proc, where a container forbids
+// process_vm_readv.
 func readMemory(pid int, at int64, b []byte) error {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 	if err != nil {
@@ -105,14 +105,14 @@ func readMemory(pid int, at int64, b []byte) error {
 	return err
 }
 
-// mayConnect says whether a socket address is one of loopback, of the kernel's own
-// (netlink), or of a Unix socket below one of folders.
+// mayConnect says whether a program may connect to a socket address: to loopback, to
+// netlink, and to Unix sockets below folders. AF_UNSPEC ends a connection.
 func mayConnect(address []byte, folders []string) bool {
 	if len(address) < 2 {
 		return false
 	}
 	switch family, rest := binary.NativeEndian.Uint16(address), address[2:]; family {
-	case unix.AF_UNSPEC, unix.AF_NETLINK: // the end of a connection
+	case unix.AF_UNSPEC, unix.AF_NETLINK: // AF_UNSPEC ends a connection
 		return true
 	case unix.AF_INET:
 		return len(rest) >= 6 && netip.AddrFrom4([4]byte(rest[2:6])).IsLoopback()

@@ -9,11 +9,11 @@ import (
 	"sync"
 )
 
-// gitHelpers are programs that git's own scripts start.
+// gitHelpers are the programs that git's shell scripts call.
 var gitHelpers = []string{"sh", "sed", "basename", "dirname", "uname", "cat", "tr", "cut", "wc", "expr", "rm", "mkdir"}
 
-// gitFiles are what may be executed where git runs: itself, its parts, the
-// shell that some of them are written in, and the loader of programs.
+// gitFiles returns the files that must be executable to run git: git and its parts, a
+// shell and its helpers, and the dynamic loaders of all these.
 var gitFiles = sync.OnceValues(func() ([]string, error) {
 	git, err := exec.LookPath("git")
 	if err != nil {
@@ -46,7 +46,7 @@ var gitFiles = sync.OnceValues(func() ([]string, error) {
 	return files, nil
 })
 
-// interpreter is the loader that a dynamically linked program names, or "".
+// interpreter returns the dynamic loader of a program, or "" if it is linked statically.
 func interpreter(program string) string {
 	f, err := elf.Open(program)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// EndWithGoRun calls end when this program was started by `go run` and that is
-// gone: go run does not take its program with it when it is killed.
+// EndWithGoRun calls end when this process was started by `go run` and that has ended:
+// a killed go run leaves its program running. It checks every 200 ms.
 func EndWithGoRun(end func()) {
 	parent := os.Getppid()
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", parent))

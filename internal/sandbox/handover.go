@@ -8,10 +8,10 @@ import (
 	"io"
 )
 
-// Parcel is what the inner process hands to the outer one, which alone can
-// write where a person finds it.
+// Parcel is a piece of data that the inner process hands to the outer one, which alone
+// can write to the user's files.
 type Parcel struct {
-	// Kind says what it is, in the words of the verb that sends it.
+	// Kind says what the data are; each verb defines its own kinds.
 	Kind string `json:"kind"`
 	// Name of the file that it becomes, without a folder.
 	Name string `json:"name,omitempty"`
@@ -24,7 +24,7 @@ const (
 	parcelStays = "stays" // the inner process outlives the outer one; the data are the exit code
 )
 
-// maxParcel is more than any report or log has.
+// maxParcel is the largest parcel, in bytes: larger than any report or log.
 const maxParcel = 512 << 20
 
 // send writes a parcel: a line of JSON, and the data.
@@ -38,8 +38,8 @@ func send(w io.Writer, p Parcel) error {
 	return err
 }
 
-// receive reads parcels until the end and passes each to take. It reads on after
-// an error, so that the sender never waits, and returns the errors at the end.
+// receive reads parcels until the end of r and passes each to take. It goes on after an
+// error of take, so that the sender never blocks, and returns all errors at the end.
 func receive(r io.Reader, take func(Parcel) error) error {
 	in := bufio.NewReader(r)
 	var failed []error

@@ -21,13 +21,14 @@ import (
 // ErrAbandoned is the cause of a context that ended because the outer process is gone.
 var ErrAbandoned = errors.New("the command that started the sandbox is gone")
 
-// Sandbox is the inner process's view of where it runs.
+// Sandbox is the sandbox as seen by the inner process, which runs in it.
 type Sandbox struct {
 	Mode
-	// Dir is a private, empty folder for state: on a tmpfs wherever mounts are allowed.
+	// Dir is a private folder for state, which starts empty. It is on a tmpfs wherever
+	// this process may mount one.
 	Dir string
 
-	mount    string // where the tmpfs is, until it is the root
+	mount    string // where the tmpfs is mounted; "/" after Enter
 	entered  bool
 	lifeLine *os.File
 	listener net.Listener
@@ -36,14 +37,14 @@ type Sandbox struct {
 	mu      sync.Mutex
 	parcels *os.File
 
-	onEndMu sync.Mutex // not mu: who hands something over may never end
+	onEndMu sync.Mutex // separate from mu, as Hand may block for ever while it holds that
 	onEnd   []func()
 }
 
-// Inside returns the sandbox that this process runs in, or nil for a process
-// that a person started. payload gets what the outer process gives; after that inUse is asked for paths
-// that must stay visible until Enter. The returned context ends when the
-// outer process does.
+// Inside returns the sandbox that this process runs in, or nil in the outer process, which a person has
+// started. payload is decoded from what the outer process sends. inUse is called after that, for the
+// paths that must stay visible until Enter. The returned context ends when the outer process does, with
+// the cause ErrAbandoned.
 func Inside(ctx context.Context, payload any, inUse func() []string) (context.Context, *Sandbox, error) {
 	setting, ok := os.LookupEnv(envVar)
 	if !ok {
@@ -105,7 +106,7 @@ func readPayload(payload any) error {
 	return nil
 }
 
-// descriptor is a file that this process was born with, or nil.
+// descriptor returns an inherited file descriptor as a file, or nil if it is not open.
 func descriptor(fd uintptr, name string) *os.File {
 	if _, err := unix.FcntlInt(fd, unix.F_GETFD, 0); err != nil {
 		return nil
@@ -114,7 +115,8 @@ func descriptor(fd uintptr, name string) *os.File {
 	return os.NewFile(fd, name)
 }
 
-// holdOn returns when the outer process is gone.
+// holdOn waits for the end of the outer process, and then ends this one, unless the
+// cluster is kept. Without namespaces, this process has five seconds to end by itself.
 func (s *Sandbox) holdOn(cancel context.CancelCauseFunc) {
 	_, _ = io.Copy(io.Discard, s.lifeLine)
 	select {
@@ -124,24 +126,25 @@ func (s *Sandbox) holdOn(cancel context.CancelCauseFunc) {
 	}
 	cancel(ErrAbandoned)
 	if s.Namespaces {
-		os.Exit(2) // the kernel ends all else
+		os.Exit(2) // the kernel then ends all other processes of the sandbox
 	}
 	time.AfterFunc(5*time.Second, s.Abort)
 }
 
-// OnEnd has f run by Abort.
+// OnEnd has Abort and End run f first, where there are no namespaces.
 func (s *Sandbox) OnEnd(f func()) {
 	s.onEndMu.Lock()
 	defer s.onEndMu.Unlock()
 	s.onEnd = append(s.onEnd, f)
 }
 
-// Abort ends this process at once, whatever it is doing, and leaves nothing behind.
+// Abort ends this process at once with exit code 2, whatever it is doing, and leaves
+// nothing behind.
 func (s *Sandbox) Abort() { s.End(2) }
 
 // End ends this process at once with an exit code, and leaves nothing behind.
 func (s *Sandbox) End(code int) {
-	if !s.Namespaces { // else the kernel does it
+	if !s.Namespaces { // with namespaces, the kernel cleans up
 		s.onEndMu.Lock()
 		for _, f := range s.onEnd {
 			f()
@@ -151,7 +154,7 @@ func (s *Sandbox) End(code int) {
 	os.Exit(code)
 }
 
-// Hand hands something to the outer process.
+// Hand sends a parcel to the outer process.
 func (s *Sandbox) Hand(kind, name string, data []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +164,7 @@ func (s *Sandbox) Hand(kind, name string, data []byte) error {
 	return nil
 }
 
-// Keep lets the sandbox outlive the outer process, which ends with code at once.
+// Keep lets the sandbox live on without the outer process, which ends at once with the exit code.
 func (s *Sandbox) Keep(code int) error {
 	close(s.kept)
 	devNull, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -176,10 +179,12 @@ func (s *Sandbox) Keep(code int) error {
 	return s.Hand(parcelStays, "", []byte(strconv.Itoa(code)))
 }
 
-// Listener is the socket on the host's loopback, nil if none was asked for.
+// Listener returns the socket that listens on the host's loopback; nil if
+// Options.Listen was not set.
 func (s *Sandbox) Listener() net.Listener { return s.listener }
 
-// Close removes what the kernel would not.
+// Close removes the state folder, if there are no namespaces with which the kernel
+// would remove it.
 func (s *Sandbox) Close() error {
 	if s.Namespaces || s.Dir == "" {
 		return nil
@@ -187,17 +192,17 @@ func (s *Sandbox) Close() error {
 	return os.RemoveAll(s.Dir)
 }
 
-// candidates are folders of any Linux system that a tmpfs may hide until it is the root.
+// candidates are folders that exist on most Linux systems, and over which a tmpfs may be mounted.
 var candidates = []string{"/mnt", "/srv", "/media", "/opt", "/var/tmp", "/tmp", "/dev/shm", "/run", "/home"}
 
-// makeState mounts a tmpfs over a folder that holds nothing that is in use, and
-// makes the state folder in it; or makes a temporary folder.
+// makeState makes the state folder: on a tmpfs that it mounts over a folder which holds
+// nothing that is in use or, without namespaces, as a temporary folder.
 func (s *Sandbox) makeState(inUse []string) (err error) {
 	if !s.Namespaces {
 		s.Dir, err = os.MkdirTemp(memoryDir(), "seatrial-")
 		return err
 	}
-	// Nothing that is mounted here may show outside.
+	// Mounts made here must not become visible outside.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -225,15 +230,15 @@ func (s *Sandbox) makeState(inUse []string) (err error) {
 // cellDir is where programs' roots are mounted, each in a namespace of its own.
 func (s *Sandbox) cellDir() string { return filepath.Join(s.mount, "/cell") }
 
-// Enter changes to a root that holds the state folder, the system's folders and
-// what show lists (a folder of the machine by the path that it gets, read-only),
-// and lets go of the machine's. Dir is another path afterwards. Where there are no
-// namespaces it does nothing, and what was to be shown stays where it is.
+// Enter changes to a root that contains the state folder, the system's folders and what
+// show lists (a folder of the machine by the path at which it appears, read-only), and
+// unmounts the machine's root. Dir changes by that. Without namespaces Enter does
+// nothing, and the folders of show stay where they are.
 func (s *Sandbox) Enter(show map[string]string) error {
 	if !s.Roots() {
 		return nil
 	}
-	if _, err := gitFiles(); err != nil { // while all of the machine can be seen
+	if _, err := gitFiles(); err != nil { // must be found while the machine's root is still visible
 		return err
 	}
 	var binds []bind
@@ -261,8 +266,8 @@ func (s *Sandbox) Enter(show map[string]string) error {
 // Entered says whether Enter has changed the root.
 func (s *Sandbox) Entered() bool { return s.entered }
 
-// memoryDir is a tmpfs that has room for a cluster, or "" for the usual place
-// of temporary files: a container's /dev/shm often has 64 MiB.
+// memoryDir returns /dev/shm if it is a tmpfs with 1 GiB free, or "" for the usual
+// folder of temporary files: a container's /dev/shm often has 64 MiB only.
 func memoryDir() string {
 	const shm, need = "/dev/shm", 1 << 30
 	var st unix.Statfs_t
@@ -272,7 +277,7 @@ func memoryDir() string {
 	return shm
 }
 
-// holds says whether one of paths is inside dir.
+// holds says whether one of paths is inside dir, or dir does not exist.
 func holds(dir string, paths []string) bool {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -300,7 +305,7 @@ func within(p, dir string) bool {
 	return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// resolved follows symbolic links as far as the path exists.
+// resolved resolves the symbolic links in the part of a path that exists.
 func resolved(p string) string {
 	for rest := ""; ; {
 		if r, err := filepath.EvalSymlinks(p); err == nil {
@@ -328,7 +333,8 @@ func loopbackUp() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req)
 }
 
-// Own gives a child's attributes: it dies with this process, in a sandbox or not.
+// Own returns attributes for a child process: it is killed when this process ends, in a
+// sandbox or not, and leads a process group.
 func Own() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }

@@ -21,7 +21,7 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-// A folder that something in use is in, by whatever way, is not to be mounted over.
+// A folder is not mounted over if anything in it is in use, by whatever path.
 func TestHolds(t *testing.T) {
 	base, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -60,7 +60,7 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// What the inner process hands over arrives as it is.
+// Parcels arrive unchanged.
 func TestHand(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -83,7 +83,7 @@ func TestHand(t *testing.T) {
 	}
 }
 
-// Without namespaces the state folder is this process's to remove; else the kernel does it.
+// Close removes the state folder without namespaces only; otherwise the kernel does it.
 func TestClose(t *testing.T) {
 	if err := (&Sandbox{}).Close(); err != nil {
 		t.Errorf("without a folder: got %v", err)

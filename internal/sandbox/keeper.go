@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RemoveAtEnd has a file removed when the process pid ends. This process may be
-// gone by then, and that one can't reach the file, so a third one waits for it.
+// RemoveAtEnd has a file removed when the process pid ends. This process may have ended
+// by then, and pid runs in a sandbox from which it can't reach the file, so a third
+// process waits for that.
 func RemoveAtEnd(pid int, file string) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Landlock is a kernel's own confinement of a thread and all that it starts. It
-// holds beneath the namespaces, and where those are refused. These are the bare
-// calls: go-landlock confines whole processes only, and each program of a
-// rehearsal is confined to something else.
+// Landlock is a Linux feature that confines a thread and everything it starts. It is
+// used in addition to namespaces, or instead where namespaces are forbidden. The system
+// calls are made directly: go-landlock can confine only whole processes, and here each
+// program is confined differently.
 
 // landlockNetwork is the version of Landlock that first knew TCP ports.
 const landlockNetwork = 4
@@ -31,7 +31,8 @@ func LandlockVersion() int {
 const (
 	rightsRead = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR
 	rightsFile = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_TRUNCATE
-	// rightsWrite make no devices, and nothing that is written can be run.
+	// rightsWrite include neither the right to make devices nor the right to execute:
+	// what a program writes can't be run.
 	rightsWrite = rightsRead | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_REFER |
 		unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE | unix.LANDLOCK_ACCESS_FS_MAKE_DIR |
 		unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO | unix.LANDLOCK_ACCESS_FS_MAKE_SYM

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A kernel is asked for the rights that its version knows: another one is refused, and one too few would be free to all.
+// handled must return exactly the rights that the version knows: the kernel refuses unknown ones, and a right
+// that is left out is granted to all.
 func TestHandled(t *testing.T) {
 	const files, net = uint64(1<<13 - 1), uint64(unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP)
 	const refer, truncate, ioctl = uint64(unix.LANDLOCK_ACCESS_FS_REFER), uint64(unix.LANDLOCK_ACCESS_FS_TRUNCATE), uint64(unix.LANDLOCK_ACCESS_FS_IOCTL_DEV)
@@ -24,7 +25,7 @@ func TestHandled(t *testing.T) {
 			t.Errorf("version %d: got %+v, want %+v", version, got, want)
 		}
 	}
-	// What a cell grants must be handled: the kernel refuses other rules.
+	// All rights that rules grant must be handled, as the kernel refuses other rules.
 	if all := handled(landlockNetwork).Access_fs; rightsRead&^all != 0 || rightsWrite&^all != 0 || rightsFile&^all != 0 {
 		t.Errorf("rights beyond %#x are granted", all)
 	}

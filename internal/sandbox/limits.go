@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a rehearsal may take of the machine. A cgroup would say so to the kernel,
-// but one that outlives a killed run would be left behind; so each program has
-// limits of its own, and a watch adds them all up.
+// What a rehearsal may take of the machine. A cgroup could enforce that, but would be
+// left behind when a run is killed. So each program has limits of its own, and a watch
+// adds up the memory of all.
 const (
-	maxProcesses = 16384   // threads of the programs' user, as the kernel counts
-	maxData      = 4 << 30 // bytes of a single process's memory
+	maxProcesses = 16384   // threads of the programs' user (RLIMIT_NPROC)
+	maxData      = 4 << 30 // bytes of a single process's data (RLIMIT_DATA)
 	watchEvery   = 100 * time.Millisecond
 )
 
@@ -25,14 +25,15 @@ type Limits struct {
 	State  int64 // of the state folder's files
 }
 
-// limitsOf a machine with so much memory: three quarters of it, between 1.5 and 8 GiB.
+// limitsOf returns the limits for a machine with that much memory, in bytes: three
+// quarters of it, but between 1.5 and 8 GiB.
 func limitsOf(memory int64) Limits {
 	const gib = 1 << 30
 	all := min(max(memory/4*3, gib*3/2), 8*gib)
 	return Limits{Memory: all, State: min(all/2, 2*gib)}
 }
 
-// machineLimits reads the machine's memory.
+// machineLimits returns the limits for this machine.
 func machineLimits() Limits {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
@@ -57,22 +58,21 @@ func (s *Sandbox) limitSelf() error {
 		}
 	}
 	debug.SetMemoryLimit(s.Limits.Memory / 4)
-	// If the machine runs out of memory, this is what the kernel ends first.
+	// If the machine runs out of memory, the kernel should end this rehearsal first.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("900"), 0) // some machines forbid even that
 	return nil
 }
 
-// usage is a process's memory that it shares with no file.
+// usage is the memory of one process, without what it shares with files, in bytes.
 type usage struct {
 	pid   int
 	name  string
 	bytes int64
 }
 
-// LimitMemory looks at the memory of all programs until done is closed. When there is
-// more of it than allowed, it ends the largest program and tells broken of it.
-// pids are the programs that were started, for a machine whose processes are not
-// all of this rehearsal.
+// LimitMemory checks the memory of all programs every 100 ms until done is closed. If they
+// take more than the limit, it kills the largest program and calls broken once. pids
+// returns the programs that were started, for a machine on which other processes run, too.
 func (s *Sandbox) LimitMemory(done <-chan struct{}, pids func() []int, broken func(error)) {
 	go func() {
 		tick := time.NewTicker(watchEvery)
@@ -103,14 +103,15 @@ func (s *Sandbox) LimitMemory(done <-chan struct{}, pids func() []int, broken fu
 	}()
 }
 
-// stateBytes is the size of the files in a folder of a tmpfs; 0 elsewhere.
+// stateBytes returns the size of the files on the tmpfs of a folder, in bytes; 0 if it
+// is not on a tmpfs.
 func stateBytes(dir string) int64 {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil || st.Type != unix.TMPFS_MAGIC {
 		return 0
 	}
 	if dir == memoryDir() {
-		return 0 // shared with the machine
+		return 0 // other programs of the machine use it, too
 	}
 	return int64(st.Blocks-st.Bfree) * int64(st.Bsize)
 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// No key reaches the inner process, and where it acts for a repo little else does.
+// The inner process inherits no key and, if it acts on behalf of a repo, little else.
 func TestEnvironment(t *testing.T) {
 	for name, value := range map[string]string{"SOPS_AGE_KEY": "k", "SOPS_AGE_KEY_FILE": "f", "SOPS_AGE_KEY_CMD": "c", "AWS_SECRET_ACCESS_KEY": "s", "KUBECONFIG": "k", "LD_PRELOAD_": "x", "NO_COLOR": "1", "PATHS": "x"} {
 		t.Setenv(name, value)
@@ -67,7 +67,7 @@ func TestAttributes(t *testing.T) {
 			}
 			continue
 		}
-		// Its only user is nobody of any machine, and not root.
+		// The only user of the namespace has an id that no machine uses, and is not root.
 		want := []syscall.SysProcIDMap{{ContainerID: programID, HostID: os.Geteuid(), Size: 1}}
 		if !slices.Equal(a.UidMappings, want) || len(a.GidMappings) != 1 || a.GidMappings[0].Size != 1 || len(a.AmbientCaps) == 0 {
 			t.Errorf("%+v: got %v, %v, %v", c.mode, a.UidMappings, a.GidMappings, a.AmbientCaps)
@@ -97,7 +97,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// The outer process learns with the exit code what it could not receive before.
+// The outer process gets the errors of earlier parcels along with the exit code.
 func TestTake(t *testing.T) {
 	type received struct {
 		name, addr string

@@ -45,8 +45,8 @@ func processes(proc fs.FS, all bool, groups []int) []usage {
 	return out
 }
 
-// parseStat reads a process's name and group. The name may hold anything, so the
-// last bracket ends it.
+// parseStat reads a process's name and process group from its stat file. The name may
+// contain anything, so it ends at the last bracket.
 func parseStat(stat string) (name string, group int, ok bool) {
 	open, end := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
 	if open < 0 || end < open {

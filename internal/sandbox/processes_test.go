@@ -15,7 +15,7 @@ func TestParseStat(t *testing.T) {
 		ok    bool
 	}{
 		"11 (sh) S 1 12 11 0 -1": {"sh", 12, true}, "11 () R 1 0": {"", 0, true},
-		"11 (a) R 1 99 (b)) S 1 12 11": {"a) R 1 99 (b)", 12, true}, // a name can't say which group it is of
+		"11 (a) R 1 99 (b)) S 1 12 11": {"a) R 1 99 (b)", 12, true}, // a process can't fake its group by its name
 		"11 (a\nb c) S 1 12":           {"a\nb c", 12, true},
 		"":                             {}, "11 sh S 1 12": {}, "11 )sh( S 1 12": {}, "11 (sh) S 1": {},
 	} {
@@ -29,7 +29,7 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-// ended is a /proc without what has ended since it was listed.
+// ended is a /proc in which processes have ended after they were listed.
 type ended struct{ fstest.MapFS }
 
 func (e ended) ReadFile(name string) ([]byte, error) {
@@ -39,7 +39,7 @@ func (e ended) ReadFile(name string) ([]byte, error) {
 	return e.MapFS.ReadFile(name)
 }
 
-// Processes that end meanwhile, or whose numbers make no sense, are left out or count nothing.
+// Processes that have ended meanwhile are left out; numbers that make no sense count as 0.
 func TestOddProcesses(t *testing.T) {
 	stat := func(n string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(n + " (p) S 1 1 1")} }
 	statm := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }

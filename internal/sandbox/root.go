@@ -12,17 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// systemFolders are what programs of the machine need: git, and what it is linked
-// to. They are seen as they are, and can't be written to.
+// systemFolders are the machine's folders that git and what it is linked to may be in.
+// They are shown as they are, read-only.
 var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"}
 
-// bundles are where distributions keep the certificates of authorities, the usual first.
+// bundles are the files in which distributions keep the certificates of certificate
+// authorities, the most common first.
 var bundles = []string{
 	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
 	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
 }
 
-// devices are harmless.
+// devices are the files in /dev that every root gets; none of them can do harm.
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
 // bind shows a file or folder at another path.
@@ -31,9 +32,8 @@ type bind struct {
 	write    bool
 }
 
-// newRoot fills the empty folder dir with what a root needs: the system's
-// folders if system is set, a few devices, and the binds. An /etc is among them,
-// or one of ours is written.
+// newRoot fills the empty folder dir with what a root needs: the system's folders if system
+// is set, a few devices, and the binds. If there is no bind for /etc, it writes one.
 func newRoot(dir string, system bool, binds []bind) error {
 	if system {
 		for _, folder := range systemFolders {
@@ -93,7 +93,8 @@ func showSystem(root, folder string) error {
 	return bind{from: folder, to: folder}.mount(root, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 }
 
-// mount binds below root, with what is mounted within, and at least these attributes.
+// mount makes the bind mount below root, with everything that is mounted within from,
+// and sets the attributes, and read-only unless write is set.
 func (b bind) mount(root string, attr uint64) error {
 	to := filepath.Join(root, b.to)
 	info, err := os.Stat(b.from)
@@ -137,7 +138,7 @@ func setAttributes(path string, attr uint64) error {
 	return nil
 }
 
-// writeEtc makes an /etc that names nobody of the machine.
+// writeEtc writes an /etc that names no user, group or host of the machine.
 func writeEtc(root string) error {
 	files := map[string]string{
 		"passwd":        fmt.Sprintf("root:x:0:0:root:/:/bin/false\nseatrial:x:%[1]d:%[1]d:seatrial:/tmp:/bin/false\n", programID),
@@ -164,9 +165,9 @@ func writeEtc(root string) error {
 	return nil
 }
 
-// mountProc shows the processes of this process's namespace, which the memory watch
-// reads, and nothing else of the kernel. A machine that hides parts of its own /proc
-// allows no new one: the probe finds that out.
+// mountProc mounts a /proc that shows the processes of this pid namespace, which the
+// memory watch reads, and nothing else. The kernel forbids that where parts of the
+// machine's own /proc are hidden; the probe finds that out.
 func mountProc(root string) error {
 	err := unix.Mount("proc", filepath.Join(root, "proc"), "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "subset=pid")
 	if err != nil {
@@ -180,7 +181,7 @@ func enter(dir string) error {
 	if err := unix.Chdir(dir); err != nil {
 		return fmt.Errorf("enter the new root: %w", err)
 	}
-	// With both at one path the old root lies on top of the new one.
+	// As both arguments are the same path, the old root is stacked on top of the new one.
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("change the root: %w", err)
 	}

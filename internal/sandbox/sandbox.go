@@ -1,24 +1,24 @@
-// Package sandbox runs this command again where it can leave nothing behind and
-// where what a repo has it do reaches nothing of the machine.
+// Package sandbox runs this command again in a place where it can leave nothing behind,
+// and where nothing that a repo has it do can reach the machine.
 //
-// A rehearsal starts a dozen processes, and any of them may outlive a parent
-// that is killed. So the command that a person starts does no work itself: it
-// starts itself a second time inside private user, pid, network, mount and IPC
-// namespaces, passes on signals and the exit code, and writes the reports that it
-// is handed. Ports can't collide there and nothing listens outside; when that
-// second process dies, the kernel ends every process, mount and network of the
-// sandbox with it.
+// A rehearsal starts a dozen processes, and any of them may outlive a parent that is
+// killed. So the process that a person starts (the outer process) does no work itself:
+// it starts the command a second time (the inner process) inside private user, pid,
+// network, mount and IPC namespaces, passes on signals and the exit code, and writes
+// the reports that it is handed. Ports can't collide there, and nothing listens
+// outside. When the inner process dies, the kernel ends every process, mount and
+// network of the sandbox with it.
 //
-// The inner process learns of the outer one's death through a pipe (the life
-// line), so even SIGKILL ends it. It takes the tree while it still sees the
-// machine's files, and then changes to a root of its own (Enter), on a tmpfs. Each
-// program that it starts gets a cell: again a root of its own with just what that
-// program needs, another user than root, no capabilities, and Landlock beneath.
+// The inner process learns of the outer one's death through a pipe (the life line), so
+// even SIGKILL ends it. It takes the tree while it still sees the machine's files, and
+// then changes to a root of its own (Enter), on a tmpfs. Each program that it starts
+// gets a cell: a root of its own with just what that program needs, another user than
+// root, no capabilities, and Landlock in addition.
 //
-// Where a container forbids new namespaces the inner process runs without them:
-// it then shares the container's loopback, keeps its state in a temporary folder
-// and removes that itself; Landlock alone confines the programs. Where neither
-// can be had nothing runs, unless the user says that it may.
+// Where a container forbids new namespaces, the inner process runs without them: it
+// then shares the container's loopback, keeps its state in a temporary folder and
+// removes that itself, and Landlock alone confines the programs. Where neither is
+// available, nothing runs, unless the user allows it.
 package sandbox
 
 import (
@@ -42,14 +42,15 @@ import (
 	"seatrial.dev/seatrial/internal/hint"
 )
 
-// envVar carries Mode to the inner process; its presence says that this is one.
+// envVar is the environment variable that carries Mode to the inner process. A process
+// that has it is an inner process.
 const envVar = "SEATRIAL_SANDBOX"
 
 // File descriptors that the inner process is born with.
 const (
 	fdLifeLine = 3 // read end: end of file means that the outer process is gone
-	fdParcels  = 4 // write end: what the inner process hands over
-	fdPayload  = 5 // read end: what the outer process gives it: keys, above all
+	fdParcels  = 4 // write end: the parcels of the inner process
+	fdPayload  = 5 // read end: the payload of the outer process, which may hold a key
 	fdListener = 6 // a listening socket of the host's network, for a cluster that is kept
 )
 
@@ -59,14 +60,14 @@ type Mode struct {
 	Namespaces bool `json:"namespaces"`
 	// UserNamespace is true if the namespaces belong to a user who is not root.
 	UserNamespace bool `json:"userNamespace,omitempty"`
-	// Landlock is the version that confines the programs; 0: none does.
+	// Landlock is the version of Landlock that confines the programs; 0: it is not used.
 	Landlock int `json:"landlock,omitempty"`
-	// Unconfined lets programs run as they are.
+	// Unconfined runs programs without confining them.
 	Unconfined bool `json:"unconfined,omitempty"`
-	// HostNetwork keeps the host's network: for clusters that are reached over it.
+	// HostNetwork leaves the inner process in the host's network, to reach clusters over it.
 	HostNetwork bool `json:"hostNetwork,omitempty"`
-	// Build keeps the host's network and mounts, and has no state or keys: for
-	// builds, which download modules.
+	// Build is for builds, which download modules: the host's network and mounts are
+	// kept, and there is no state folder and no key.
 	Build bool `json:"build,omitempty"`
 	// Limits are what the rehearsal may take.
 	Limits Limits `json:"limits"`
@@ -80,38 +81,39 @@ type Options struct {
 	HostNetwork bool     // see Mode
 	Build       bool     // see Mode
 	Listen      bool     // hand over a socket that listens on the host's loopback
-	// Unconfined goes on where nothing can confine the programs.
+	// Unconfined has Run go on even if nothing can confine the programs.
 	Unconfined bool
 	// Payload is given to the inner process over a pipe, as JSON: neither its
 	// environment nor its arguments hold a key.
 	Payload any
-	// Receive gets each parcel that the inner process sends; pid is the inner
-	// process's, and addr where a kept cluster is reached.
+	// Receive is called with each parcel that the inner process sends. pid is the inner
+	// process, and addr the address of the listening socket, if Listen is set.
 	Receive func(p Parcel, pid int, addr string) error
-	// Abrupt ends the inner process if it has not ended by itself soon after it was
-	// asked to: nothing outside of it would be left behind.
+	// Abrupt kills the inner process if it does not end within 700 ms when it is asked to.
+	// That is for runs that have nothing outside of the sandbox that would be left behind.
 	Abrupt bool
 }
 
-// endsWithin is how long the inner process may take to end when it is asked to.
+// endsWithin is how long an inner process may take to end when it is asked to, if
+// Abrupt is set.
 const endsWithin = 700 * time.Millisecond
 
-// unconfinable says that this machine can't keep a repo from reaching it.
+// unconfinable is the error for a machine that can't confine programs.
 func unconfinable(why string) error {
 	return hint.New("this machine can't confine what a repo has programs do: "+why,
 		"run it where user namespaces or Linux 6.7 are to be had (seatrial doctor says what is missing), or, for a repo that you trust, with --unconfined")
 }
 
-// Ability is what a machine can do to confine programs.
+// Ability says by which means a machine can confine programs.
 type Ability struct {
 	Namespaces error // why there are none; nil if there are
 	Landlock   int   // version; 0 if none
 }
 
-// Examine looks at what the machine can do.
+// Examine finds out by which means this machine can confine programs.
 func Examine() Ability { return Ability{Namespaces: Probe(), Landlock: LandlockVersion()} }
 
-// Confines says whether that is enough, and why not.
+// Confines returns nil if these means are enough, or an error that says what is missing.
 func (a Ability) Confines() error {
 	switch {
 	case a.Namespaces == nil:
@@ -126,10 +128,11 @@ func (a Ability) Confines() error {
 	return unconfinable(fmt.Sprintf("it grants no private namespaces (%v), and its kernel's Landlock (version %d) can't confine the network: that takes version %d, Linux 6.7", a.Namespaces, a.Landlock, landlockNetwork))
 }
 
-// Run starts this command again with o.Args inside a sandbox, waits for it and
-// returns its exit code. ctx's end asks the inner process to stop.
+// Run starts this command again with o.Args inside a sandbox, waits for it and returns
+// its exit code. When ctx ends, it asks the inner process to stop.
 func Run(ctx context.Context, o Options) (int, error) {
-	// Pdeathsig fires when the thread that started the child ends, not the process.
+	// The kernel sends Pdeathsig when the thread that started the child ends, even if
+	// the process lives on.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	able := weakened(Examine())
@@ -154,8 +157,9 @@ func Run(ctx context.Context, o Options) (int, error) {
 	return child.wait(ctx)
 }
 
-// Probe says why this machine grants no private namespaces, or nil. Some let
-// them be made and then forbid every mount in them, so it tries what a sandbox does.
+// Probe says why this machine grants no private namespaces, or returns nil. Some
+// machines grant namespaces but forbid every mount in them, so Probe does what a
+// sandbox needs, in a child process.
 func Probe() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{probeName}
@@ -229,11 +233,11 @@ func start(mode Mode, o Options) (*inner, error) {
 		return nil, err
 	}
 	c.cmd = cmd
-	// Where the kernel does not end all that is left, the inner process must.
+	// Without namespaces, the inner process must clean up itself, so it is not killed.
 	c.Abrupt = o.Abrupt && mode.Namespaces
 	go func() {
 		defer payloadWrite.Close()
-		_, _ = payloadWrite.Write(payload) // an inner process that is gone needs none
+		_, _ = payloadWrite.Write(payload) // fails only if the inner process has ended
 	}()
 	go func() {
 		defer parcelsRead.Close()
@@ -242,8 +246,8 @@ func start(mode Mode, o Options) (*inner, error) {
 	return c, nil
 }
 
-// pipe makes a pipe of which the child gets one end, as the next of its files: the one to
-// read from, or the one to write to.
+// pipe makes a pipe. The child inherits one end, the one to read from or the one to write
+// to, as the next of its files.
 func pipe(files *[]*os.File, reads bool) (r, w *os.File, err error) {
 	if r, w, err = os.Pipe(); err != nil {
 		return nil, nil, fmt.Errorf("make a pipe: %w", err)
@@ -279,11 +283,12 @@ type stay struct {
 	err  error // what could not be received before
 }
 
-// inherited are the environment variables that reach where a repo is acted for.
+// inherited are the environment variables that an inner process inherits if it acts on
+// behalf of a repo.
 var inherited = []string{"PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "LANG", "TZ", "GOCOVERDIR", "GOMAXPROCS", "GODEBUG", "GOTRACEBACK"}
 
-// environment is what the inner process inherits: no key, and where it acts for
-// a repo nothing but what the console and temporary files go by.
+// environment returns the variables that the inner process inherits: no key and, if it
+// acts on behalf of a repo, only those that the console and temporary files depend on.
 func environment(mode Mode) []string {
 	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
@@ -294,19 +299,19 @@ func environment(mode Mode) []string {
 	})
 }
 
-// ambient are the rights that the inner process has within its user namespace,
-// where it is not root: to make roots, cells and a network, and to look after them.
+// ambient are the capabilities that the inner process has within its user namespace, if
+// it is not root: for making roots, cells and a network, and for managing them.
 var ambient = []uintptr{
 	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER, unix.CAP_KILL,
 	unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SYS_PTRACE, unix.CAP_SYS_ADMIN,
 }
 
-// attributes says how the inner process is cloned.
+// attributes returns the attributes with which the inner process is started.
 func attributes(mode Mode, outlives bool) *syscall.SysProcAttr {
 	// A process group of its own: the terminal's ^C reaches the outer process, which passes it on.
 	a := &syscall.SysProcAttr{Setpgid: true}
 	if !mode.Namespaces {
-		return a // its life line must be enough: it has a folder to remove
+		return a // no Pdeathsig: it has to remove its folder when the life line breaks
 	}
 	if !outlives {
 		a.Pdeathsig = syscall.SIGKILL
@@ -347,14 +352,14 @@ func (c *inner) wait(ctx context.Context) (int, error) {
 	for {
 		select {
 		case err := <-ended:
-			received := <-c.received // all that it sent before
+			received := <-c.received // handle all parcels first
 			code, err := exitCode(err)
 			if !asked.IsZero() && (err != nil || received != nil) {
 				return 2, context.Canceled // it was cut off
 			}
 			return code, errors.Join(err, received)
 		case s := <-c.stays:
-			if s.err != nil { // the user would not know of all: nothing stays
+			if s.err != nil { // the user did not get everything, so nothing stays
 				_ = c.cmd.Process.Kill()
 				<-ended
 				return 2, s.err
@@ -364,9 +369,9 @@ func (c *inner) wait(ctx context.Context) (int, error) {
 			done = nil
 			ask()
 		case <-signals:
-			// A second signal does not wait for a tidy end; the sandbox is gone with its first
-			// process. What comes in the same second is the same signal, sent to the process
-			// and to its group.
+			// A second signal kills the inner process, and the whole sandbox with it, without
+			// waiting for a clean end. A signal within a second of the first is ignored: it is
+			// the same one, sent to the process and to its group.
 			if asked.IsZero() {
 				ask()
 			} else if time.Since(asked) > time.Second {

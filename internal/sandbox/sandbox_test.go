@@ -25,12 +25,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A machine confines enough by namespaces, or by a Landlock that knows ports.
+// Either namespaces or a Landlock version that restricts ports is enough to confine programs.
 func TestConfines(t *testing.T) {
 	refused := errors.New("refused")
 	for _, c := range []struct {
 		able Ability
-		want string // of the error; empty: it is enough
+		want string // part of the error; empty: no error
 	}{
 		{Ability{nil, 0}, ""}, {Ability{nil, 7}, ""}, {Ability{refused, landlockNetwork}, ""},
 		{Ability{refused, 0}, "no Landlock"}, {Ability{refused, landlockNetwork - 1}, "can't confine the network"},
@@ -64,7 +64,7 @@ func TestParcels(t *testing.T) {
 	if err := receive(strings.NewReader("{\"kind\":\"x\",\"size\":99999999999}\n"), take); err == nil {
 		t.Error("a size beyond all is believed")
 	}
-	// An error does not keep the sender waiting, and is told.
+	// After an error of take, receive reads on and returns the error at the end.
 	n := 0
 	err := receive(bytes.NewReader(whole), func(Parcel) error { n++; return errors.New("full") })
 	if err == nil || n != 3 {
@@ -153,7 +153,7 @@ func TestMemoryOfProcesses(t *testing.T) {
 	}
 }
 
-// box is a sandbox of this very process: what confines a program without namespaces.
+// box returns a sandbox of this process itself: programs are confined as without namespaces.
 func box(t *testing.T) *Sandbox {
 	t.Helper()
 	if LandlockVersion() < landlockNetwork {
@@ -165,7 +165,7 @@ func box(t *testing.T) *Sandbox {
 // run runs a shell script in a cell and returns what it prints.
 func run(t *testing.T, s *Sandbox, c Cell, script string) string {
 	t.Helper()
-	c.Git = true // has a shell
+	c.Git = true // git's files include a shell
 	var out bytes.Buffer
 	cmd := exec.Command("/bin/sh", "-c", script)
 	cmd.Env, cmd.Stdout, cmd.Stderr = []string{"PATH=/usr/bin:/bin"}, &out, &out
@@ -175,7 +175,7 @@ func run(t *testing.T, s *Sandbox, c Cell, script string) string {
 	return out.String()
 }
 
-// A program reads, writes, executes and reaches what its cell says, and nothing else.
+// A program can read, write, execute and reach what its cell lists, and nothing else.
 func TestCell(t *testing.T) {
 	s, open, shut := box(t), t.TempDir(), t.TempDir()
 	for _, dir := range []string{open, shut} {
@@ -239,7 +239,7 @@ func TestMayConnect(t *testing.T) {
 	}
 }
 
-// A program's memory is read in either way.
+// A program's memory can be read by either method.
 func TestReadMemory(t *testing.T) {
 	want := []byte("an address")
 	got := make([]byte, len(want))
@@ -253,7 +253,7 @@ func TestReadMemory(t *testing.T) {
 	}
 }
 
-// A program connects to the ports of its cell only. This test's own program does it.
+// A program can connect to the ports of its cell only. This test starts itself as that program.
 func TestCellConnects(t *testing.T) {
 	if addr, ok := os.LookupEnv("SEATRIAL_TEST_CONNECT"); ok {
 		conn, err := net.Dial("tcp", addr)
@@ -281,7 +281,7 @@ func TestCellConnects(t *testing.T) {
 		if allowed {
 			c.Connect = []int{l.Addr().(*net.TCPAddr).Port}
 		}
-		if loader := interpreter(exe); loader != "" { // linked with C
+		if loader := interpreter(exe); loader != "" { // the test is linked dynamically
 			c.Git = true
 		}
 		var out bytes.Buffer
@@ -296,7 +296,7 @@ func TestCellConnects(t *testing.T) {
 	}
 }
 
-// A rehearsal that takes too much memory loses its largest program, which is named.
+// If a rehearsal takes too much memory, its largest program is killed and named.
 func TestWatchEndsTheLargest(t *testing.T) {
 	cmd := exec.Command("sleep", "60")
 	cmd.SysProcAttr = Own()
@@ -316,7 +316,7 @@ func TestWatchEndsTheLargest(t *testing.T) {
 	}
 }
 
-// Below its limit a rehearsal is left alone.
+// Below the limit, no program is killed.
 func TestWatchLeavesTheSmallAlone(t *testing.T) {
 	s := &Sandbox{Mode: Mode{Limits: limitsOf(8 << 30)}, Dir: t.TempDir()}
 	done := make(chan struct{})

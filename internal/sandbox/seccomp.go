@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// auditArch are the machines whose system calls the filter knows.
+// auditArch are the architectures whose system calls the filter knows.
 var auditArch = map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}
 
-// refusedCalls are system calls that no program of a rehearsal needs, and that
-// lead around what confines it.
+// refusedCalls are system calls that no program of a rehearsal needs, and that could
+// circumvent its confinement.
 var refusedCalls = []uint32{
 	unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_OPEN_BY_HANDLE_AT,
 	unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_OPEN_TREE, unix.SYS_MOVE_MOUNT, unix.SYS_FSOPEN, unix.SYS_FSMOUNT, unix.SYS_MOUNT_SETATTR,
@@ -21,23 +21,24 @@ var refusedCalls = []uint32{
 	unix.SYS_MEMFD_CREATE, unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEXEC_LOAD, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE,
 }
 
-// Offsets in struct seccomp_data, whose arguments are 64 bits wide and little-endian here.
+// Offsets in struct seccomp_data. Its arguments are 64 bits wide; the lower half comes
+// first, as both architectures are little-endian.
 const (
 	offsetCall = 0
 	offsetArch = 4
 	offsetArgs = 16
 )
 
-// filter refuses refusedCalls, and every socket but Unix, netlink and plain TCP
-// ones: Landlock confines neither UDP nor multipath TCP before its tenth version.
-// With ask, each connect is first put to whoever listens.
+// filter assembles the filter. It refuses refusedCalls, and all sockets but Unix, netlink
+// and plain TCP ones: before its tenth version, Landlock restricts neither UDP nor multipath
+// TCP. If ask is set, each connect is first reported to the listener, which decides.
 func filter(arch uint32, ask bool) ([]bpf.RawInstruction, error) {
 	const refuse, allow = unix.SECCOMP_RET_ERRNO | uint32(unix.EACCES), unix.SECCOMP_RET_ALLOW
 	load := func(offset uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: offset, Size: 4} }
 	program := []bpf.Instruction{
 		load(offsetArch),
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch, SkipTrue: 1},
-		bpf.RetConstant{Val: refuse}, // another machine's calls have other numbers
+		bpf.RetConstant{Val: refuse}, // system calls have other numbers on other architectures
 		load(offsetCall),
 	}
 	if arch == unix.AUDIT_ARCH_X86_64 {
@@ -52,7 +53,8 @@ func filter(arch uint32, ask bool) ([]bpf.RawInstruction, error) {
 	}
 	const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 	program = append(program,
-		// clone3 has its flags in memory, where no filter can look: who gets ENOSYS takes clone.
+		// clone3 has its flags in memory, which a filter can't read. With ENOSYS, programs fall
+		// back to clone.
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CLONE3, SkipTrue: 1},
 		bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CLONE, SkipTrue: 4},
@@ -80,9 +82,9 @@ func filter(arch uint32, ask bool) ([]bpf.RawInstruction, error) {
 	return bpf.Assemble(program)
 }
 
-// restrictCalls puts the filter on the calling thread and all that it starts.
-// It must have no_new_privs set. On machines that the filter does not know it
-// does nothing, unless connects are to be asked for; then it returns the listener.
+// restrictCalls installs the filter on the calling thread and all that it starts. The
+// thread must have no_new_privs set. It returns the listener for connects if ask is set, or
+// else -1. On an unknown architecture it fails if ask is set, and otherwise does nothing.
 func restrictCalls(ask bool) (listener int, err error) {
 	arch, known := auditArch[runtime.GOARCH]
 	if !known && ask {

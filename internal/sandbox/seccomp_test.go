@@ -33,7 +33,7 @@ func decide(t *testing.T, arch uint32, ask bool, call uint32) uint32 {
 	return uint32(verdict)
 }
 
-// Connects are put to the listener where there is one; all else is decided as ever.
+// With a listener, connects are reported to it; all other calls are decided as without.
 func TestFilterAsks(t *testing.T) {
 	const refuse = unix.SECCOMP_RET_ERRNO | uint32(unix.EACCES)
 	for _, arch := range []uint32{unix.AUDIT_ARCH_X86_64, unix.AUDIT_ARCH_AARCH64} {
@@ -50,7 +50,7 @@ func TestFilterAsks(t *testing.T) {
 			}
 		}
 	}
-	// Every refused call is, with and without a listener.
+	// Each of refusedCalls is refused, with and without a listener.
 	for _, call := range refusedCalls {
 		for _, ask := range []bool{false, true} {
 			if got := decide(t, unix.AUDIT_ARCH_X86_64, ask, call); got != refuse {

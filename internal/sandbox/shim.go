@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names by which this program calls itself for a moment's work.
+// Values of os.Args[0] with which this program starts itself for a small task.
 const (
-	probeName  = "seatrial-probe"  // tries what a sandbox needs
-	keeperName = "seatrial-keeper" // looks after what a kept cluster leaves outside
+	probeName  = "seatrial-probe"  // tries out what a sandbox needs
+	keeperName = "seatrial-keeper" // removes the kubeconfig of a kept cluster at the cluster's end
 )
 
-// Shim does a moment's work if this process was started for one, and returns
-// otherwise. Call it first in main.
+// Shim carries out a small task and exits, if this process was started for one;
+// otherwise it returns. It must be called first in main.
 func Shim() {
 	var err error
 	switch {
@@ -33,7 +33,7 @@ func Shim() {
 	os.Exit(0)
 }
 
-// probe does once what a sandbox does.
+// probe does once what setting up a sandbox needs.
 func probe() error {
 	if err := loopbackUp(); err != nil {
 		return fmt.Errorf("bring up a private loopback: %w", err)
@@ -62,15 +62,16 @@ func probe() error {
 	return enter(dir)
 }
 
-// Private is a folder at a fixed path that a program insists on.
+// Private is a folder that a program expects at a fixed path.
 type Private struct {
 	Path string
-	// From is the folder that is shown there.
+	// From is the folder whose content appears there.
 	From string
 }
 
-// Provide copies the private folders to where they are wanted, on the file system
-// itself: for a program where there are no namespaces. It returns what undoes it.
+// Provide copies private folders to their fixed paths on the file system itself, for a
+// program without a mount namespace. It returns a function that removes them. A path
+// that exists already is an error.
 func Provide(private []Private) (undo func(), err error) {
 	var made []string
 	undo = func() {

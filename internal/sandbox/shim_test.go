@@ -13,7 +13,7 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// Private folders are copied to where they are wanted, and are gone after undo with all that was made for them.
+// Provide copies private folders to their paths; undo removes these and every folder that was made for them.
 func TestProvide(t *testing.T) {
 	base, from := t.TempDir(), t.TempDir()
 	if err := os.MkdirAll(filepath.Join(from, "sub"), 0o700); err != nil {
@@ -42,7 +42,7 @@ func TestProvide(t *testing.T) {
 	if exists(filepath.Join(base, "a")) || exists(filepath.Join(base, "e")) || !exists(filepath.Join(base, "theirs")) || !exists(filepath.Join(from, "sub")) {
 		t.Error("after undo something is left, or too much is gone")
 	}
-	// What exists is not taken, and what was made before is taken back.
+	// An existing path is an error, and undoes what was made before it.
 	for name, broken := range map[string][]Private{
 		"a folder that is there": {at("a"), {Path: base, From: from}}, "a file that is there": {at("a"), at("theirs")},
 		"nothing to show": {at("a"), {Path: filepath.Join(base, "x"), From: filepath.Join(from, "none")}},

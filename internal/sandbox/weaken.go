@@ -2,8 +2,8 @@
 
 package sandbox
 
-// weakened leaves a machine's abilities as they are. Tests are built with a tag
-// that takes protections out, to see that each of them is needed.
+// weakened returns a machine's abilities unchanged. In a build with the tag weakened, it
+// and without take protections out, so that tests can show that each protection is needed.
 func weakened(a Ability) Ability { return a }
 
 // without says whether a protection is taken out: never.

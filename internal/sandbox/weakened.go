@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// taken are the protections that a test takes out, by name.
+// taken are the names of the protections that a test takes out.
 var taken = strings.Split(os.Getenv("SEATRIAL_WITHOUT"), ",")
 
 func without(protection string) bool { return slices.Contains(taken, protection) }

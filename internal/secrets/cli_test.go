@@ -29,8 +29,7 @@ stringData:
     other: 'quoted: value'
 `
 
-// Files go both ways between us and the sops command, and a file that somebody
-// changed is refused by both.
+// Files can be exchanged with the sops command, and both refuse a file that was changed.
 func TestFilesInteroperateWithTheCommand(t *testing.T) {
 	sops := sopsCommand(t)
 	dir := t.TempDir()
@@ -81,7 +80,7 @@ func TestFilesInteroperateWithTheCommand(t *testing.T) {
 	}
 }
 
-// After a change of recipients or a rotation the old key reads nothing.
+// After a change of recipients, or a rotation, the old key can't read the files.
 func TestOldKeyReadsNothingAfterwards(t *testing.T) {
 	for _, hybrid := range []bool{false, true} {
 		old, err := WriteNewKey(filepath.Join(t.TempDir(), "old"), hybrid)

@@ -11,8 +11,8 @@ import (
 	"filippo.io/age"
 )
 
-// WriteNewKey makes a key and writes it to a new file that only its owner may
-// read, in the form of age-keygen. hybrid makes one that quantum computers don't break.
+// WriteNewKey makes a key and writes it, in the format of age-keygen, to a new file
+// that only its owner may read. hybrid makes a post-quantum key.
 func WriteNewKey(file string, hybrid bool) (*Key, error) {
 	id, recipient, err := generateIdentity(hybrid)
 	if err != nil {

@@ -34,7 +34,7 @@ func Known(repo *gitops.Repo, key *Key) *redact.Set {
 	for name, content := range repo.EncryptedFiles() {
 		tree, err := openAs(storeOf(name), content, key)
 		if err != nil {
-			continue // what can't be read here can't be echoed
+			continue // a value that can't be decrypted here can't appear in a message
 		}
 		for _, branch := range tree.Branches {
 			addDecrypted(set, name, branch, nil)
@@ -43,7 +43,7 @@ func Known(repo *gitops.Repo, key *Key) *redact.Set {
 	return set
 }
 
-// storeOf is SOPS' reader for a file's name.
+// storeOf returns SOPS's reader for a file's extension.
 func storeOf(name string) sops.Store {
 	switch path.Ext(name) {
 	case ".yaml", ".yml":
@@ -58,9 +58,9 @@ func storeOf(name string) sops.Store {
 	return sopsjson.NewBinaryStore(&config.JSONBinaryStoreConfig{})
 }
 
-// addDecrypted adds the values below a decrypted branch. What of it was encrypted
-// is not told any more: what is not is a kind, a name or the like, and is left out
-// where it stands in plain text elsewhere, too.
+// addDecrypted adds the values below a decrypted branch. After decryption, encrypted
+// values can't be told from plain ones (kinds, names and the like). The latter do no
+// harm: the set leaves out values that are in plain text elsewhere.
 func addDecrypted(set *redact.Set, file string, v any, at []string) {
 	switch v := v.(type) {
 	case sops.TreeBranch:

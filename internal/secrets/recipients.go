@@ -27,8 +27,8 @@ func Encrypted(b []byte) (recipients []string, yes bool) {
 	return recipients, true
 }
 
-// onlyAge refuses a file that other key services than age can open: their part
-// in it would be lost.
+// onlyAge returns an error if a file can be decrypted by other key services than age,
+// or has several key groups: rewriting it here would lose them.
 func onlyAge(encrypted []byte) error {
 	tree, err := store().LoadEncryptedFile(encrypted)
 	if err != nil {
@@ -47,8 +47,8 @@ func onlyAge(encrypted []byte) error {
 	return nil
 }
 
-// EditRecipients changes who can read a file, and leaves its values as they
-// are: what sops updatekeys does.
+// EditRecipients changes who can read a file, as sops updatekeys does. Its data key and
+// its encrypted values stay as they are.
 func EditRecipients(encrypted []byte, key *Key, recipients []string) ([]byte, error) {
 	if err := onlyAge(encrypted); err != nil {
 		return nil, err
@@ -57,7 +57,8 @@ func EditRecipients(encrypted []byte, key *Key, recipients []string) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	// open has decrypted the values: the file is read again for what it holds.
+	// open has decrypted the values of tree, so the file is loaded again for its
+	// encrypted ones.
 	file, err := store().LoadEncryptedFile(encrypted)
 	if err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func EditRecipients(encrypted []byte, key *Key, recipients []string) ([]byte, er
 	return store().EmitEncryptedFile(file)
 }
 
-// Rotate encrypts a file anew: with a new key of its own, for the recipients.
+// Rotate encrypts a file again, with a new data key, for the recipients.
 func Rotate(encrypted []byte, key *Key, recipients []string) ([]byte, error) {
 	if err := onlyAge(encrypted); err != nil {
 		return nil, err

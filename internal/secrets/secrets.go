@@ -22,7 +22,8 @@ import (
 	"github.com/getsops/sops/v3/version"
 )
 
-// EncryptedRegex is what of a manifest is encrypted: a Secret's values.
+// EncryptedRegex matches the keys whose values are encrypted in a manifest: those of a
+// Secret's values.
 const EncryptedRegex = "^(data|stringData)$"
 
 // Environment variables that hold a key, as the sops command reads them.
@@ -43,7 +44,7 @@ func (k *Key) String() string { return "age key (hidden)" }
 // Text is the key in the form of age-keygen's files.
 func (k *Key) Text() []byte { return k.text }
 
-// Recipients are the public halves.
+// Recipients returns the recipients (public keys) of the identities.
 func (k *Key) Recipients() []string { return k.recipients }
 
 // NewKey makes a key that exists in memory only.
@@ -55,7 +56,7 @@ func NewKey() (*Key, error) {
 	return &Key{text: []byte(id.String() + "\n"), recipients: []string{id.Recipient().String()}}, nil
 }
 
-// ParseKey reads identities in the form of age-keygen's files.
+// ParseKey reads identities in the format of age-keygen's files. An error never quotes the text.
 func ParseKey(text []byte) (*Key, error) {
 	ids, err := age.ParseIdentities(bytes.NewReader(text))
 	if err != nil {
@@ -77,9 +78,9 @@ func ParseKey(text []byte) (*Key, error) {
 	return k, nil
 }
 
-// FindKey reads the key from file ("-" is stdin) or, with no file, from
-// $SOPS_AGE_KEY or the file that $SOPS_AGE_KEY_FILE names. It returns nil if
-// none is given. The variables are removed from this process's environment.
+// FindKey reads the key from file ("-" is stdin, up to 1 MiB) or, if file is empty,
+// from $SOPS_AGE_KEY or the file that $SOPS_AGE_KEY_FILE names. It returns nil if no
+// key is given. It removes $SOPS_AGE_KEY from this process's environment.
 func FindKey(file string, stdin io.Reader) (*Key, error) {
 	inEnv, fileInEnv := os.Getenv(KeyEnv), os.Getenv(KeyFileEnv)
 	_ = os.Unsetenv(KeyEnv)
@@ -108,8 +109,8 @@ func FindKey(file string, stdin io.Reader) (*Key, error) {
 	return k, err
 }
 
-// Encrypt encrypts what regex names in a YAML file for the recipients, or
-// everything if it is empty. A file in which nothing is encrypted is an error.
+// Encrypt encrypts the values of the keys that regex matches in a YAML file, or all
+// values if regex is empty. It is an error if nothing is encrypted.
 func Encrypt(plain []byte, recipients []string, regex string) ([]byte, error) {
 	branches, err := store().LoadPlainFile(plain)
 	if err != nil {
@@ -155,8 +156,8 @@ func encrypt(branches sops.TreeBranches, recipients []string, like sops.Metadata
 	return store().EmitEncryptedFile(tree)
 }
 
-// Decrypt decrypts a YAML file with a key, and checks that nobody changed it
-// since it was encrypted.
+// Decrypt decrypts a YAML file. It returns ErrOtherKey if key can't open it, and
+// ErrChanged if it was changed after it was encrypted.
 func Decrypt(encrypted []byte, key *Key) ([]byte, error) {
 	tree, err := open(encrypted, key)
 	if err != nil {
@@ -165,7 +166,7 @@ func Decrypt(encrypted []byte, key *Key) ([]byte, error) {
 	return store().EmitPlainFile(tree.Branches)
 }
 
-// Normal is a plain file as it comes back from having been encrypted.
+// Normal returns a plain file in the form in which Decrypt returns it after it was encrypted.
 func Normal(plain []byte) ([]byte, error) {
 	branches, err := store().LoadPlainFile(plain)
 	if err != nil {
@@ -174,8 +175,8 @@ func Normal(plain []byte) ([]byte, error) {
 	return store().EmitPlainFile(branches)
 }
 
-// open decrypts a file's values in memory. The key reaches SOPS by this
-// process's memory only: not by its environment or a file.
+// open decrypts a file's values in memory. The key is passed to SOPS in memory, too:
+// not by the environment or a file.
 func open(encrypted []byte, key *Key) (*sops.Tree, error) { return openAs(store(), encrypted, key) }
 
 func openAs(format sops.Store, encrypted []byte, key *Key) (*sops.Tree, error) {
@@ -202,16 +203,18 @@ func openAs(format sops.Store, encrypted []byte, key *Key) (*sops.Tree, error) {
 	return &tree, nil
 }
 
-// plainInput is how SOPS quotes a value that it can't decrypt, which is not encrypted then.
+// plainInput matches how SOPS quotes a value that it can't decrypt: a value in plain text,
+// which must not become part of an error.
 var plainInput = regexp.MustCompile(`(?s)Input string .* does not match sops' data format`)
 
-// ErrChanged says that a file is not as it was encrypted.
+// ErrChanged says that a file was changed after it was encrypted.
 var ErrChanged = errors.New("the file was changed after it was encrypted (its MAC does not match)")
 
 // ErrOtherKey says that a file is encrypted for others.
 var ErrOtherKey = errors.New("the file is encrypted for another key")
 
-// dataKeyOf recovers a file's own key with the first of its age stanzas that key opens.
+// dataKeyOf decrypts a file's data key, with the first of its age recipients that key
+// has an identity for.
 func dataKeyOf(tree *sops.Tree, key *Key) ([]byte, error) {
 	ids, err := age.ParseIdentities(bytes.NewReader(key.text))
 	if err != nil {
@@ -232,8 +235,8 @@ func dataKeyOf(tree *sops.Tree, key *Key) ([]byte, error) {
 	return nil, ErrOtherKey
 }
 
-// Rekey re-makes an encrypted file for other recipients without its key: the
-// same names, with placeholders for the values that nobody here can read.
+// Rekey makes a new file of an encrypted one, for other recipients and without its key.
+// The names stay; placeholders replace the encrypted values.
 func Rekey(encrypted []byte, recipients []string) ([]byte, error) {
 	s := store()
 	tree, err := s.LoadEncryptedFile(encrypted)
@@ -246,8 +249,8 @@ func Rekey(encrypted []byte, recipients []string) ([]byte, error) {
 	return encrypt(tree.Branches, recipients, tree.Metadata)
 }
 
-// placeholders replaces every encrypted value below v. section is the
-// top-level key that v is in.
+// placeholders replaces every encrypted value below v. section is the top-level key
+// that v is in, and name the key of v itself.
 func placeholders(v any, section string, name ...string) any {
 	switch v := v.(type) {
 	case sops.TreeBranch:
@@ -293,7 +296,7 @@ func placeholder(encrypted, section string, name []string) any {
 	if len(name) > 0 {
 		for _, ext := range []string{".yaml", ".yml", ".json", ".dockerconfigjson", ".dockercfg"} {
 			if strings.HasSuffix(name[0], ext) {
-				text = "{}" // a document, whose reader wants a map
+				text = "{}" // a JSON or YAML document, which programs expect to be a mapping
 			}
 		}
 	}

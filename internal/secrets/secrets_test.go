@@ -100,7 +100,7 @@ func TestFindKeyTakesItOutOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// A value that was put into an encrypted file in plain text is not quoted by the error.
+// An error does not quote a value in plain text that was put into an encrypted file.
 func TestPlainValueInAnEncryptedFileIsNotTold(t *testing.T) {
 	key, err := NewKey()
 	if err != nil {

@@ -1,7 +1,8 @@
-// Package spelling finds what somebody may have meant to write.
+// Package spelling finds the word that a user is likely to have meant.
 package spelling
 
-// Nearest is the name that is at most two letters away (one in short names), or "".
+// Nearest returns the first of the names with the fewest different letters from name,
+// or "" if all differ by more than a third of name's letters or by more than two.
 func Nearest(name string, names []string) string {
 	letters := []rune(name)
 	best, at := "", min(2, len(letters)/3)+1

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A name has a letter of tolerance for every three of its own, two at most.
+// A name may differ by a third of its letters, and by two at most.
 func TestNearest(t *testing.T) {
 	for _, c := range []struct {
 		name  string

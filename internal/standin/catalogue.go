@@ -11,7 +11,7 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// chartsOf returns the services whose charts stand in for a Helm repository's.
+// chartsOf returns the services whose chart comes from a Helm repository.
 func chartsOf(c *catalogue.Catalogue, url string) []*catalogue.Service {
 	var out []*catalogue.Service
 	for _, s := range c.Services {
@@ -22,7 +22,8 @@ func chartsOf(c *catalogue.Catalogue, url string) []*catalogue.Service {
 	return out
 }
 
-// packagesOf returns the services whose packages stand in for a package repository's.
+// packagesOf returns the services whose package comes from a package repository,
+// whichever tag or digest of its image is given.
 func packagesOf(c *catalogue.Catalogue, image string) []*catalogue.Service {
 	ref, err := name.ParseReference(image)
 	if err != nil {
@@ -31,7 +32,7 @@ func packagesOf(c *catalogue.Catalogue, image string) []*catalogue.Service {
 	var out []*catalogue.Service
 	for _, p := range c.PackageRepositories {
 		for _, known := range append([]string{p.Image}, p.Mirrors...) {
-			if ref.Context().Name() != known { // any tag or digest of it
+			if ref.Context().Name() != known { // without the tag or digest
 				continue
 			}
 			for _, s := range c.Services {

@@ -16,8 +16,8 @@ import (
 //go:embed chart/stand-in.yaml
 var chartTemplate []byte
 
-// description is what of a stand-in.yaml is read here. The rest is a template,
-// which Helm fills in.
+// description is the part of a stand-in.yaml that is read here. The rest is a template,
+// which Helm executes.
 type description struct {
 	// Values are the chart's defaults for what the description refers to.
 	Values map[string]any `json:"values"`
@@ -70,8 +70,8 @@ func chartMeta(s *catalogue.Service, version string) ([]byte, error) {
 	})
 }
 
-// defaults makes every value that the description refers to exist, so that a
-// repo which leaves it out renders, as it does with the real chart.
+// defaults returns default values in which every value exists that the description
+// refers to, so that a HelmRelease that leaves it out renders, as with the real chart.
 func defaults(text string, d description) map[string]any {
 	out := d.Values
 	if out == nil {
@@ -97,7 +97,7 @@ func defaults(text string, d description) map[string]any {
 	return out
 }
 
-// crd is a CRD that takes anything: the real one's schema is upstream's.
+// crd returns a CRD that accepts any content: only upstream has the real schema.
 func crd(kind string) ([]byte, error) {
 	parts := strings.Split(kind, "/")
 	if len(parts) != 3 {

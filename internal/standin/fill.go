@@ -18,16 +18,17 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// Served is a source of the repo that is served from here.
+// Served is a source of the repo that stand-ins replace.
 type Served struct {
 	Kind string // HelmRepository or PackageRepository
-	// Upstream is the source's URL or image, as the repo writes it first.
+	// Upstream is the source's URL or image, as the repo writes it where it first occurs.
 	Upstream string
 	// Spellings are all ways in which the repo writes it.
 	Spellings []string
-	URL       string   // where it is served
-	Serves    []string // chart or package and version
-	// Unknown are versions that the catalogue does not know of: whether upstream has them is not known here.
+	URL       string   // address of the stand-ins
+	Serves    []string // charts or packages, as "name version"
+	// Unknown are those entries of Serves whose version differs from the catalogue's: whether upstream has
+	// it is not known.
 	Unknown []string
 	// Insecure is true for a registry that speaks plain HTTP.
 	Insecure bool
@@ -41,7 +42,8 @@ type Chart struct {
 
 // Shelf is where stand-ins are put for a cluster's controllers to fetch.
 type Shelf interface {
-	// Charts serves charts as a Helm repository of its own and returns its URL.
+	// Charts serves charts as a Helm repository of that name and returns the
+	// repository's URL.
 	Charts(ctx context.Context, repository string, charts []Chart) (url string, err error)
 	// Registry is the host, and perhaps a first folder, of an OCI registry that speaks plain HTTP.
 	Registry() string
@@ -49,8 +51,8 @@ type Shelf interface {
 	Push(ctx context.Context, image string, img v1.Image) error
 }
 
-// Fill puts every source of the repo that the catalogue knows on a shelf, and returns
-// those, sorted by kind and address.
+// Fill puts stand-ins on a shelf for every HelmRepository and PackageRepository of the
+// repo that the catalogue knows. It returns these sources, sorted by kind and address.
 func Fill(ctx context.Context, c *catalogue.Catalogue, shelf Shelf, repo *gitops.Repo) ([]Served, error) {
 	f := filler{catalogue: c, shelf: shelf, repo: repo}
 	var out []Served
@@ -77,8 +79,8 @@ func Fill(ctx context.Context, c *catalogue.Catalogue, shelf Shelf, repo *gitops
 	return out, nil
 }
 
-// byAddress groups the sources that something may stand in for: those that lead to the
-// same place are one.
+// byAddress groups the Helm and package repositories by their address: those with the
+// same one count as one source.
 func byAddress(repo *gitops.Repo) [][]*gitops.Source {
 	groups := map[string][]*gitops.Source{}
 	for _, s := range repo.Sources() {
@@ -100,7 +102,7 @@ type filler struct {
 	repo      *gitops.Repo
 }
 
-// charts serves a Helm repository, of the kind that the repo asks for.
+// charts serves a Helm repository: over HTTP, or as OCI images if the repo's URL has oci://.
 func (f *filler) charts(ctx context.Context, from *gitops.Source) (*Served, error) {
 	services := chartsOf(f.catalogue, from.URL)
 	if len(services) == 0 {
@@ -138,7 +140,7 @@ func (f *filler) charts(ctx context.Context, from *gitops.Source) (*Served, erro
 	return out, nil
 }
 
-// serves notes a version that is served.
+// serves records a version that is served; known is the catalogue's.
 func (r *Served) serves(name, version, known string) {
 	r.Serves = append(r.Serves, name+" "+version)
 	if version != known {
@@ -194,10 +196,10 @@ func versions(asked []string, own string) []string {
 	return slices.Compact(all)
 }
 
-// tag writes a version as a registry's tag.
+// tag returns a version in the form of a registry's tag, in which + is not allowed.
 func tag(version string) string { return strings.ReplaceAll(version, "+", "_") }
 
-// short names a source in a path.
+// short returns a short name for a source's URL, for use in paths.
 func short(upstream string) string {
 	sum := sha256.Sum256([]byte(upstream))
 	return hex.EncodeToString(sum[:6])
@@ -212,7 +214,7 @@ func (f *filler) pushBundle(ctx context.Context, image string, files map[string]
 	return f.shelf.Push(ctx, image, img)
 }
 
-// readTree reads every file of a folder, as files of another.
+// readTree reads every file of a file system; as is the folder that their names begin with.
 func readTree(files fs.FS, as string) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	err := fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {

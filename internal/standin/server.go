@@ -17,13 +17,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Server is a Shelf in this process.
+// Server is a Shelf that this process serves over HTTP.
 type Server struct {
 	mux  *http.ServeMux
 	base string
 }
 
-// NewServer makes an empty shelf. It can be filled as soon as it is served.
+// NewServer makes an empty shelf. It can be filled once it is served and At was called.
 func NewServer() *Server {
 	s := &Server{mux: http.NewServeMux()}
 	s.mux.Handle("/v2/", registry.New(registry.Logger(log.New(io.Discard, "", 0))))
@@ -33,7 +33,7 @@ func NewServer() *Server {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// At tells the server its own URL.
+// At tells the server under which URL it is served.
 func (s *Server) At(base string) { s.base = strings.TrimSuffix(base, "/") }
 
 // Charts implements Shelf.

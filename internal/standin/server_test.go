@@ -32,7 +32,7 @@ func release(repository, chart, version string) string {
 		"spec: {chart: {spec: {chart: " + chart + ", version: " + version + ", sourceRef: {kind: HelmRepository, name: " + repository + "}}}}\n"
 }
 
-// serve fills a server with stand-ins for the sources of a repo of some manifests.
+// serve fills a server with stand-ins for the sources in the manifests of a repo.
 func serve(t *testing.T, manifests ...string) []Served {
 	t.Helper()
 	c, err := catalogue.Load()

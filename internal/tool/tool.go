@@ -17,7 +17,7 @@ type Tool struct {
 	Name string
 	// Version are the arguments that have it print its version.
 	Version []string
-	// Install says how a machine gets it.
+	// Install is the hint how to install it.
 	Install string
 }
 
@@ -30,7 +30,7 @@ func (t Tool) Find() (string, error) {
 	return path, nil
 }
 
-// Ask returns the version that the program prints: one line.
+// Ask runs the program and returns the first line of its version.
 func (t Tool) Ask(ctx context.Context) (string, error) {
 	path, err := t.Find()
 	if err != nil {

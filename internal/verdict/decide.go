@@ -12,10 +12,10 @@ import (
 	"seatrial.dev/seatrial/internal/live"
 )
 
-// Verdict is what a rehearsal comes to.
+// Verdict is the result of a rehearsal.
 type Verdict string
 
-// The verdicts. Inconclusive means that the machine, not the repo, kept layers from reconciling.
+// The verdicts. Inconclusive means that layers did not reconcile because of the machine, not of the repo.
 const (
 	Pass         Verdict = "pass"
 	Fail         Verdict = "fail"
@@ -33,7 +33,7 @@ type Decision struct {
 	Failing []live.Ref
 }
 
-// Outcome is what became of one layer.
+// Outcome is the final state of one layer.
 type Outcome struct {
 	*Layer
 	// Suspended is true if the repo itself suspends the layer, or one that declares it.
@@ -42,9 +42,9 @@ type Outcome struct {
 	Findings []finding.Finding
 }
 
-// Decide ends a rehearsal: it explains what failed, fails the layers whose pods and routes
-// refer to what is not there, and gives the verdict. static are the findings of internal/check;
-// late is why the layers were not waited for any longer, or nil.
+// Decide ends a rehearsal: it explains what failed, fails the layers whose pods or routes refer to
+// something that does not exist, and gives the verdict. static are the findings of internal/check.
+// late says why the layers were not waited for any longer; it is nil if they came to an end.
 func (j *Judge) Decide(c live.View, a Assessment, static []finding.Finding, late error) Decision {
 	told := finding.Merge(j.Explain(c, a), j.References(c, a))
 	d := Decision{Findings: finding.Merge(proven(static, a.Layers), told)}
@@ -89,10 +89,10 @@ func (j *Judge) Decide(c live.View, a Assessment, static []finding.Finding, late
 	return d
 }
 
-// proven turns static findings that the rehearsal refuted into warnings: what has
-// reconciled can be built and ordered. Findings about keys and plain text stand, as a
-// rehearsal doesn't prove them wrong: a Secret that nothing decrypts is applied with
-// its ciphertext for values.
+// proven turns static findings into warnings if the rehearsal refutes them: a layer
+// that reconciled can evidently be built and ordered. Findings about keys and plain
+// text stay errors, as reconciling does not refute them: a Secret that nothing decrypts
+// is applied all the same, with its ciphertext as values.
 func proven(static []finding.Finding, layers []*Layer) []finding.Finding {
 	out := slices.Clone(static)
 	for i, f := range out {
@@ -107,8 +107,8 @@ func proven(static []finding.Finding, layers []*Layer) []finding.Finding {
 	return out
 }
 
-// unobserved tells of a layer's objects that nothing in this tier controls, a line for each
-// kind. Where the tier runs controllers in real pods (real), one may yet speak of them.
+// unobserved names a layer's objects that nothing in this tier controls, in a line for each kind.
+// real says that the tier runs controllers in real pods, which might have reported on them.
 func unobserved(l *Layer, real bool) []string {
 	why := "no controller of the kind runs in this tier"
 	if real {
@@ -126,14 +126,14 @@ func unobserved(l *Layer, real bool) []string {
 }
 
 var (
-	// network is how an error reads when an address could not be reached.
+	// network matches errors about an address that could not be reached.
 	network = regexp.MustCompile(`(?i)no such host|dial tcp|network is unreachable|connection refused|i/o timeout|server misbehaving`)
-	// waiting is how it reads when something waits for what could not be fetched.
+	// waiting matches messages of objects that wait for something that could not be fetched.
 	waiting = regexp.MustCompile(`(?i)artifact|source .*not ready|dependency .* is not ready|HelmRelease/|GitRepository/|OCIRepository/|HelmRepository/`)
 )
 
-// unreached says whether all that is wrong is that sources could not be reached from here,
-// and what waits for them: then nothing is known against the repo itself.
+// unreached says whether all errors are about sources that could not be reached from here,
+// or about what waits for those. Nothing is then known to be wrong with the repo itself.
 func unreached(all []finding.Finding) bool {
 	unreached := false
 	for _, f := range all {

@@ -22,7 +22,8 @@ func (j *Judge) Explain(c live.View, a Assessment) []finding.Finding {
 	return finding.Merge(out, nil)
 }
 
-// unreachable leaves cycles and dangling names to the static checks, which know their lines.
+// unreachable reports suspended layers. It leaves cycles and dangling names to the static
+// checks, which know their lines.
 func unreachable(l *Layer) []finding.Finding {
 	if l.Doom != Asleep {
 		return nil
@@ -33,8 +34,8 @@ func unreachable(l *Layer) []finding.Finding {
 	}}
 }
 
-// failed explains a layer by its objects that are not current and, if it failed itself or
-// nothing else is known, by what Flux says of it.
+// failed explains a layer by those of its objects that are not current and, if its
+// Kustomization itself failed or nothing else is known, by the Kustomization's own message.
 func failed(c live.View, l *Layer) []finding.Finding {
 	var out []finding.Finding
 	for _, b := range l.bad {

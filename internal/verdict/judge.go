@@ -1,11 +1,11 @@
-// Package verdict decides what became of each layer, from what the cluster says
-// and what the repo's model says.
+// Package verdict decides whether each layer passes, from the state of the cluster and
+// the model of the repo.
 //
-// It is pure: the clock and the cluster's objects are given to it. A layer
-// passes on evidence only (the rehearsed revision, every object of its
-// inventory current). It fails as soon as nothing that still moves can help it:
-// when all else has come to rest, whatever fails is asked to try once more, and
-// what fails again has failed for good.
+// It is pure: callers pass the time and the cluster's objects in. A layer passes on
+// evidence only: it is at the rehearsed revision, and every object of its inventory is
+// current. It fails as soon as no change in the cluster can help it any more: when the
+// cluster is at rest, each failing object is asked to reconcile once more, and one that
+// fails again has failed for good.
 package verdict
 
 import (
@@ -20,12 +20,12 @@ import (
 	"seatrial.dev/seatrial/internal/live"
 )
 
-// Patience is how long the cluster has to be at rest before a verdict.
+// Patience is how long the cluster must not have changed before the judge acts.
 type Patience struct {
-	Retry time.Duration // nothing moves but what fails
-	Stall time.Duration // something claims to make progress
-	// Settle is how long objects that no controller has spoken of are waited for,
-	// where controllers run that may.
+	Retry time.Duration // if nothing is in progress: until failing objects are retried
+	Stall time.Duration // if an object claims to be in progress
+	// Settle is how long the judge waits for reports on objects that no controller has
+	// reported on, on a tier whose real pods may run such a controller; else 0.
 	Settle time.Duration
 }
 
@@ -42,8 +42,8 @@ type Judge struct {
 	doomed  map[gitops.Ref]doomed // layers that can never start
 	digests map[live.Ref]string
 	changed time.Time           // when the cluster last changed
-	asked   map[live.Ref]ask    // what was asked to try again
-	passed  map[gitops.Ref]bool // layers already timed
+	asked   map[live.Ref]ask    // the objects that were asked to reconcile again
+	passed  map[gitops.Ref]bool // layers that have reconciled, with their time in seconds
 	seconds map[gitops.Ref]float64
 }
 
@@ -77,10 +77,10 @@ func NewJudge(repo *gitops.Repo, commit string, p Patience, now time.Time) *Judg
 	return j
 }
 
-// Retry asks for one more attempt at an object.
+// Retry is an object that should be asked to reconcile once more.
 type Retry struct {
 	live.Ref
-	Token string // to put into the requestedAt annotation
+	Token string // value of the annotation reconcile.fluxcd.io/requestedAt
 }
 
 // Assessment is the state of all layers at a moment.
@@ -88,17 +88,18 @@ type Assessment struct {
 	Layers []*Layer
 	// Final is true when no layer will change any more.
 	Final bool
-	// Retries are to be asked for now.
+	// Retries are the objects to ask for one more reconciliation now.
 	Retries []Retry
 }
 
-// Tracked are the kinds whose every change counts as movement.
+// Tracked are the kinds that are watched from the start. A change of any object of
+// these kinds means that the cluster is not at rest.
 var Tracked = []schema.GroupKind{
 	gitops.KustomizationKind, gitops.HelmReleaseKind, gitops.GitRepositoryKind, gitops.HelmRepositoryKind, gitops.HelmChartKind,
 	gitops.OCIRepositoryKind, gitops.BucketKind, gitops.PackageInstallKind, gitops.AppKind, gitops.PackageRepositoryKind,
 }
 
-// Assess looks at the cluster at a moment.
+// Assess determines the state of all layers from the cluster's objects at the time now.
 func (j *Judge) Assess(c live.View, now time.Time) Assessment {
 	j.notice(c, now)
 	a := Assessment{}
@@ -124,8 +125,8 @@ func (j *Judge) Assess(c live.View, now time.Time) Assessment {
 	return a
 }
 
-// layers are those of the repo and every other Kustomization that is live:
-// what the repo's files don't tell of must reconcile all the same.
+// layers returns the repo's layers and, in addition, every other live Kustomization:
+// layers that the repo's files don't show must reconcile, too.
 func (j *Judge) layers(c live.View) []*gitops.Layer {
 	out := slices.Clone(j.repo.Layers)
 	for _, u := range c.List(gitops.KustomizationKind) {

@@ -16,7 +16,7 @@ import (
 
 const commit = "0123456789012345678901234567890123456789"
 
-// ks is a live Kustomization.
+// ks returns a live Kustomization.
 func ks(name, status, reason, message, inventory string) string {
 	return `
 apiVersion: kustomize.toolkit.fluxcd.io/v1
@@ -50,7 +50,7 @@ func repo(t *testing.T, layers ...string) *gitops.Repo {
 	return r
 }
 
-// after assesses an unchanging cluster at some seconds after the start.
+// after has a new judge assess a cluster that does not change, at some seconds after the start.
 func after(t *testing.T, r *gitops.Repo, c live.View, seconds ...float64) (*Judge, Assessment) {
 	t.Helper()
 	start := time.Unix(1000, 0)
@@ -140,8 +140,8 @@ func TestFailureIsFinalOnlyAfterARetry(t *testing.T) {
 	}
 }
 
-// A layer that was asked after a stall is waited for, too: what it says while it is at
-// work is not why it fails.
+// A layer that is asked to reconcile again after a stall is waited for, too: its
+// message while it reconciles is not why it fails.
 func TestAnswerIsAwaitedAfterAStall(t *testing.T) {
 	const stalled = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nmetadata: {name: c, namespace: web, generation: 1}\nstatus: {observedGeneration: 1, conditions: [{type: Ready, status: Unknown}]}"
 	failing := ks("a", "False", "BuildFailed", "it does not build", "")

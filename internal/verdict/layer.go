@@ -13,30 +13,30 @@ import (
 	"seatrial.dev/seatrial/internal/prose"
 )
 
-// Status is what became of a layer.
+// Status is the state of a layer.
 type Status string
 
-// The end of a layer; Pending before that.
+// A layer is Pending until it gets one of the other states, which are final.
 const (
 	Pending     Status = "pending"
 	Reconciled  Status = "reconciled"
 	StatusFail  Status = "failed"
 	Blocked     Status = "blocked"     // it waits for a layer that failed
-	Unreachable Status = "unreachable" // no order of events lets it start
+	Unreachable Status = "unreachable" // it can never start, see Doom
 )
 
-// Doom is why no order of events lets a layer start.
+// Doom says why a layer can never start.
 type Doom int
 
-// The dooms of layers that are Unreachable.
+// The reasons for which a layer is Unreachable.
 const (
 	NotDoomed Doom = iota
-	InCycle        // of dependsOn
+	InCycle        // it is part of a dependsOn cycle
 	Dangling       // it depends on a layer that does not exist
 	Asleep         // it, or a layer that declares it, is suspended
 )
 
-// doomed is a doom in a person's words.
+// doomed is a doom with its description for a person.
 type doomed struct {
 	Doom
 	why string
@@ -44,7 +44,8 @@ type doomed struct {
 
 var asleep = doomed{Asleep, "it is suspended"}
 
-// suspended is the doom of a layer that only the cluster tells of, if it is suspended.
+// suspended returns the doom of a suspended layer. It serves layers that only the
+// cluster shows; the judge knows the repo's from the start.
 func suspended(l *gitops.Layer) doomed {
 	if l.Suspended {
 		return asleep
@@ -66,8 +67,8 @@ type Layer struct {
 	// Unobserved are its objects that nothing in this tier controls.
 	Unobserved []live.Ref
 
-	failing bool // it fails now, and may recover
-	rests   bool // nothing of it moves by itself
+	failing bool // its Kustomization fails now; it may recover
+	rests   bool // its Kustomization is not in progress, so it is no reason to wait
 	live    *unstructured.Unstructured
 	bad     []badObject
 }
@@ -92,7 +93,7 @@ type badObject struct {
 	message string
 }
 
-// look decides what one layer's live object says.
+// look determines the state of one layer from its live Kustomization.
 func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 	l := &Layer{Layer: m, Status: Pending, Seconds: now.Sub(j.start).Seconds()}
 	l.live, _ = c.Get(l.ref())
@@ -119,7 +120,7 @@ func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 	case state == live.Current && len(l.bad) > 0:
 		b := l.bad[0]
 		l.Message = b.ref.Identity() + ": " + prose.FirstLine(b.message)
-		l.rests = true // its objects are looked at one by one
+		l.rests = true // settle looks at its objects one by one
 	case state == live.Failed && live.Reason(l.live) == "DependencyNotReady":
 		l.rests = true
 	case state == live.Failed:
@@ -162,17 +163,18 @@ func (l *Layer) inspect(c live.View) {
 			l.bad = append(l.bad, badObject{ref, u, state, message})
 		}
 	}
-	// A failure explains more than what waits for it.
+	// Failed objects come first: they explain more than objects that wait for them.
 	slices.SortStableFunc(l.bad, func(a, b badObject) int { return -cmp.Compare(a.state, b.state) })
 }
 
-// EndAll ends all layers that are still open: the time is up.
+// EndAll ends all layers that are still pending, because the time is up.
 func EndAll(a *Assessment) {
 	conclude(a.Layers)
 	a.Final = true
 }
 
-// conclude turns what is open into failed, or blocked if it only waits.
+// conclude turns pending layers into failed ones, or into blocked ones if they only
+// wait for others.
 func conclude(layers []*Layer) {
 	byRef := map[gitops.Ref]*Layer{}
 	for _, l := range layers {

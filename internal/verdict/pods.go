@@ -79,7 +79,8 @@ func items(source any) []string {
 	return out
 }
 
-// unread says what is wrong with something that a workload's pods read.
+// unread returns a finding if a Secret or ConfigMap, or its key, that a workload's pods
+// read does not exist.
 func (k lookup) unread(u *unstructured.Unstructured, r reference) (finding.Finding, bool) {
 	found, known := k.view.Get(live.Ref{GroupKind: r.kind, Namespace: u.GetNamespace(), Name: r.name})
 	if !known {
@@ -92,7 +93,7 @@ func (k lookup) unread(u *unstructured.Unstructured, r reference) (finding.Findi
 		near := spelling.Nearest(r.name, k.names(r.kind, u.GetNamespace()))
 		template, _, _ := unstructured.NestedStringMap(u.Object, "spec", "template", "metadata", "labels")
 		if made, may := k.maker(u.GetNamespace(), r.name); made || may && near == "" && template[live.StandInLabel] == "" {
-			// A job or an operator makes it, and neither does anything here.
+			// A Job or an operator may create it, and neither does anything in this tier.
 			f.Severity = finding.Warning
 		}
 		f.Message = fmt.Sprintf("pods of %s %s read %s, which does not exist", u.GetKind(), u.GetName(), subject)
@@ -110,7 +111,7 @@ func (k lookup) unread(u *unstructured.Unstructured, r reference) (finding.Findi
 		return f, false
 	}
 	if len(keys) == 0 {
-		f.Severity = finding.Warning // a placeholder that a controller fills, such as a bundle of certificates
+		f.Severity = finding.Warning // empty: probably filled by a controller, such as a bundle of certificates
 	}
 	f.Message = fmt.Sprintf("pods of %s %s read key %s of %s, which has no such key", u.GetKind(), u.GetName(), r.key, subject)
 	f.Fix = fmt.Sprintf("add the key %s to %s, or name one of %s", r.key, subject, strings.Join(keys, ", "))

@@ -12,9 +12,9 @@ import (
 	"seatrial.dev/seatrial/internal/verdict/cause"
 )
 
-// Simulated pods run whatever they refer to, and no controller looks at a
-// route. So what a kubelet and an ingress controller would stumble over is
-// looked for here: it needs no pod to be known.
+// Simulated pods run whatever they refer to, and no controller checks a route. So the
+// errors that a kubelet or an ingress controller would report are looked for here; that
+// needs no running pod.
 
 var (
 	secretKind    = schema.GroupKind{Kind: "Secret"}
@@ -23,7 +23,7 @@ var (
 	jobKind       = schema.GroupKind{Group: "batch", Kind: "Job"}
 	proxyKind     = schema.GroupKind{Group: "projectcontour.io", Kind: "HTTPProxy"}
 	ingressKind   = schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}
-	// workloadKinds have a pod template, each at its own path.
+	// workloadKinds are the kinds with a pod spec, and the path of that spec.
 	workloadKinds = map[schema.GroupKind][]string{
 		{Group: "apps", Kind: "Deployment"}:  {"spec", "template", "spec"},
 		{Group: "apps", Kind: "StatefulSet"}: {"spec", "template", "spec"},
@@ -49,15 +49,16 @@ type lookup struct {
 	layers []*Layer
 }
 
-// References finds pods that read what is not there, and routes that lead
-// nowhere, and fails the layers that these belong to.
+// References returns findings about pods that read Secrets or ConfigMaps which do not
+// exist, and about routes that lead to Services or ports which do not exist. It fails
+// the layers that these pods and routes belong to.
 func (j *Judge) References(c live.View, a Assessment) []finding.Finding {
 	k := lookup{c, a.Layers}
 	var out []finding.Finding
 	for gk, path := range workloadKinds {
 		for _, u := range c.List(gk) {
 			if u.GetNamespace() == gitops.FluxNamespace || u.GetNamespace() == "kapp-controller" || len(u.GetOwnerReferences()) > 0 {
-				continue // ours, or looked at by its owner
+				continue // not the repo's own, or its owner is checked instead
 			}
 			spec, _, _ := unstructured.NestedMap(u.Object, path...)
 			for _, r := range podReferences(spec) {
@@ -98,9 +99,9 @@ func (k lookup) names(gk schema.GroupKind, namespace string) []string {
 	return out
 }
 
-// maker says whether a Secret or ConfigMap of a name is made by something that does nothing
-// in this tier: made, if a custom resource names it, as a SecretImport, an
-// ExternalSecret or a Certificate does; may, if the namespace holds any custom resource or Job.
+// maker says whether a Secret or ConfigMap may be created by an operator or Job that does
+// nothing in this tier. made: a custom resource refers to its name, as a SecretImport, an
+// ExternalSecret or a Certificate does. may: the namespace has any custom resource or Job.
 func (k lookup) maker(namespace, name string) (made, may bool) {
 	may = len(k.names(jobKind, namespace)) > 0
 	for _, l := range k.layers {
@@ -146,7 +147,8 @@ func keysOf(u *unstructured.Unstructured) []string {
 	return out
 }
 
-// owner starts a finding about what in the repo made a live object.
+// owner starts a finding about the repo's object that a live object comes from: for a
+// chart's object the HelmRelease, or else the object itself.
 func (k lookup) owner(u *unstructured.Unstructured) finding.Finding {
 	labels := u.GetLabels()
 	f := finding.Finding{Object: live.RefOf(u).Identity()}

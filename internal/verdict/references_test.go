@@ -8,7 +8,7 @@ import (
 	"seatrial.dev/seatrial/internal/live/livetest"
 )
 
-// deployment is a live Deployment in namespace web whose pod has a spec.
+// deployment returns a live Deployment in namespace web with a pod spec.
 func deployment(labels, spec string) string {
 	return `
 apiVersion: apps/v1
@@ -44,7 +44,7 @@ func ingressTo(service, port string) string {
 func TestReferences(t *testing.T) {
 	for name, c := range map[string]struct {
 		objects   []string
-		inventory string // beside the Deployment's
+		inventory string // further entries, in addition to the Deployment
 		want      finding.Code
 		severity  finding.Severity
 		says      string

@@ -13,11 +13,12 @@ import (
 	"seatrial.dev/seatrial/internal/live"
 )
 
-// number is what differs between two tellings of the same thing: counts and durations.
+// number matches what differs when a controller repeats a message: counts and durations.
 var number = regexp.MustCompile(`\d+(\.\d+)?(m?s|m)?`)
 
-// notice remembers when anything last changed in a way that matters: a
-// controller that repeats itself is at rest.
+// notice records the time of the last relevant change. A controller that only repeats
+// itself is at rest. An object that was asked to reconcile again counts as changed only
+// if it does so successfully.
 func (j *Judge) notice(c live.View, now time.Time) {
 	for _, gk := range Tracked {
 		for _, u := range c.List(gk) {
@@ -32,14 +33,14 @@ func (j *Judge) notice(c live.View, now time.Time) {
 	}
 }
 
-// sameFailure says that an object which was asked to try again only went
-// through the motions.
+// sameFailure says whether an object that was asked to reconcile again has not
+// recovered: it fails, or is still at it.
 func sameFailure(u *unstructured.Unstructured) bool {
 	state, _ := live.Observe(u)
 	return state == live.Failed || state == live.Progressing
 }
 
-// digest is what of an object counts as a change.
+// digest returns the parts of an object whose change is relevant.
 func digest(u *unstructured.Unstructured) string {
 	var b strings.Builder
 	fmt.Fprint(&b, u.GetUID(), " ", u.GetGeneration(), " ")
@@ -53,7 +54,7 @@ func digest(u *unstructured.Unstructured) string {
 	return b.String()
 }
 
-// normal removes what differs between two tellings of the same thing.
+// normal replaces what differs when a controller repeats a message.
 func normal(message string) string { return number.ReplaceAllString(message, "#") }
 
 func handled(u *unstructured.Unstructured) string {
@@ -61,8 +62,8 @@ func handled(u *unstructured.Unstructured) string {
 	return s
 }
 
-// settle says whether anything moves by itself, and what fails. A layer that
-// waits for a doomed or failed one is blocked.
+// settle says whether any object is still in progress, and which objects fail. It also
+// marks pending layers as blocked if they depend on an unreachable or blocked one.
 func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*unstructured.Unstructured) {
 	byRef := map[gitops.Ref]*Layer{}
 	for _, l := range layers {
@@ -103,7 +104,7 @@ func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*un
 			case live.Progressing:
 				moving = true
 			case live.Failed:
-				if live.Reason(u) != "DependencyNotReady" { // else what it waits for is looked at
+				if live.Reason(u) != "DependencyNotReady" { // otherwise the object that it waits for is judged
 					failing = append(failing, u)
 				}
 			}
@@ -112,7 +113,8 @@ func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*un
 	return moving, failing
 }
 
-// retries asks everything that fails to try again, once for every rest.
+// retries returns the failing objects that have not been asked to reconcile again since
+// the last change.
 func (j *Judge) retries(failing []*unstructured.Unstructured, now time.Time) []Retry {
 	var out []Retry
 	for _, u := range failing {
@@ -134,9 +136,9 @@ func carvel(gk schema.GroupKind) bool {
 	return strings.HasSuffix(gk.Group, "carvel.dev") || gk == gitops.AppKind
 }
 
-// answered says whether everything that fails has failed again since it was asked, and
-// nothing that was asked is at work on its answer. A controller that does not answer for
-// as long as a stall has had its chance.
+// answered says whether every failing object has failed again since it was asked to
+// reconcile, and none that was asked is still at it. An object that does not answer
+// within Patience.Stall is not waited for any longer.
 func (j *Judge) answered(c live.View, failing []*unstructured.Unstructured, now time.Time) bool {
 	for _, u := range failing {
 		if n, found, _ := unstructured.NestedInt64(u.Object, "status", "consecutiveReconcileFailures"); carvel(live.RefOf(u).GroupKind) && found && n < 2 && now.Sub(j.changed) < j.patience.Stall {

@@ -11,9 +11,9 @@ import (
 	"seatrial.dev/seatrial/internal/spelling"
 )
 
-// operated says whether a Service of a name is made by an operator that does nothing in
-// this tier: made, if its name begins with a custom resource's; may, if there is a custom
-// resource at all of a kind whose operator makes Services (cert-manager's and Prometheus' do not).
+// operated says whether a Service may be created by an operator that does nothing in this tier.
+// made: its name begins with that of a custom resource. may: the namespace has any custom resource
+// of a kind whose operator creates Services (those of cert-manager and Prometheus don't).
 func (k lookup) operated(namespace, name string) (made, may bool) {
 	for _, l := range k.layers {
 		for _, ref := range l.Unobserved {
@@ -26,11 +26,11 @@ func (k lookup) operated(namespace, name string) (made, may bool) {
 	return made, may
 }
 
-// backend is where a route leads.
+// backend is the Service and port that a route leads to.
 type backend struct {
 	service string
 	port    int64
-	name    string // of the port, if it has no number
+	name    string // name of the port, if the route gives no number
 }
 
 func backends(u *unstructured.Unstructured) []backend {
@@ -71,7 +71,7 @@ func backends(u *unstructured.Unstructured) []backend {
 	return out
 }
 
-// unrouted says what is wrong with where a route leads.
+// unrouted returns a finding if the Service or port that a route leads to does not exist.
 func (k lookup) unrouted(u *unstructured.Unstructured, b backend) (finding.Finding, bool) {
 	found, known := k.view.Get(live.Ref{GroupKind: serviceKind, Namespace: u.GetNamespace(), Name: b.service})
 	if !known {
@@ -94,7 +94,7 @@ func (k lookup) unrouted(u *unstructured.Unstructured, b backend) (finding.Findi
 		return f, true
 	}
 	if kind, _, _ := unstructured.NestedString(found.Object, "spec", "type"); kind == "ExternalName" {
-		return f, false // its ports are those of the name
+		return f, false // any port may exist at the external name
 	}
 	var ports []string
 	list, _, _ := unstructured.NestedSlice(found.Object, "spec", "ports")

@@ -1,5 +1,5 @@
-// Package watch keeps a view of a cluster's objects that is always current: it
-// watches kinds as they become of interest and never polls.
+// Package watch keeps a current view of a cluster's objects: an informer for each kind
+// of interest, which watches and never polls.
 package watch
 
 import (
@@ -35,7 +35,7 @@ type kind struct {
 	asked    time.Time
 }
 
-// New starts an empty view that lives as long as ctx.
+// New makes an empty view. Its watches end with ctx.
 func New(ctx context.Context, client *kube.Client) *View {
 	return &View{
 		ctx: ctx, client: client, changed: make(chan struct{}, 1), kinds: map[schema.GroupKind]*kind{},
@@ -53,8 +53,8 @@ func (v *View) notify() {
 	}
 }
 
-// Watch starts to watch a kind. A kind that nothing serves is tried again when
-// it is asked for a second later: its CRD may be on the way.
+// Watch starts to watch a kind, unless it is watched already. A kind that is not served is
+// looked up again in a call at least a second later, as its CRD may be installed by then.
 func (v *View) Watch(gk schema.GroupKind) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -71,7 +71,7 @@ func (v *View) Watch(gk schema.GroupKind) {
 		return
 	}
 	informer := v.factory.ForResource(m.Resource).Informer()
-	_ = informer.SetTransform(slim) // only fails once the informer runs, which it does not yet
+	_ = informer.SetTransform(slim) // fails only if the informer runs already
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { v.notify() },
 		UpdateFunc: func(any, any) { v.notify() },
@@ -87,7 +87,7 @@ func (v *View) Watch(gk schema.GroupKind) {
 	}()
 }
 
-// Synced says whether all that is watched has been read.
+// Synced says whether the informers of all watched kinds have synced.
 func (v *View) Synced() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -99,7 +99,9 @@ func (v *View) Synced() bool {
 	return true
 }
 
-// slim drops what no rule reads: every value of a Secret, but not its name.
+// slim drops what no rule reads, to save memory: managed fields, the values (but not
+// the keys) of Secrets and ConfigMaps, the content of Carvel's internal packages, and
+// the versions of CRDs.
 func slim(o any) (any, error) {
 	if u, ok := o.(*unstructured.Unstructured); ok {
 		u.SetManagedFields(nil)
@@ -110,7 +112,7 @@ func slim(o any) (any, error) {
 			for _, field := range []string{"data", "binaryData"} {
 				if values, ok := u.Object[field].(map[string]any); ok {
 					for key := range values {
-						values[key] = "" // that it is there is all that a rule wants to know
+						values[key] = "" // rules only need to know that the key exists
 					}
 				}
 			}

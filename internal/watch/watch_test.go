@@ -16,7 +16,7 @@ import (
 	"seatrial.dev/seatrial/internal/live"
 )
 
-// server is an API server with Secrets and, once it is told, Widgets.
+// server imitates an API server that serves Secrets and, once it is told to, Widgets.
 type server struct {
 	mu      sync.Mutex
 	widgets bool
@@ -35,7 +35,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.(http.Flusher).Flush()
 	}
 	switch watching := r.URL.Query().Get("watch") != ""; {
-	case r.URL.Query().Get("sendInitialEvents") != "": // as servers without streaming lists answer
+	case r.URL.Query().Get("sendInitialEvents") != "": // the answer of servers without streaming lists
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		say(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`)
 	case r.URL.Path == "/api":
@@ -82,7 +82,7 @@ func start(t *testing.T) (*server, *View) {
 	return s, New(t.Context(), client)
 }
 
-// await waits until the view has something, or is told of no change for ten seconds.
+// await waits until a condition on the view holds, ten seconds at most.
 func await(t *testing.T, v *View, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.After(10 * time.Second); !holds(); {

@@ -17,7 +17,7 @@ import (
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
-// bombs are repos that want a machine's memory or time, by what they are made of.
+// bombs are repos that would take a machine's memory or time, by the trick that they use.
 func bombs() map[string]map[string]string {
 	const object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: web}\n"
 	aliases := object + "x:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
@@ -48,7 +48,7 @@ func bombs() map[string]map[string]string {
 	}
 }
 
-// plant writes a repo with one layer, app.
+// plant writes a repo with one layer, app, made of the given files.
 func plant(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,8 +68,8 @@ func plant(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// What would exhaust a machine ends soon and in little memory, with a finding that
-// names the file; and at once when it is told to.
+// A repo that would exhaust a machine is refused within bounds of time and memory, with
+// a finding that names the file; SIGTERM ends the run at once.
 func TestBombsEndInTimeAndMemory(t *testing.T) {
 	for name, files := range bombs() {
 		dir := plant(t, files)
@@ -103,7 +103,7 @@ func interrupt(t *testing.T, verb, dir string, after time.Duration) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	select {
-	case <-ended: // it was faster
+	case <-ended: // it ended before the signal
 		return
 	case <-time.After(after):
 	}
@@ -124,7 +124,7 @@ func TestSIGTERMEndsWithinASecond(t *testing.T) {
 	}
 }
 
-// A broken binary is found before it runs, and built again by the command that the error names.
+// A changed binary is found before it is run, and built again by the command that the error names.
 func TestBrokenEngineIsNamed(t *testing.T) {
 	t.Parallel()
 	cache := copyCache(t)
@@ -145,7 +145,7 @@ func TestBrokenEngineIsNamed(t *testing.T) {
 	}
 }
 
-// A program that dies in the midst of a rehearsal is named, with what it said last.
+// A program that dies during a rehearsal is named, with its last output.
 func TestDeadComponentIsNamed(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd := exec.Command(seatrial, "verify", fixture("package-lacks-rbac"))
@@ -168,7 +168,8 @@ func TestDeadComponentIsNamed(t *testing.T) {
 	}
 }
 
-// descendant is a process below another one whose command line ends so; 0 if there is none.
+// descendant returns a process below another one whose command line ends with a text; 0 if
+// there is none.
 func descendant(root int, commandLine string) int {
 	below := []int{root}
 	for len(below) > 0 {
@@ -191,7 +192,7 @@ func descendant(root int, commandLine string) int {
 	return 0
 }
 
-// Where nothing may be refused, the report says so first.
+// The flag --unconfined has no effect on a machine that can confine programs.
 func TestUnconfinedIsTold(t *testing.T) {
 	t.Parallel()
 	r := verify(t, "--unconfined", fixture("bootstrapped"))
@@ -201,7 +202,8 @@ func TestUnconfinedIsTold(t *testing.T) {
 	}
 }
 
-// A value of a Secret that is a word of the report's own changes no verdict, and no file's name.
+// A secret value that equals a word of the report, such as a verdict, changes neither the
+// verdict nor the names of files.
 func TestSecretsNamedLikeVerdicts(t *testing.T) {
 	t.Parallel()
 	dir := plant(t, map[string]string{
@@ -218,7 +220,8 @@ func TestSecretsNamedLikeVerdicts(t *testing.T) {
 	}
 }
 
-// Values and messages that are made for it don't hold a run up, and a large Secret is read in time.
+// Values and messages that are made to slow redaction down don't delay a run, and a large Secret is
+// read in time.
 func TestValuesTakeNoTime(t *testing.T) {
 	t.Parallel()
 	var many, lines strings.Builder
@@ -246,7 +249,7 @@ func TestValuesTakeNoTime(t *testing.T) {
 	}
 }
 
-// Nothing stays up whose report could not be written.
+// With --keep, the cluster is ended if its report can't be written.
 func TestKeepTellsWhatItCouldNotWrite(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "report.json")

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// canaries are fifty secret values of all forms, each with a part that nothing else has.
+// canaries are fifty secret values of all kinds, each with a unique part.
 func canaries() map[string]string {
 	out := map[string]string{}
 	for i := range 50 {
@@ -28,8 +28,8 @@ func canaries() map[string]string {
 	return out
 }
 
-// echoed says in which form a value stands in a text, or "". It knows more and
-// other forms than the product does: lines and letters without space.
+// echoed says in which form a text contains a value, or "". It detects more forms than
+// the product handles.
 func echoed(text, value string) string {
 	bare := strings.NewReplacer(" ", "", "\n", "", "\t", "", `\n`, "", `\t`, "", `\`, "", `"`, "", "'", "").Replace
 	parts := []string{value}
@@ -53,7 +53,7 @@ func echoed(text, value string) string {
 	return ""
 }
 
-// No output shows a secret value, in whatever way an error echoes it.
+// No output shows a secret value, in whatever form an error contains it.
 func TestNoOutputShowsASecret(t *testing.T) {
 	t.Parallel()
 	dir, values := t.TempDir(), canaries()
@@ -85,8 +85,8 @@ func TestNoOutputShowsASecret(t *testing.T) {
 	}
 }
 
-// outputs are all texts that the command writes about a repo: on its streams, as reports
-// and as logs, with the key and without.
+// outputs returns all texts that the command writes about a repo: on its streams, as
+// reports and as logs, with the key and without.
 func outputs(t *testing.T, dir, key string) (texts map[string]string) {
 	t.Helper()
 	out := t.TempDir()
@@ -123,13 +123,13 @@ func outputs(t *testing.T, dir, key string) (texts map[string]string) {
 	return texts
 }
 
-// canaryRepo are the files of a repo that has secret values echoed.
+// canaryRepo holds the files of a repo whose objects make controllers print secret values.
 type canaryRepo map[string]string
 
 // afterSecrets has a layer wait for the one with the Secrets.
 const afterSecrets = "  dependsOn: [{name: secrets}]\n"
 
-// layer adds a layer, of whose spec more is said.
+// layer adds a layer; more is added to its spec.
 func (r canaryRepo) layer(name, spec string) {
 	r["clusters/prod/"+name+".yaml"] = fmt.Sprintf("apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: %s, namespace: flux-system}\nspec:\n  interval: 10m\n  timeout: 1m\n  retryInterval: 1m\n  prune: true\n  path: ./layers/%[1]s\n  sourceRef: {kind: GitRepository, name: flux-system}\n%s", name, spec)
 }
@@ -169,7 +169,7 @@ func (r canaryRepo) charts() {
 	}
 }
 
-// substitutions adds objects with a value as a label, an annotation's key, a number, a name.
+// substitutions adds objects that use a value as a label, an annotation's key, a number or a name.
 func (r canaryRepo) substitutions() {
 	for _, v := range []string{"v00", "v01", "v02", "v03", "v04", "v08"} {
 		for field, object := range map[string]string{
@@ -184,8 +184,8 @@ func (r canaryRepo) substitutions() {
 	}
 }
 
-// malformed adds Secrets in plain text that are no Secrets, and returns their values, which
-// no other place has.
+// malformed adds Secrets in plain text that are not valid Secrets, and returns their
+// values, which occur nowhere else.
 func (r canaryRepo) malformed() map[string]string {
 	plain := map[string]string{}
 	only := func(name string) string {

@@ -15,7 +15,7 @@ import (
 
 const sources = "platforms/clusters/services/flux-sources/"
 
-// keyed makes a key and generates a repo of a blueprint for it.
+// keyed makes an age key and generates a repo from a blueprint, encrypted for the key.
 func keyed(t *testing.T, blueprint string) (dir, key string) {
 	t.Helper()
 	key = filepath.Join(t.TempDir(), "age.agekey")
@@ -57,11 +57,12 @@ func TestFullCataloguePasses(t *testing.T) {
 	if len(r.report.Findings) > 0 {
 		t.Errorf("findings %+v", r.report.Findings)
 	}
-	// Flux drops fields that a kind does not have; a strict API server names them.
+	// Flux drops fields that a kind does not have; with strict validation, the API
+	// server reports them.
 	for _, file := range below(t, filepath.Join(dir, "platforms")) {
 		strict(t, kubeconfig, file)
 	}
-	// What the cluster pulls, it pulls through the registry proxy.
+	// All images of the cluster are pulled through the registry proxy.
 	for _, image := range images(t, kubeconfig) {
 		if !strings.HasPrefix(image, "harbor.services.my-domain.com/dh-proxy/") {
 			t.Errorf("%s does not go through the registry proxy", image)
@@ -69,8 +70,8 @@ func TestFullCataloguePasses(t *testing.T) {
 	}
 }
 
-// Each service of the catalogue is broken in one place, and each break is found
-// for what it is, where it is.
+// Each service of the catalogue is broken in one place, and a rehearsal finds the
+// problem with the right code and object.
 func TestEachServiceBrokenIsFound(t *testing.T) {
 	t.Parallel()
 	dir, key := keyed(t, fullBlueprint())
@@ -127,7 +128,8 @@ func TestEachServiceBrokenIsFound(t *testing.T) {
 	}
 }
 
-// A package without its account, or without one of its rights, does not install.
+// A package can't be installed without its service account, or without one of the
+// account's rights.
 func TestBrokenPackagesAreFound(t *testing.T) {
 	t.Parallel()
 	dir, key := keyed(t, filepath.Join(root, "fixtures", "blueprints", "sample.yaml"))
@@ -197,9 +199,8 @@ func TestKeyRotationEndToEnd(t *testing.T) {
 	}
 }
 
-// A secret value shows nowhere but in its encrypted file: not in what a
-// rehearsal prints or reports, not in an argument or the environment of any of
-// its processes, not in a file.
+// A secret value occurs only in its encrypted file: not in what a rehearsal prints or
+// reports, not in the arguments or environment of any of its processes, and in no other file.
 func TestSecretValuesShowNowhere(t *testing.T) {
 	const canary = "canary-7f1b9c0e5d"
 	dir, key := keyed(t, smallBlueprint(t))
@@ -261,7 +262,7 @@ func shown(t *testing.T, needles []string, files ...string) {
 	}
 }
 
-// proc are the arguments and environments of all processes.
+// proc returns the arguments and environments of all processes.
 func proc(t *testing.T) []string {
 	t.Helper()
 	var out []string
@@ -275,7 +276,7 @@ func proc(t *testing.T) []string {
 	return out
 }
 
-// below are all regular files below some folders.
+// below returns all regular files below some folders.
 func below(t *testing.T, dirs ...string) []string {
 	t.Helper()
 	var out []string
@@ -293,8 +294,8 @@ func below(t *testing.T, dirs ...string) []string {
 	return out
 }
 
-// On a generic cluster the repo brings kapp-controller and secretgen-controller,
-// as given files here, and the layer holds until they run.
+// On a generic cluster, the repo installs kapp-controller and secretgen-controller,
+// here from given files, and later layers wait until they run.
 func TestGenericClusterBringsItsEssentials(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

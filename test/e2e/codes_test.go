@@ -10,8 +10,8 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 )
 
-// Codes that no other repo of the tests has as a cluster tells of them: what the controllers
-// really say is told as what it is.
+// The codes that are covered by no other test with a cluster: the controllers' real messages
+// must be recognised.
 func TestLiveCodes(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "repo")
@@ -100,7 +100,7 @@ spec:
 	return key
 }
 
-// A time limit that is too short is told as that, and not as a fault of the repo's.
+// A time limit that is too short is reported as such, not as a fault of the repo.
 func TestTimeLimit(t *testing.T) {
 	t.Parallel()
 	r := verify(t, "--timeout", "1s", fixture("healthy"))

@@ -48,7 +48,8 @@ func namespaces(t *testing.T, kubeconfig string) []string {
 	return out
 }
 
-// images lists what the pods of a cluster run, those of Flux and kapp-controller apart.
+// images lists the images that the pods of a cluster run, except those of Flux and
+// kapp-controller.
 func images(t *testing.T, kubeconfig string) []string {
 	t.Helper()
 	list, err := connect(t, kubeconfig).Typed.CoreV1().Pods("").List(soon(t), metav1.ListOptions{})

@@ -16,16 +16,16 @@ import (
 	"time"
 )
 
-// kills is how often a run is killed.
+// kills is the number of runs that are started and killed.
 const kills = 20
 
-// Whatever moment the command is killed at, from its first instant to the midst of the
-// layers, nothing of it stays: no process, namespace, mount or file. Only what is its own
-// counts: other rehearsals may run on the same machine.
+// At whatever moment the command is killed, from its start to the middle of the layers,
+// it leaves nothing: no process, namespace, mount or file. Other rehearsals may run on
+// the same machine, so only what belongs to this one counts.
 func TestKilledRunLeavesNothing(t *testing.T) {
 	layers := 0
 	for i := range kills {
-		// One kill in each part of the time, so that all stages are met.
+		// One kill in each part of the time, so that all stages are covered.
 		delay := time.Duration((float64(i) + rand.Float64()) / kills * float64(14*time.Second))
 		t.Run(delay.Round(100*time.Millisecond).String(), func(t *testing.T) {
 			if said := killed(t, delay); strings.Contains(said, " reconciled (") {
@@ -38,7 +38,7 @@ func TestKilledRunLeavesNothing(t *testing.T) {
 	}
 }
 
-// killed starts a rehearsal, kills it after a while, and looks for what stays. It returns what the run had said.
+// killed starts a rehearsal, kills it after a delay, and checks what is left. It returns the output of the run.
 func killed(t *testing.T, delay time.Duration) string {
 	tmp := t.TempDir()
 	mounted, shared := mounts(t), places()
@@ -70,7 +70,7 @@ func killed(t *testing.T, delay time.Duration) string {
 	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
 		t.Errorf("it left files in its temporary folder: %v, %v", left, err)
 	}
-	// What is in a shared place for another rehearsal goes with that.
+	// Leftovers in shared places may belong to another rehearsal, and disappear with it.
 	if left := gone(2*time.Minute, func() []string {
 		return append(without(places(), shared), without(mounts(t), mounted)...)
 	}); len(left) > 0 {
@@ -79,7 +79,7 @@ func killed(t *testing.T, delay time.Duration) string {
 	return said.String()
 }
 
-// gone waits for a list to become empty, and returns what is left of it.
+// gone waits until a list is empty, for as long as patience, and returns the rest of it.
 func gone(patience time.Duration, list func() []string) []string {
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		if left := list(); len(left) == 0 || time.Now().After(deadline) {
@@ -88,8 +88,8 @@ func gone(patience time.Duration, list func() []string) []string {
 	}
 }
 
-// places are the entries of folders that any program may write to, by the names that
-// Seatrial and its programs give.
+// places returns the entries of shared folders that have names as Seatrial and its
+// programs choose them.
 func places() []string {
 	var out []string
 	for _, pattern := range []string{
@@ -101,7 +101,7 @@ func places() []string {
 	return out
 }
 
-// mounts are the lines of this process's mount table.
+// mounts returns the lines of this process's mount table.
 func mounts(t *testing.T) []string {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/mounts")
@@ -111,14 +111,15 @@ func mounts(t *testing.T) []string {
 	return strings.Split(strings.TrimSpace(string(b)), "\n")
 }
 
-// without are the entries of one list that are not in another.
+// without returns the entries of one list that are not in another.
 func without(list, other []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
 }
 
-// relatives are a process and all that it has started, and the namespaces they have made.
+// relatives are a process, all processes that it has started, and the namespaces that
+// these have made.
 type relatives struct {
-	processes  map[int]string // when each started, as its number may be given to another
+	processes  map[int]string // start time by id, as ids are reused
 	namespaces map[string]bool
 }
 
@@ -148,7 +149,7 @@ func family(root int) relatives {
 	return r
 }
 
-// left are the relatives that still live, and any process in their namespaces.
+// left returns the relatives that still live, and other processes in their namespaces.
 func (r relatives) left() []string {
 	var out []string
 	for pid, p := range processes() {
@@ -166,7 +167,7 @@ type process struct {
 	parent               int
 }
 
-// processes are all that this process sees.
+// processes returns all processes that this process can see.
 func processes() map[int]process {
 	out := map[int]process{}
 	files, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
@@ -184,7 +185,7 @@ func processes() map[int]process {
 	return out
 }
 
-// namespacesOf are the namespaces of a process.
+// namespacesOf returns the namespaces of a process.
 func namespacesOf(pid string) []string {
 	var out []string
 	for _, kind := range []string{"net", "pid", "mnt", "ipc", "user"} {
@@ -215,8 +216,8 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// Sockets that listen on the host while a rehearsal runs are those that listened
-// before: nothing is reachable from outside, nor even from the host.
+// During a rehearsal, only those sockets listen on the host that did before: the
+// rehearsal can't be reached from outside, nor from the host.
 func TestNothingListensOnTheHost(t *testing.T) {
 	before := listeners(t)
 	var said output
@@ -227,7 +228,7 @@ func TestNothingListensOnTheHost(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	// Until all servers of a rehearsal have served a layer: later nothing new begins to listen.
+	// By the time that a layer has reconciled, all servers of a rehearsal listen.
 	for deadline := time.After(2 * time.Minute); !strings.Contains(said.String(), "namespaces reconciled"); time.Sleep(100 * time.Millisecond) {
 		if odd := without(listeners(t), before); len(odd) > 0 {
 			t.Errorf("new listeners: %v", odd)

@@ -43,7 +43,7 @@ func setUp(m *testing.M) (int, error) {
 	if root, err = filepath.Abs("../.."); err != nil {
 		return 0, err
 	}
-	// Others must reach the command: one test runs it as nobody.
+	// Other users must be able to run the command: one test runs it as nobody.
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return 0, err
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Whatever the folder holds, a rehearsal ends with a finding or says what is
-// wrong with it: it neither panics nor hangs.
+// Whatever the folder holds, a rehearsal ends with a finding or an error: it neither
+// panics nor hangs.
 func TestMalformedInputIsToldOf(t *testing.T) {
 	wide := &strings.Builder{}
 	wide.WriteString("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: big, namespace: web}\ndata:\n")

@@ -42,7 +42,8 @@ func TestManyFaults(t *testing.T) {
 	}
 }
 
-// What a kind or existing cluster gets is what the embedded tier runs.
+// The kapp-controller manifest of the other tiers is the one that the embedded tier's
+// engine renders.
 func TestKappControllerManifestIsTheEngines(t *testing.T) {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -64,7 +65,7 @@ func TestKappControllerManifestIsTheEngines(t *testing.T) {
 	}
 }
 
-// Tiers that need something say so at once, and write nothing.
+// A tier that lacks something it needs is refused at once, and nothing is written.
 func TestTiersRefuse(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "kubeconfig")
 	text := "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: c, context: {cluster: c}}]\ncurrent-context: c\n"

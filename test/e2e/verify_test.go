@@ -57,8 +57,8 @@ func TestJSONOnStdoutIsOnlyTheReport(t *testing.T) {
 	}
 }
 
-// Each fault is found for what it is, where it is, and in time. check knows most of them, so
-// the evidence must be what only the cluster says; a layer that can't start has none, but a message.
+// Each fault is found with the right code and place, and in time. check knows most of the faults, so
+// the evidence must be what only the cluster reports; a layer that can't start has a message instead.
 func TestFaultyReposFail(t *testing.T) {
 	for _, c := range []struct {
 		repo, layer, object, file string
@@ -148,7 +148,7 @@ func TestGeneratedRepoPassesWithoutItsKey(t *testing.T) {
 
 func TestUnprivilegedUserPasses(t *testing.T) {
 	if os.Geteuid() != 0 {
-		passes(t, verify(t)) // every other test is this test, too
+		passes(t, verify(t)) // all other tests already run as an unprivileged user
 		return
 	}
 	const nobody = 65534

@@ -20,7 +20,8 @@ const nobody = 65534
 // made is the folder that TestMain removes.
 var made string
 
-// built is the command: as it is, and with protections that can be taken out.
+// built returns the command in two builds: the ordinary one, and one whose protections
+// can be taken out.
 var built = sync.OnceValues(func() (map[string]string, error) {
 	dir, err := os.MkdirTemp("", "seatrial-hostile-")
 	if err != nil {
@@ -41,7 +42,7 @@ var built = sync.OnceValues(func() (map[string]string, error) {
 	return out, errors.Join(os.Chmod(dir, 0o755), cmd.Run())
 })
 
-// prepare skips where no world can be made.
+// prepare skips the test on a machine on which no world can be made.
 func prepare(t *testing.T) (programs map[string]string, cache string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -57,7 +58,7 @@ func prepare(t *testing.T) (programs map[string]string, cache string) {
 	return programs, cache
 }
 
-// ways are how a machine may confine programs.
+// ways are the means by which a machine may confine programs.
 var ways = []struct {
 	name     string
 	weakened string
@@ -70,8 +71,8 @@ var ways = []struct {
 	{name: "Landlock alone, as in a container", prefix: []string{"setpriv", "--bounding-set=-sys_admin"}},
 }
 
-// A repo reaches nothing of the machine, whatever confines it, and each layer that
-// tries fails with a finding.
+// A repo can't reach anything of the machine, by whatever means it is confined, and
+// each layer that tries to fails with a finding.
 func TestRepoReachesNothing(t *testing.T) {
 	programs, cache := prepare(t)
 	var orders []order
@@ -116,9 +117,9 @@ func TestRepoReachesNothing(t *testing.T) {
 	}
 }
 
-// Where Landlock alone confines, a port of the run's leads to the run and nowhere
-// else. Where nothing confines, nothing runs. And with protections taken out the
-// traps are sprung: they would be, if a repo got out.
+// With Landlock alone, the run's ports are reachable on loopback only. Without any
+// means of confinement, nothing runs. With protections taken out, the traps detect the
+// repo, so they would detect a real escape.
 func TestProtectionsAreNeeded(t *testing.T) {
 	programs, cache := prepare(t)
 	quiet := func(o outcome) bool { return len(o.Reached)+len(o.Changed)+len(o.Leaked) == 0 }
@@ -152,7 +153,7 @@ func TestProtectionsAreNeeded(t *testing.T) {
 	}
 }
 
-// readable is a copy of the engine that everybody may use.
+// readable returns a copy of the engine that every user may read.
 func readable(t *testing.T, cache string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "seatrial-engine-")

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// repos write a repo into a new folder: one that tries each way, and one with a few.
+// repos are functions that write a repo into a new folder: one repo with all attacks,
+// and one with a few.
 var repos = map[string]func(dir string) error{
 	"all":    func(dir string) error { return reaching(dir, layers()) },
 	"egress": func(dir string) error { return reaching(dir, egress()) },
@@ -25,11 +26,11 @@ var repos = map[string]func(dir string) error{
 type layer struct {
 	name  string
 	files map[string]string
-	// allowed says that the layer may reconcile: what it tries is refused silently.
+	// allowed says that the layer may reconcile, as what it tries is refused without an error.
 	allowed bool
 	// wait has Flux wait until its objects are ready.
 	wait bool
-	// after is the layer that it waits for; empty: base.
+	// after is the layer that it depends on; empty: base.
 	after string
 }
 
@@ -52,7 +53,7 @@ const deploy = "deploy: [{kapp: {}}]\n"
 
 const inline = "{inline: {paths: {a.yaml: \"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: hostile}}\"}}}"
 
-// layers try to reach the machine, each in its own way.
+// layers returns layers that try to reach the machine, each in another way.
 func layers() []layer {
 	return slices.Concat(carvelPaths(), carvelFetches(), carvelTools(), kustomizations(), sources())
 }
@@ -219,8 +220,8 @@ webhooks:
 	}
 }
 
-// reaching is a repo that wants the machine: a layer for each way, and a
-// configuration of Git that would run programs.
+// reaching writes a hostile repo: the given layers, and a Git configuration that would
+// run programs.
 func reaching(dir string, layers []layer) error {
 	files := map[string]string{
 		"layers/base/base.yaml": `apiVersion: v1

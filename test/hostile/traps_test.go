@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// trap notes who connects to what.
+// trap records connections to services that must not be reached.
 type trap struct {
 	mu  sync.Mutex
 	hit map[string]bool
@@ -38,7 +38,7 @@ func (t *trap) all() []string {
 
 const metadata = "169.254.169.254"
 
-// setTraps starts services that nothing may reach.
+// setTraps starts services that no program may reach.
 func setTraps() (*trap, error) {
 	if err := addresses(); err != nil {
 		return nil, err
@@ -67,8 +67,8 @@ func setTraps() (*trap, error) {
 	return t, nil
 }
 
-// follow listens at the metadata address on each port that the run takes for itself,
-// as an attacker's server elsewhere would.
+// follow listens at the metadata address on every port that the run uses, as an
+// attacker's server could.
 func (t *trap) follow() {
 	known := map[int]bool{}
 	for {
@@ -94,7 +94,7 @@ func (t *trap) follow() {
 	}
 }
 
-// attacker is a server elsewhere that listens on every port.
+// attacker is the name of a server outside of the run that listens on every port.
 const attacker = "a port of the run's, elsewhere"
 
 func (t *trap) serve(l net.Listener, name string) {
@@ -112,7 +112,7 @@ func (t *trap) serve(l net.Listener, name string) {
 	}
 }
 
-// addresses brings loopback up, with a cloud's metadata address on it.
+// addresses brings loopback up and adds a cloud's metadata address to it.
 func addresses() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 	if err != nil {

@@ -23,20 +23,20 @@ import (
 	"seatrial.dev/seatrial/test/turn"
 )
 
-// canary is in every file that a repo must not read.
+// canary is a text in every file that a repo must not be able to read.
 const canary = "CANARY-3f9a1c77-of-the-machine"
 
-// order is what a world is told to do.
+// order says what a world is made for.
 type order struct {
 	Seatrial, Cache string
-	Env             []string // of the command, beside the usual
-	Prefix          []string // a program that takes rights away before
+	Env             []string // of the command, in addition to the usual variables
+	Prefix          []string // a program that drops rights and then runs the command
 	Args            []string // of verify
 	UID             int
-	Fill            string // which repo: see repos
+	Fill            string // key of repos
 }
 
-// outcome is what a world tells of a run.
+// outcome is what became of a run in a world.
 type outcome struct {
 	Code           int
 	Report         report.Report
@@ -46,7 +46,7 @@ type outcome struct {
 	Reached []string
 	// Changed are files of the machine that were written or deleted.
 	Changed []string
-	// Leaked are outputs in which the canary stands.
+	// Leaked are the outputs that contain the canary.
 	Leaked []string
 }
 
@@ -74,8 +74,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// visitAll makes a world for each order, all at once: they wait more than they
-// work. It returns what became of them.
+// visitAll runs each order in a world of its own, all at once, as they mostly wait. It
+// returns their outcomes.
 func visitAll(t *testing.T, orders []order) []outcome {
 	t.Helper()
 	out, errs := make([]outcome, len(orders)), make([]error, len(orders))
@@ -90,7 +90,7 @@ func visitAll(t *testing.T, orders []order) []outcome {
 	return out
 }
 
-// visit makes a world, has the command run in it, and returns what became of it.
+// visit makes a world, runs the command in it, and returns the outcome.
 func visit(o order) (outcome, error) {
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -284,7 +284,8 @@ func newMachine() (*os.Root, error) {
 	return upper, os.Chdir("/")
 }
 
-// listing names all files below a folder, with what tells whether one was changed.
+// listing returns all files below a folder, each with metadata that tells whether it
+// was changed.
 func listing(dir *os.Root) (map[string]string, error) {
 	out := map[string]string{}
 	err := fs.WalkDir(dir.FS(), ".", func(name string, d fs.DirEntry, err error) error {
@@ -304,7 +305,7 @@ func listing(dir *os.Root) (map[string]string, error) {
 	return out, err
 }
 
-// targets are folders whose loss would show.
+// targets are folders that a repo may try to delete.
 var targets = []string{"/etc/canary", "/srv/canary", "/opt/canary", "/home/user", "/root/canary", "/var/lib/canary", "/tmp/canary"}
 
 func plantCanaries() error {

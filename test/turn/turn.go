@@ -1,5 +1,5 @@
-// Package turn has the packages of end-to-end tests run one after the other: some
-// of their tests hold programs to a time, which others beside them would take.
+// Package turn runs the packages of end-to-end tests one after the other: some tests
+// have time limits, which tests of another package would make them miss.
 package turn
 
 import (
@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// Wait returns when it is this process's turn, which lasts until the process ends:
-// the lock's file is never closed, and no child inherits it.
+// Wait returns when it is this process's turn, which lasts until the process ends: it
+// never closes the locked file, and no child inherits it. There is no time limit.
 func Wait() error {
 	name := filepath.Join(os.TempDir(), fmt.Sprintf("end-to-end-tests-of-%d.lock", os.Geteuid()))
 	fd, err := syscall.Open(name, syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)

@@ -1,6 +1,6 @@
-// Command verdicts says what a build of seatrial finds in every fixture, in a form that
-// can be compared: without times, hashes and counts. A change that is to change no
-// verdict is shown by two runs and a diff:
+// Command verdicts writes what a build of seatrial finds in every fixture, without
+// times, hashes and counts, so that two builds can be compared. A change that is meant
+// to change no verdict is shown by two runs and a diff:
 //
 //	go run ./test/verdicts -out before path/to/old/seatrial
 //	go run ./test/verdicts -out after path/to/new/seatrial
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-// run writes what a command says of each repo.
+// run writes a file for each repo with what the command finds in it.
 func run(seatrial, out string, repos []string) error {
 	seatrial, err := filepath.Abs(seatrial)
 	if err != nil {
@@ -80,15 +80,15 @@ func run(seatrial, out string, repos []string) error {
 	return nil
 }
 
-// said is what the command says of one repo.
+// said is the output of the command for one repo.
 type said struct {
 	Check   []finding.Finding `json:"check"`
 	Exit    [2]int            `json:"exit"` // of check and verify
 	Verify  *report.Report    `json:"verify"`
-	Refused string            `json:"refused,omitempty"` // what was said instead of a report
+	Refused string            `json:"refused,omitempty"` // stderr, if there is no report
 }
 
-// of runs check and verify on a repo.
+// of runs check and verify on a repo, and returns the output as JSON.
 func of(seatrial, dir string) ([]byte, error) {
 	var s said
 	var checked struct{ Findings []finding.Finding }
@@ -128,11 +128,11 @@ func command(seatrial, dir, verb string) (stdout, stderr []byte, code int, err e
 	return out.Bytes(), say.Bytes(), cmd.ProcessState.ExitCode(), err
 }
 
-// varying is what differs between two runs of the same: hashes, ports, durations, folders,
-// and which of many objects kapp fails at first.
+// varying matches what differs between two runs of the same build: hashes, ports,
+// durations, folders, and which of many objects kapp fails at first.
 var varying = regexp.MustCompile(`[0-9a-f]{12,}|sha\d+:\w+|rehearsal@\S+|127\.0\.0\.1:\d+|\b\d+(\.\d+)?m?s\b|kustomization-\d+|seatrial-verdicts-\d+|kapp: Error: create \S+`)
 
-// stable takes out of a report what differs between two runs of the same.
+// stable removes from a report what differs between two runs of the same build.
 func stable(r *report.Report) *report.Report {
 	r.Timings, r.Revision, r.Tree, r.Versions = report.Timings{}, "", "", nil
 	for i := range r.Layers {

@@ -29,7 +29,8 @@ func (c *Cluster) Shelf(context.Context) (standin.Shelf, error) {
 	return s, nil
 }
 
-// Bootstrap implements cluster.Provider: the two objects that flux bootstrap ends with.
+// Bootstrap implements cluster.Provider: it applies the GitRepository and the root
+// Kustomization, as flux bootstrap does in the end.
 func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snapshot, []gitrepo.Change, error) {
 	root := gitops.RootLayer
 	spec := map[string]any{
@@ -46,19 +47,19 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 		kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", root.Namespace, root.Name, map[string]any{"spec": spec}))
 }
 
-// Phases implements cluster.Provider: Up is short.
+// Phases implements cluster.Provider: there are none, as Up takes seconds.
 func (c *Cluster) Phases() map[string]float64 { return nil }
 
-// Labels implements cluster.Provider: nothing has to be found again.
+// Labels implements cluster.Provider: there are none, as nothing outlives the cluster.
 func (c *Cluster) Labels() map[string]string { return nil }
 
 // Redirects implements cluster.Provider.
 func (c *Cluster) Redirects() bool { return true }
 
-// Patience implements cluster.Provider: nothing takes long where pods are simulated.
+// Patience implements cluster.Provider: where pods are simulated, the short default is enough.
 func (c *Cluster) Patience() verdict.Patience { return verdict.DefaultPatience }
 
-// Diagnose implements cluster.Provider: what the programs printed.
+// Diagnose implements cluster.Provider: it passes on the log of each program.
 func (c *Cluster) Diagnose(_ context.Context, put func(string, []byte) error, _ []cluster.Object) error {
 	for name, log := range c.group.Logs() {
 		b, err := os.ReadFile(log)

@@ -20,8 +20,8 @@ import (
 	"seatrial.dev/seatrial/internal/sandbox"
 )
 
-// restarts is how often a controller may end by itself. kapp-controller does
-// when another client updates its APIService at the same moment.
+// restarts is how often a controller is started again when it ends by itself, as
+// kapp-controller does when another client updates its APIService at the same moment.
 const restarts = 5
 
 const (
@@ -29,7 +29,8 @@ const (
 	kappNamespace = "kapp-controller"
 )
 
-// addMachines registers what pods and volumes of a usual cluster rely on.
+// addMachines creates three simulated nodes, a default StorageClass and
+// secretgen-controller's CRDs, as a repo expects them of a cluster.
 func (c *Cluster) addMachines(ctx context.Context) error {
 	objects := []*unstructured.Unstructured{
 		kube.Object("storage.k8s.io/v1", "StorageClass", "", "default", map[string]any{
@@ -94,7 +95,7 @@ func (c *Cluster) startFlux(ctx context.Context, name string) error {
 		args = append(args, "--storage-path="+c.path(name, "artifacts"), "--storage-addr="+addr, "--storage-adv-addr="+addr)
 		cell.Bind = append(cell.Bind, c.ports.artifacts)
 		cell.Connect = append(cell.Connect, c.ports.git, c.ports.standIns)
-	case "kustomize-controller": // takes remote bases with git
+	case "kustomize-controller": // fetches remote bases with git
 		cell.Git = true
 		env = append(env, gitEnv...)
 	}
@@ -106,8 +107,9 @@ func (c *Cluster) startFlux(ctx context.Context, name string) error {
 	return c.group.Start(ctx, process.Spec{Name: name, Program: program, Args: args, Restarts: restarts, Env: env, Cell: cell})
 }
 
-// gitEnv has git, where controllers run it, speak HTTP and nothing else: not with
-// the machine's files, and by no program that an address names.
+// gitEnv confines the git that controllers run: it speaks HTTP only, so that the URL of
+// a remote base can neither name files of the machine nor a program to run, and it
+// reads no configuration of the machine.
 var gitEnv = []string{
 	"PATH=/usr/local/bin:/usr/bin:/bin", "GIT_ALLOW_PROTOCOL=http:https", "GIT_TERMINAL_PROMPT=0",
 	"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
@@ -164,7 +166,8 @@ func (c *Cluster) startKappController(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A socket's path has at most 108 bytes, and the state folder's name is short.
+	// A socket's path can't be longer than 108 bytes, which the state folder's short
+	// name leaves room for.
 	socket := c.path("kapp", "tmp", "exec.sock")
 	env := append(c.env("kapp"), append(gitEnv,
 		"PATH="+filepath.Dir(ytt)+":/usr/bin:/bin",
@@ -237,8 +240,8 @@ func (c *Cluster) serviceAccountKubeconfig(ctx context.Context, program, namespa
 	return file, c.Sandbox.Give(file)
 }
 
-// serviceAccountFolder makes what a pod finds mounted: the token of a
-// ServiceAccount's kubeconfig and the API server's certificate authority.
+// serviceAccountFolder makes the folder that is mounted into a pod for its ServiceAccount:
+// the token of kubeconfig, the API server's certificate authority and the namespace.
 func (c *Cluster) serviceAccountFolder(kubeconfig string) (string, error) {
 	config, err := clientcmd.LoadFromFile(kubeconfig)
 	if err != nil {

@@ -43,7 +43,7 @@ type Cluster struct {
 	group  *process.Group
 	client *kube.Client
 
-	// ends stops what runs in this process for the cluster, and unwatch the watch over its memory.
+	// ends stops the goroutines that serve the cluster; unwatch stops the watch over its programs' memory.
 	ends    context.CancelFunc
 	unwatch func()
 
@@ -73,7 +73,7 @@ func (c *Cluster) BlindSpots() []string {
 	}, slices.Sorted(maps.Keys(c.openedWebhooks))...)
 }
 
-// Up implements cluster.Provider.
+// Up implements cluster.Provider. The control plane must be ready within one minute.
 func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	if c.ports, err = choosePorts(c.Sandbox.Namespaces); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	}
 	complete := make(chan struct{})
 	go func() { parts.Wait(); close(complete) }()
-	group.Go(func() error { // a program that dies is told of at once
+	group.Go(func() error { // report a program that dies at once: the parts would wait for it until they time out
 		select {
 		case err := <-c.group.Failed():
 			return err
@@ -152,8 +152,8 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	return err
 }
 
-// home makes a program's own folder, in which it may write, with a folder for
-// temporary files and others. Only the program sees it.
+// home makes a program's own folder, in which the program may write, with a folder tmp
+// and the given ones. No other program sees it.
 func (c *Cluster) home(program string, folders ...string) (string, error) {
 	dir := c.path(program)
 	for _, folder := range append([]string{"tmp"}, folders...) {
@@ -164,7 +164,7 @@ func (c *Cluster) home(program string, folders ...string) (string, error) {
 	return dir, c.Sandbox.Give(dir)
 }
 
-// env is the environment of a program: nothing of the caller's gets in.
+// env returns the whole environment of a program: it inherits nothing from this process.
 func (c *Cluster) env(program string, more ...string) []string {
 	return append([]string{"HOME=" + c.path(program), "TMPDIR=" + c.path(program, "tmp"), "PATH=/nonexistent"}, more...)
 }
@@ -213,7 +213,7 @@ func (c *Cluster) Keep(context.Context) (cluster.Kept, error) {
 	return cluster.Kept{Kubeconfig: text, Ours: true}, nil
 }
 
-// forward connects whoever dials l with addr.
+// forward connects each connection that l accepts with addr.
 func forward(l net.Listener, addr string) {
 	for {
 		from, err := l.Accept()
@@ -252,7 +252,7 @@ func (c *Cluster) Down() error {
 	return c.Sandbox.Close()
 }
 
-// stop ends the programs, and first the watch over them: there is nothing to watch then.
+// stop ends the watch over the programs' memory, and then the programs.
 func (c *Cluster) stop() {
 	if c.unwatch != nil {
 		c.unwatch()

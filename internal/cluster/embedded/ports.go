@@ -9,12 +9,12 @@ import (
 
 // ports are where the programs listen on 127.0.0.1.
 type ports struct {
-	api       int           // and the next five, see engine/controlplane
+	api       int           // the API server's; the control plane also takes the next five, see engine/controlplane
 	packaging int           // kapp-controller's aggregated API
 	git       int           // the rehearsed tree
 	standIns  int           // charts and packages
-	artifacts int           // source-controller's
-	next      *atomic.Int32 // first of the others that is free
+	artifacts int           // source-controller serves its artifacts here
+	next      *atomic.Int32 // the next port that take returns
 }
 
 // controlPlanePorts are how many engine/controlplane takes.
@@ -54,7 +54,8 @@ func (p ports) take() int { return int(p.next.Add(1) - 1) }
 // freeRange looks for n consecutive ports that nothing listens on.
 func freeRange(n int) (int, error) {
 	for range 200 {
-		// Below the range that the kernel takes outgoing connections' ports from.
+		// The range is below the one from which the kernel takes the ports of outgoing
+		// connections.
 		base := 12000 + rand.IntN(20000-n)
 		free := true
 		for port := base; port < base+n && free; port++ {

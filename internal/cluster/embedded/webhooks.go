@@ -14,9 +14,10 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// openWebhooks keeps admission webhooks from refusing everything: their pods
-// are simulated, so the API server could never reach them, while on a real
-// cluster they answer. Each one that is set aside becomes a blind spot.
+// openWebhooks sets the failurePolicy of admission webhooks to Ignore, until ctx ends.
+// Their pods are simulated, so the API server could never reach them and would refuse
+// every request, while on a real cluster they answer. Each webhook that is set aside
+// becomes a blind spot.
 func (c *Cluster) openWebhooks(ctx context.Context) {
 	for _, resource := range []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"} {
 		client := c.client.Dynamic.Resource(schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: resource})
@@ -59,7 +60,8 @@ func (c *Cluster) followWebhooks(ctx context.Context, client dynamic.ResourceInt
 	}
 }
 
-// openPatch lets requests pass if one of the webhooks in u can't be reached.
+// openPatch returns a JSON patch that sets failurePolicy Ignore for each webhook of u
+// that is a Service of the cluster, and the names of these webhooks.
 func openPatch(u *unstructured.Unstructured) ([]byte, []string) {
 	webhooks, _, _ := unstructured.NestedSlice(u.Object, "webhooks")
 	var patch []map[string]any

@@ -30,7 +30,8 @@ func (c *Cluster) AddressServices(ctx context.Context) {
 			given++
 			// From the network that is reserved for examples (RFC 5737).
 			patch := fmt.Sprintf(`{"status":{"loadBalancer":{"ingress":[{"ip":"203.0.113.%d"}]}}}`, given%254+1)
-			// What fails comes again with the Service's next change; without it the judge tells.
+			// A patch that fails is tried again when the Service changes next. A Service without
+			// an address fails its layer, so the judge reports it.
 			_, _ = c.client.Typed.CoreV1().Services(s.Namespace).Patch(ctx, s.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
 		}
 	}

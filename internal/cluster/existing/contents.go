@@ -17,15 +17,16 @@ import (
 	"seatrial.dev/seatrial/internal/kube"
 )
 
-// contents are what of interest a cluster holds before the rehearsal.
+// contents says what a cluster already holds, before the rehearsal adds anything, as
+// far as that matters to it.
 type contents struct {
 	server    string
 	kapp      bool     // kapp-controller's kinds
 	secretgen bool     // secretgen-controller's kinds
 	flux      []string // Flux's objects and controllers, for a person
-	taken     []string // what the repo declares or a rehearsal makes, and exists
+	taken     []string // objects that exist, and that the repo declares or a rehearsal makes
 	global    string
-	// left is the run that left its things here; empty if none did.
+	// left is the name of a former run whose objects are still here; empty if there are none.
 	left string
 }
 
@@ -54,8 +55,8 @@ func (c *Cluster) look(ctx context.Context, planned []cluster.Object) (contents,
 	return found, c.lookFor(ctx, planned, &found)
 }
 
-// serves says whether the API server knows a kind, in a version or any. When it can't tell, that is
-// an error: what is not seen would be installed over.
+// serves says whether the API server serves a kind, in one version or, with an empty version, in any.
+// It returns an error if it can't tell: a rehearsal would install over a kind that it overlooks.
 func (c *Cluster) serves(group, kind, version string) (bool, error) {
 	_, err := c.client.Mapping(schema.GroupKind{Group: group, Kind: kind}, version)
 	if meta.IsNoMatchError(err) {
@@ -64,8 +65,9 @@ func (c *Cluster) serves(group, kind, version string) (bool, error) {
 	return err == nil, err
 }
 
-// leftBy is the run whose things are here: its namespace bears its name, and
-// Flux, if it is there, syncs from its Gitea and from nowhere else.
+// leftBy returns the name of the run that has left its objects here, or "". The label of
+// the rehearsal's namespace has that name. It is an error if Flux has since been
+// bootstrapped from anywhere else than the run's Gitea, as Flux must not be removed then.
 func (c *Cluster) leftBy(ctx context.Context) (string, error) {
 	ns, err := c.client.Typed.CoreV1().Namespaces().Get(ctx, Namespace, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -94,7 +96,8 @@ func (c *Cluster) leftBy(ctx context.Context) (string, error) {
 	return run, nil
 }
 
-// fluxObjects names what of Flux is here.
+// fluxObjects lists what the cluster has of Flux, for a person: its API groups, their
+// objects, and its controllers.
 func (c *Cluster) fluxObjects(ctx context.Context) ([]string, error) {
 	var out []string
 	kinds, err := c.client.Typed.Discovery().ServerPreferredResources()
@@ -150,9 +153,9 @@ func (c *Cluster) list(ctx context.Context, gk schema.GroupKind, selector string
 	return l.Items, nil
 }
 
-// lookFor finds the objects that the repo declares and the cluster has. A
-// release or package that is there under another owner counts, too: Helm and
-// kapp would take it over, and the end of the rehearsal remove it.
+// lookFor finds the objects that the repo declares and the cluster already has. An
+// existing Helm release of the name of a HelmRelease counts, too: Flux would take it
+// over, and the end of the rehearsal would remove it.
 func (c *Cluster) lookFor(ctx context.Context, planned []cluster.Object, found *contents) error {
 	releases, err := c.list(ctx, schema.GroupKind{Kind: "Secret"}, "owner=helm")
 	if err != nil {
@@ -194,7 +197,7 @@ func (c contents) refuse() error {
 	return nil
 }
 
-// plan says what a rehearsal will touch.
+// plan says, for a person, what a rehearsal adds to the cluster.
 func (c contents) plan() string {
 	add := []string{"Flux in namespace " + fluxNamespace, "a Gitea in namespace " + Namespace, "what the repo's layers declare"}
 	if !c.kapp {

@@ -10,7 +10,8 @@ import (
 	"seatrial.dev/seatrial/internal/cluster"
 )
 
-// Diagnose implements cluster.Provider: what a person would ask flux and kubectl for.
+// Diagnose implements cluster.Provider: it puts what a person would ask flux and
+// kubectl for. All commands together may take two minutes.
 func (c *Cluster) Diagnose(ctx context.Context, put func(string, []byte) error, failed []cluster.Object) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -39,7 +40,8 @@ func (c *Cluster) Diagnose(ctx context.Context, put func(string, []byte) error, 
 	}
 	var problems []error
 	for _, w := range wanted {
-		// What a command can't tell (a kind that is not there) is told in its place.
+		// If a command fails, for example as a kind is not served, the file holds its
+		// error message.
 		out, _ := c.run(ctx, command{pod: fluxPod, args: []string{"sh", "-c", "(" + w.script + ") 2>&1 || true"}})
 		problems = append(problems, put(w.file, []byte(out)))
 	}
@@ -49,5 +51,5 @@ func (c *Cluster) Diagnose(ctx context.Context, put func(string, []byte) error, 
 	return errors.Join(problems...)
 }
 
-// quoted keeps a name from being anything else to a shell.
+// quoted quotes s for a shell.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -25,7 +25,7 @@ import (
 type command struct {
 	pod   string
 	args  []string
-	stdin string // what must not be an argument: tokens
+	stdin string // for tokens, which must not be arguments
 	// output gets what the command prints while it runs; may be nil.
 	output io.Writer
 }
@@ -70,13 +70,15 @@ func (c *Cluster) executor(target *url.URL) (remotecommand.Executor, error) {
 	return remotecommand.NewFallbackExecutor(socket, old, notWebSocket)
 }
 
-// notWebSocket is an answer of an API server that is too old, or of a proxy before it.
+// notWebSocket says whether err means that WebSockets are refused: by an old API
+// server, or by a proxy before it.
 func notWebSocket(err error) bool {
 	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 }
 
-// forward opens a loopback port that leads to a port of a pod, and returns its
-// address. It closes with ctx.
+// forward opens a port on this machine's loopback that leads to a port of a pod, and
+// returns its address. The port must be open within 30 seconds, and closes when ctx
+// ends. If the connection ends before Flux syncs, the cluster counts as broken.
 func (c *Cluster) forward(ctx context.Context, pod string, port int) (string, error) {
 	target := c.podRequest(pod, "portforward").URL()
 	transport, upgrader, err := spdy.RoundTripperFor(c.config)
@@ -119,7 +121,7 @@ func (c *Cluster) forward(ctx context.Context, pod string, port int) (string, er
 	return net.JoinHostPort("127.0.0.1", fmt.Sprint(ports[0].Local)), nil
 }
 
-// broke reports the first thing that broke.
+// broke sends the first error to Failed; later ones are dropped.
 func (c *Cluster) broke(err error) {
 	select {
 	case c.failed <- err:

@@ -1,5 +1,5 @@
-// Package existing is a cluster that is there already: a scratch cluster that
-// the user gives, or the one that tier kind has just made.
+// Package existing rehearses in a cluster that exists already: a scratch cluster that
+// the user gives, or the one that the tier kind has just made.
 //
 // Everything it needs runs as pods in one namespace of its own, so that nothing
 // but the cluster's API has to be reachable: a Gitea, which holds the rehearsed
@@ -29,15 +29,17 @@ const fluxNamespace = "flux-system"
 
 // Options are what a rehearsal adds to the cluster.
 type Options struct {
-	// Images by the names that upstream publishes them under.
+	// Images are the images of the rehearsal's own pods, by the names that upstream
+	// publishes them under.
 	Images Images
-	// PackagingGlobalNamespace is used where kapp-controller has to be installed.
+	// PackagingGlobalNamespace is kapp-controller's packaging global namespace, if
+	// kapp-controller has to be installed.
 	PackagingGlobalNamespace string
 	// Run names this rehearsal.
 	Run string
 	// StandIns says that pods of stand-ins run a stand-in image.
 	StandIns bool
-	// Kubeconfig is what the user gave, for messages and for use outside.
+	// Kubeconfig is the kubeconfig that leads to the cluster.
 	Kubeconfig []byte
 	// Note tells a person something once.
 	Note func(string)
@@ -50,15 +52,15 @@ type Cluster struct {
 	Options
 	config *rest.Config
 	client *kube.Client
-	policy bool // the API server has mutating admission policies
+	policy bool // the API server serves MutatingAdmissionPolicy
 
 	host      *host
 	bootstrap *bootstrapRun
 	failed    chan error
 	ends      context.CancelFunc
 	planned   []cluster.Object // what the repo declares
-	furnished bool             // there is something to take away
-	synced    bool             // Flux syncs, and Gitea is not spoken with any more
+	furnished bool             // Down has something to remove
+	synced    bool             // Flux syncs, so this process needs no connection to Gitea any more
 
 	mu    sync.Mutex
 	spots []string
@@ -82,10 +84,11 @@ func (c *Cluster) Client() *kube.Client { return c.client }
 // Failed implements cluster.Provider.
 func (c *Cluster) Failed() <-chan error { return c.failed }
 
-// Patience implements cluster.Provider. Flux looks at dependencies every two
-// seconds, or every thirty where it can't be told to. Pods need time for images
-// and probes, during which nothing of Flux's changes: its own time limit for a
-// release (5 minutes) comes first. Operators need a moment to speak of what they control.
+// Patience implements cluster.Provider. Retry is longer than the interval at which Flux
+// looks at dependencies: two seconds, or thirty where no policy can shorten it. Stall is
+// longer than Flux's own time limit for a release (5 minutes), as nothing of Flux changes
+// while pods pull images and wait for probes. Settle gives operators time to report on
+// the objects that they control.
 func (c *Cluster) Patience() verdict.Patience {
 	p := verdict.Patience{Retry: 8 * time.Second, Stall: 6 * time.Minute, Settle: 8 * time.Second}
 	if !c.policy {
@@ -94,7 +97,7 @@ func (c *Cluster) Patience() verdict.Patience {
 	return p
 }
 
-// Keep implements cluster.Provider.
+// Keep implements cluster.Provider: Down then removes nothing.
 func (c *Cluster) Keep(context.Context) (cluster.Kept, error) {
 	c.furnished = false
 	return cluster.Kept{Hints: []string{"the rehearsal stays in the cluster; the next one removes it"}}, nil
@@ -147,8 +150,8 @@ func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) error {
 	return nil
 }
 
-// Furnish puts everything that a rehearsal needs into a cluster that is all its
-// own, and is removed as a whole.
+// Furnish adds everything that a rehearsal needs to a cluster that is the rehearsal's
+// own, and that is removed as a whole.
 func (c *Cluster) Furnish(ctx context.Context) error { return c.furnish(ctx, contents{}) }
 
 func (c *Cluster) furnish(ctx context.Context, found contents) error {
@@ -159,7 +162,7 @@ func (c *Cluster) furnish(ctx context.Context, found contents) error {
 	c.ends = ends
 	if err := c.hold(ctx, alive); err != nil {
 		ends()
-		return err // nothing here is ours, or an empty namespace that the next run removes
+		return err // there is nothing of ours to remove, or only the namespace, which the next run clears
 	}
 	c.furnished = true
 	if err := c.addAccount(ctx); err != nil {
@@ -184,7 +187,8 @@ func (c *Cluster) furnish(ctx context.Context, found contents) error {
 	return group.Wait()
 }
 
-// Down implements cluster.Provider. The lease is renewed until all is gone.
+// Down implements cluster.Provider. It renews the lease until everything is removed,
+// and gives up after 10 minutes.
 func (c *Cluster) Down() error {
 	if !c.furnished {
 		return nil

@@ -22,11 +22,13 @@ import (
 	"seatrial.dev/seatrial/internal/live"
 )
 
-// fluxPod is where the flux command runs.
+// fluxPod is the name of the pod in which the flux command runs, and of the pod's
+// ServiceAccount.
 const fluxPod = "flux"
 
-// tune makes Flux look at dependencies every two seconds instead of thirty, as
-// it enters the API server: the repo's own manifests stay as they are.
+// tune has Flux look at dependencies every two seconds instead of thirty. An admission
+// policy does so, as the repo's own manifests have to stay as they are. It also
+// enforces the policy for the pods of stand-ins, if there are any.
 func (c *Cluster) tune(ctx context.Context) error {
 	var err error
 	if c.policy, err = c.serves("admissionregistration.k8s.io", "MutatingAdmissionPolicy", "v1"); err != nil {
@@ -76,8 +78,8 @@ func dependencyPolicy(deployments ...string) admission.Policy {
 	}
 }
 
-// podPolicy has a stand-in's pods run an image that is small and does nothing:
-// containers of Jobs and init containers end at once, others stay.
+// podPolicy has the pods of stand-ins run a small image instead of their own. Init containers
+// and the containers of Jobs end at once; other containers run until they are terminated.
 func podPolicy(image string) admission.Policy {
 	replaced := func(field, script string) string {
 		var lists []string
@@ -105,8 +107,8 @@ func podPolicy(image string) admission.Policy {
 	}
 }
 
-// addFlux starts the flux command's pod and installs Flux's controllers, as
-// flux bootstrap would: their kinds have to be there before anything can be redirected.
+// addFlux starts the pod of the flux command and installs Flux's controllers with it.
+// flux bootstrap would install them, too, but redirection needs Flux's kinds before that.
 func (c *Cluster) addFlux(ctx context.Context) error {
 	err := c.startPod(ctx, fluxPod, map[string]any{
 		"serviceAccountName": fluxPod, "enableServiceLinks": false, "terminationGracePeriodSeconds": int64(1),
@@ -135,7 +137,7 @@ func (c *Cluster) flux(ctx context.Context, args ...string) (string, error) {
 	return out, nil
 }
 
-// bootstrapRun is flux bootstrap while it runs.
+// bootstrapRun is a running flux bootstrap, and what it has printed so far.
 type bootstrapRun struct {
 	done chan struct{}
 	mu   sync.Mutex
@@ -156,9 +158,9 @@ func (b *bootstrapRun) text() string {
 	return b.log.String()
 }
 
-// Bootstrap implements cluster.Provider. It returns as soon as Flux syncs:
-// flux bootstrap itself goes on waiting for the first layer, and the judge is
-// faster to tell when that fails.
+// Bootstrap implements cluster.Provider. It returns as soon as Flux syncs: flux
+// bootstrap itself goes on waiting for the first layer, and the judge notices earlier
+// if that fails. It gives up if Flux does not sync within 5 minutes.
 func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snapshot, []gitrepo.Change, error) {
 	run := &bootstrapRun{done: make(chan struct{})}
 	c.bootstrap = run
@@ -208,7 +210,8 @@ func (c *Cluster) decryptRoot(ctx context.Context, secret string) error {
 	return c.patch(ctx, root, fmt.Sprintf(`{"spec":{"decryption":{"provider":"sops","secretRef":{"name":%q}}}}`, secret))
 }
 
-// awaitSync returns when the root Kustomization is in the cluster.
+// awaitSync returns when the cluster has the root Kustomization with the path of s. It
+// gives up after 5 minutes.
 func (c *Cluster) awaitSync(ctx context.Context, run *bootstrapRun, s cluster.Sync) error {
 	kustomization := kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", gitops.RootLayer.Namespace, gitops.RootLayer.Name, nil)
 	r, err := c.client.Resource(kustomization)
@@ -232,7 +235,7 @@ func (c *Cluster) awaitSync(ctx context.Context, run *bootstrapRun, s cluster.Sy
 			if run.err != nil {
 				return fmt.Errorf("flux bootstrap: %w\n%s", run.err, strings.TrimSpace(run.text()))
 			}
-			if over { // it was looked for once more since
+			if over { // the Kustomization was looked for once more after flux bootstrap had ended
 				return fmt.Errorf("flux bootstrap ended, but Kustomization %s does not sync %s\n%s", gitops.RootLayer, s.Path, strings.TrimSpace(run.text()))
 			}
 			over = true

@@ -29,7 +29,7 @@ const (
 	hostName = hostPod + "." + Namespace + ".svc.cluster.local:3000"
 
 	owner      = "seatrial" // the repo's owner, an administrator
-	syncUser   = "flux"     // who flux bootstrap and Flux come as
+	syncUser   = "flux"     // the user that flux bootstrap and Flux log in as
 	repository = "fleet"
 	standIns   = "stand-ins" // owner of the stand-ins
 )
@@ -106,7 +106,8 @@ func hostSpec(image string) map[string]any {
 
 var accessToken = regexp.MustCompile(`Access token was successfully created\.\.\. ([0-9a-f]{40})`)
 
-// addUser makes a Gitea user, with a password that nobody knows, and returns an access token.
+// addUser creates a Gitea user with a random password, which nobody learns, and returns an
+// access token for the user.
 func (c *Cluster) addUser(ctx context.Context, user, scopes string, more ...string) (string, error) {
 	args := append([]string{
 		"su-exec", "git", "gitea", "admin", "user", "create", "--username", user, "--email", user + "@seatrial.invalid",
@@ -158,7 +159,7 @@ func (h *host) addOrganization(ctx context.Context, org string) error {
 	return h.call(ctx, http.MethodPost, "/orgs", map[string]any{"username": org, "visibility": "public"})
 }
 
-// repoURL is the repo as the cluster sees it.
+// repoURL is the URL of the repo within the cluster.
 func repoURL() string { return "http://" + hostName + "/" + owner + "/" + repository + ".git" }
 
 // local is the same repo, as seen from this machine.
@@ -166,7 +167,7 @@ func (h *host) local(token, user string) gitrepo.Access {
 	return gitrepo.Access{URL: "http://" + h.addr + "/" + owner + "/" + repository + ".git", User: user, Password: token}
 }
 
-// Publish implements cluster.Provider: the tree becomes a private repo.
+// Publish implements cluster.Provider: it pushes the tree to a private repo in Gitea.
 func (c *Cluster) Publish(ctx context.Context, s *gitrepo.Snapshot) (cluster.Remote, error) {
 	h := c.host
 	if err := h.call(ctx, http.MethodPost, "/user/repos", map[string]any{"name": repository, "private": true, "default_branch": gitrepo.Branch}); err != nil {
@@ -181,10 +182,11 @@ func (c *Cluster) Publish(ctx context.Context, s *gitrepo.Snapshot) (cluster.Rem
 	return cluster.Remote{URL: repoURL(), Secret: fluxNamespace}, nil
 }
 
-// Shelf implements cluster.Provider: Gitea's package registries.
+// Shelf implements cluster.Provider: Gitea's package registries hold the stand-ins.
 func (c *Cluster) Shelf(context.Context) (standin.Shelf, error) { return c.host, nil }
 
-// Charts implements standin.Shelf: each Helm repository is that of an organization.
+// Charts implements standin.Shelf: each Helm repository gets an organization of its own
+// in Gitea, and is that one's package registry.
 func (h *host) Charts(ctx context.Context, repository string, charts []standin.Chart) (string, error) {
 	org := "charts-" + repository
 	if err := h.addOrganization(ctx, org); err != nil {

@@ -8,10 +8,10 @@ type Images struct {
 	Gitea string
 	// Flux is the flux command; the controllers are those of its version.
 	Flux string
-	// KappController runs, with the built-in manifest, where the cluster has none;
-	// empty: upstream's release with its own image.
+	// KappController is run with the built-in manifest where the cluster has no kapp-controller.
+	// If it is empty, upstream's release is installed there, with its own image.
 	KappController string
-	// Pod runs in place of what a stand-in's pods would run.
+	// Pod is the image that the pods of stand-ins run.
 	Pod string
 	// Prefix is a registry that proxies others: docker.io/gitea/gitea is asked
 	// for as <prefix>/docker.io/gitea/gitea. Empty: upstream's own registries.
@@ -30,8 +30,8 @@ func Default() Images {
 	}
 }
 
-// controllers are those of Flux's default version. They are only named so that
-// kind nodes can be given them before they ask.
+// controllers are the images of the controllers of Flux's default version. They are
+// listed here only so that kind nodes can be given them before they pull them.
 var controllers = []string{
 	"ghcr.io/fluxcd/source-controller:v1.9.5", "ghcr.io/fluxcd/kustomize-controller:v1.9.5",
 	"ghcr.io/fluxcd/helm-controller:v1.6.4", "ghcr.io/fluxcd/notification-controller:v1.9.4",
@@ -63,7 +63,7 @@ func (i Images) FluxRegistry() string { return i.At("ghcr.io/fluxcd") }
 // FluxVersion is the version of the flux command, as vX.Y.Z.
 func (i Images) FluxVersion() string { return tagOf(i.Flux) }
 
-// KappControllerVersion is kapp-controller's.
+// KappControllerVersion is the version of kapp-controller that is installed where there is none.
 func (i Images) KappControllerVersion() string {
 	if i.KappController == "" {
 		return kappRelease.version
@@ -71,7 +71,7 @@ func (i Images) KappControllerVersion() string {
 	return tagOf(i.KappController)
 }
 
-// GiteaVersion is Gitea's.
+// GiteaVersion is the version of Gitea.
 func (i Images) GiteaVersion() string { return tagOf(i.Gitea) }
 
 func tagOf(image string) string {

@@ -17,7 +17,8 @@ import (
 //go:embed kapp-controller.yaml
 var kappController []byte
 
-// KappControllerManifest is what is installed where there is no kapp-controller.
+// KappControllerManifest returns the built-in manifest. It is installed where there is no
+// kapp-controller and the user gives an image for it; otherwise upstream's release is.
 func KappControllerManifest() []byte { return kappController }
 
 const kappNamespace = "kapp-controller"
@@ -25,8 +26,8 @@ const kappNamespace = "kapp-controller"
 // podTime is how long a pod may take to be ready, with the pull of its image.
 const podTime = 5 * time.Minute
 
-// addSecretgen installs secretgen-controller where the cluster has none, or its
-// kinds where its release can't be had.
+// addSecretgen installs secretgen-controller where the cluster has none. If its release
+// can't be downloaded, only its CRDs are installed.
 func (c *Cluster) addSecretgen(ctx context.Context, found contents) error {
 	if found.secretgen {
 		return nil
@@ -43,8 +44,7 @@ func (c *Cluster) addSecretgen(ctx context.Context, found contents) error {
 	return c.awaitPod(ctx, "secretgen-controller", "", "app=secretgen-controller", podTime)
 }
 
-// addKappController installs kapp-controller where the cluster has none; a TKG
-// cluster has.
+// addKappController installs kapp-controller where the cluster has none. A TKG cluster has one.
 func (c *Cluster) addKappController(ctx context.Context, found contents) error {
 	if found.kapp {
 		return nil

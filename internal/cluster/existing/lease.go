@@ -16,8 +16,8 @@ import (
 const (
 	leaseName  = "rehearsal"
 	leaseRenew = 5 * time.Second
-	// leaseStale is how long a lease that does not change is watched before its
-	// run counts as gone: by this machine's clock alone.
+	// leaseStale is how long a lease must go without a renewal before its run counts as gone.
+	// This machine's clock alone measures that, as other machines' clocks may be wrong.
 	leaseStale = 30 * time.Second
 	clearTime  = 5 * time.Minute
 )
@@ -27,7 +27,8 @@ func occupied() error {
 	return hint.New("another rehearsal is running in this cluster", "wait for it to end")
 }
 
-// clear removes what the run left that was killed, once it is certain that it was.
+// clear removes what a former run has left, once it is certain that the run was killed.
+// It gives up after clearTime.
 func (c *Cluster) clear(ctx context.Context, run string) error {
 	if err := c.awaitStale(ctx); err != nil {
 		return err
@@ -40,7 +41,8 @@ func (c *Cluster) clear(ctx context.Context, run string) error {
 	return former.remove(ctx)
 }
 
-// awaitStale refuses while a lease is renewed.
+// awaitStale returns after leaseStale if nobody renews the lease meanwhile; a renewal
+// is an error.
 func (c *Cluster) awaitStale(ctx context.Context) error {
 	leases := c.client.Typed.CoordinationV1().Leases(Namespace)
 	version, since := "", time.Now()
@@ -48,7 +50,7 @@ func (c *Cluster) awaitStale(ctx context.Context) error {
 		l, err := leases.Get(ctx, leaseName, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
-			// Its run was killed before it took the lease, or is about to take it.
+			// The run was killed before it took the lease, or it is about to take it.
 		case err != nil:
 			return err
 		case version != "" && l.ResourceVersion != version:
@@ -70,8 +72,8 @@ func (c *Cluster) awaitStale(ctx context.Context) error {
 	}
 }
 
-// hold makes the lease and renews it as long as alive. A run that loses its
-// lease ends.
+// hold creates the lease and renews it until alive ends. A run that loses its lease
+// counts as broken.
 func (c *Cluster) hold(ctx, alive context.Context) error {
 	leases := c.client.Typed.CoordinationV1().Leases(Namespace)
 	now, seconds := metav1.NowMicro(), int32(leaseStale.Seconds())
@@ -100,7 +102,7 @@ func (c *Cluster) hold(ctx, alive context.Context) error {
 				return
 			}
 			if err != nil {
-				continue // the next time will do: others are patient
+				continue // the next renewal will do: others wait for leaseStale
 			}
 			now := metav1.NowMicro()
 			lease.Spec.RenewTime = &now

@@ -15,11 +15,11 @@ import (
 	"seatrial.dev/seatrial/internal/kube"
 )
 
-// RunLabel is on everything of a rehearsal that is not in its namespace; its
-// value is the run's name.
+// RunLabel is on the rehearsal's namespace, and on everything that the rehearsal makes
+// by itself outside of it; its value is the run's name.
 const RunLabel = "seatrial.dev/run"
 
-// labelled marks an object as this rehearsal's.
+// labelled puts this run's label on objects.
 func (c *Cluster) labelled(objects ...*unstructured.Unstructured) []*unstructured.Unstructured {
 	for _, o := range objects {
 		labels := o.GetLabels()
@@ -32,8 +32,8 @@ func (c *Cluster) labelled(objects ...*unstructured.Unstructured) []*unstructure
 	return objects
 }
 
-// makeNamespace makes a namespace unless it is there: one that was there before
-// is nobody's to label, or to remove.
+// makeNamespace makes a namespace with the run's label. One that exists already is left
+// as it is: it is not ours to label, or to remove.
 func (c *Cluster) makeNamespace(ctx context.Context, name string, labels map[string]string) error {
 	return c.client.MakeNamespace(ctx, name, labels, c.Labels())
 }

@@ -23,14 +23,14 @@ var (
 	secretgenRelease = release{"secretgen-controller", "v0.20.1", "bfade70721a7e7bf2c96963badaf10f9731782d780b059645e4d93774f5d38c2"}
 )
 
-// releases is where Carvel's are.
+// releases is the URL below which Carvel's projects publish their releases.
 var releases = "https://github.com/carvel-dev"
 
 func (r release) url() string {
 	return releases + "/" + r.name + "/releases/download/" + r.version + "/release.yml"
 }
 
-// fetch downloads the manifest and verifies it.
+// fetch downloads the manifest, up to 4 MiB within 20 seconds, and verifies its checksum.
 func (r release) fetch(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -57,7 +57,8 @@ func (r release) fetch(ctx context.Context) ([]byte, error) {
 	return b, nil
 }
 
-// at has a manifest's images pulled through the registry that proxies others.
+// at rewrites a manifest so that its images are pulled through the registry that
+// proxies others.
 func (i Images) at(manifest []byte) []byte {
 	return bytes.ReplaceAll(manifest, []byte("image: ghcr.io/"), []byte("image: "+i.At("ghcr.io/")))
 }

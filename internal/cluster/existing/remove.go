@@ -20,12 +20,12 @@ import (
 // pruneTime is how long a layer may take to be removed.
 const pruneTime = 90 * time.Second
 
-// owner label of everything that a Kustomization applied.
+// layerLabel is on everything that a Kustomization has applied.
 const layerLabel = "kustomize.toolkit.fluxcd.io/name"
 
 var (
 	kustomizations = schema.GroupKind{Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"}
-	// finalized are kinds that take time to go: their controllers remove what they made.
+	// finalized are kinds with finalizers: their controllers first remove what they have made.
 	finalized = []schema.GroupKind{
 		{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease"}, {Group: "packaging.carvel.dev", Kind: "PackageInstall"},
 		{Group: "kappctrl.k14s.io", Kind: "App"}, {Group: "packaging.carvel.dev", Kind: "PackageRepository"},
@@ -45,9 +45,9 @@ var (
 	}
 )
 
-// remove takes away what the repo's layers made, and then what the rehearsal
-// did: only what bears this run's name, or that of a layer of its Flux. It goes
-// on where something fails, and says all of it.
+// remove removes what the repo's layers have made, and then what the rehearsal has
+// made: only objects with this run's label, with that of a layer of its Flux, or of
+// Flux itself. It goes on after a failure, and returns all errors.
 func (c *Cluster) remove(ctx context.Context) error {
 	problems := []error{c.removeLayers(ctx), c.uninstallFlux(ctx)}
 	own := RunLabel + "=" + c.Run
@@ -66,15 +66,16 @@ func (c *Cluster) remove(ctx context.Context) error {
 	return nil
 }
 
-// awaitPlannedGone returns when what the repo declares is gone, but for what it
-// has kept.
+// awaitPlannedGone waits for all objects that the repo declares to be gone, two minutes
+// at most. One that is not being deleted is not waited for: the repo keeps it when its
+// layer is removed.
 func (c *Cluster) awaitPlannedGone(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for _, o := range c.planned {
 		r, err := c.client.Resource(kube.Object(o.APIVersion(), o.Kind, o.Namespace, o.Name, nil))
 		if err != nil {
-			continue // its kind is gone, and so is it
+			continue // its kind is gone, and the object with it
 		}
 		err = poll(ctx, func() (bool, error) {
 			got, err := r.Get(ctx, o.Name, metav1.GetOptions{})
@@ -94,9 +95,9 @@ func (c *Cluster) awaitPlannedGone(ctx context.Context) error {
 	return nil
 }
 
-// removeLayers has Flux remove its layers one by one, those first on which no
-// other depends: each needs what earlier ones made (kinds, rights, controllers)
-// to be removed itself. The first layer, which holds Flux, is not pruned.
+// removeLayers has Flux remove its layers one by one, and those first that no other
+// depends on: to be removed, a layer needs the kinds, rights and controllers of the
+// layers that it depends on. The root layer, which holds Flux, is not pruned.
 func (c *Cluster) removeLayers(ctx context.Context) error {
 	if served, err := c.serves(kustomizations.Group, kustomizations.Kind, ""); err != nil || !served {
 		return err
@@ -122,7 +123,7 @@ func (c *Cluster) removeLayers(ctx context.Context) error {
 	}
 }
 
-// lastOf picks a layer on which no other depends, or any where all do.
+// lastOf returns a layer that no other depends on or, if all are depended on, any.
 func lastOf(layers []unstructured.Unstructured) *unstructured.Unstructured {
 	needed := map[string]bool{}
 	for _, l := range layers {
@@ -144,8 +145,8 @@ func lastOf(layers []unstructured.Unstructured) *unstructured.Unstructured {
 	return &layers[0]
 }
 
-// removeLayer returns when a layer and what it applied are gone. What does not
-// go in time is let go of.
+// removeLayer removes a layer and waits for it and its objects to be gone. After
+// pruneTime it removes their finalizers.
 func (c *Cluster) removeLayer(ctx context.Context, layer *unstructured.Unstructured) error {
 	if err := c.remove1(ctx, layer); err != nil {
 		return err
@@ -177,19 +178,19 @@ func (c *Cluster) removeLayer(ctx context.Context, layer *unstructured.Unstructu
 	return errors.Join(problems...)
 }
 
-// letGo removes an object without its controller's consent.
+// letGo deletes an object and removes its finalizers, so that it goes without its controller.
 func (c *Cluster) letGo(ctx context.Context, o *unstructured.Unstructured) error {
 	return errors.Join(c.remove1(ctx, o), c.patch(ctx, o, `{"metadata":{"finalizers":null}}`))
 }
 
-// uninstallFlux removes Flux, of which there was nothing before.
+// uninstallFlux removes all of Flux: the cluster had nothing of it before the rehearsal.
 func (c *Cluster) uninstallFlux(ctx context.Context) error {
 	if c.host != nil {
 		if _, err := c.flux(ctx, "uninstall", "--silent", "--timeout=2m"); err == nil {
 			return nil
 		}
 	}
-	// Without the command: its namespace, kinds and roles bear Flux's own label.
+	// If the flux command can't be run: its namespace, kinds and roles bear Flux's own label.
 	var problems []error
 	for _, gk := range labelledKinds {
 		list, err := c.list(ctx, gk, "app.kubernetes.io/part-of=flux")

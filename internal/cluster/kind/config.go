@@ -11,10 +11,11 @@ import (
 	"seatrial.dev/seatrial/internal/docker"
 )
 
-// memory is the least that a node with Flux, kapp-controller and Gitea takes.
+// memoryMiB is the least memory of a node with Flux, kapp-controller and Gitea.
 const memoryMiB = 3 << 10
 
-// Preflight says early what makes a kind cluster impossible.
+// Preflight returns what the Docker engine says of itself, and an error if it can't run a kind
+// cluster: it does not answer, runs no Linux containers, or has less than 3 GiB of memory.
 func Preflight(ctx context.Context, d docker.Client) (docker.Info, error) {
 	info, err := d.Info(ctx)
 	switch {
@@ -28,7 +29,8 @@ func Preflight(ctx context.Context, d docker.Client) (docker.Info, error) {
 	return info, nil
 }
 
-// configuration builds on what the user gave.
+// configuration returns kind's configuration for a cluster of this name: the given one,
+// with what mirrors and cgroup v1 need.
 func configuration(given []byte, name string, info docker.Info, mirrors bool) ([]byte, error) {
 	config := map[string]any{}
 	if err := yaml.Unmarshal(given, &config); err != nil {
@@ -44,7 +46,7 @@ func configuration(given []byte, name string, info docker.Info, mirrors bool) ([
 	if mirrors {
 		add(config, "containerdConfigPatches", "[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path = \""+mirrorDir+"\"\n")
 	}
-	// A kubelet since 1.35 has to be told that it may start with cgroup v1.
+	// Since Kubernetes 1.35, a kubelet starts with cgroup v1 only if its configuration allows it.
 	if info.CgroupVersion == "1" && !bytes.Contains(given, []byte("failCgroupV1")) {
 		add(config, "kubeadmConfigPatches", "kind: KubeletConfiguration\nfailCgroupV1: false\n")
 	}
@@ -58,7 +60,8 @@ func add(config map[string]any, list, entry string) {
 
 const mirrorDir = "/etc/containerd/certs.d"
 
-// configureMirrors tells every node where else a registry's images are.
+// configureMirrors writes the mirrors of registries into every node's containerd
+// configuration.
 func (c *Cluster) configureMirrors(ctx context.Context) error {
 	nodes, err := c.o.Docker.Lines(ctx, "ps", "--quiet", "--filter", "label="+kindLabel+"="+c.name())
 	if err != nil {

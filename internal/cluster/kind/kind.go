@@ -1,5 +1,5 @@
-// Package kind is a cluster of containers: a real kubelet runs real pods, and
-// the flux command bootstraps Flux as on a cluster that lasts.
+// Package kind rehearses in a kind cluster, made of containers: a real kubelet runs
+// real pods, and the flux command bootstraps Flux as on a permanent cluster.
 //
 // It needs a Docker endpoint and nothing else: the API server is reached through
 // docker exec, so the endpoint may be the socket of this machine, one that was
@@ -36,11 +36,11 @@ type Options struct {
 	NodeImage string
 	// Config is a kind configuration to build on; may be empty.
 	Config []byte
-	// Mirrors are URLs of registries to ask first, by the registry they stand for.
+	// Mirrors are the URLs of the mirrors that nodes ask first, by registry.
 	Mirrors map[string]string
 	// Load are images that the nodes get, if the Docker engine has them.
 	Load []string
-	// State is a private folder.
+	// State is a private folder, for kind's kubeconfig.
 	State string
 }
 
@@ -70,7 +70,8 @@ func newKind() *kindcluster.Provider {
 	return kindcluster.NewProvider(kindcluster.ProviderWithLogger(log.NoopLogger{}), kindcluster.ProviderWithDocker())
 }
 
-// Kubeconfig leads to a cluster by name, from the machine that Docker runs on.
+// Kubeconfig returns kind's kubeconfig of a cluster. It can be used on the machine that
+// Docker runs on.
 func Kubeconfig(d docker.Client, name string) ([]byte, error) {
 	if err := export("DOCKER_HOST", d.Host); err != nil {
 		return nil, err
@@ -79,8 +80,8 @@ func Kubeconfig(d docker.Client, name string) ([]byte, error) {
 	return []byte(text), err
 }
 
-// export sets a variable for kind, which takes its settings from the
-// environment and hands that to docker; an empty value leaves it as it is.
+// export sets an environment variable for kind, which reads its settings from the
+// environment and passes them on to docker. An empty value leaves the variable as it is.
 func export(key, value string) error {
 	if value == "" {
 		return nil
@@ -88,7 +89,7 @@ func export(key, value string) error {
 	return os.Setenv(key, value)
 }
 
-// name of the cluster, of its network, and of its lease.
+// name is the name of the cluster and of its network; the lease's name begins with it.
 func (c *Cluster) name() string { return namePrefix + c.o.Run }
 
 // Tier implements cluster.Provider.
@@ -130,7 +131,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	if c.watch, err = watchNode(ctx, c.o.Docker, c.name()+"-control-plane"); err != nil {
 		return err
 	}
-	c.sweep(ctx) // the lease of a run that was killed just before this one outlives it by a second
+	c.sweep(ctx) // once more: the lease of a run that was killed a moment ago lived on for a second
 	var alive context.Context
 	alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
 	config, err := c.connect(alive)
@@ -152,15 +153,15 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	return c.Cluster.Furnish(ctx)
 }
 
-// sweep removes what killed rehearsals left; this one goes on if it can't.
+// sweep removes what killed rehearsals left. A failure is only a note: this rehearsal can go on.
 func (c *Cluster) sweep(ctx context.Context) {
 	if err := Sweep(ctx, c.o.Docker, c.o.Note); err != nil {
 		c.o.Note("could not remove what killed rehearsals left: " + err.Error()) // another run may be at it, too
 	}
 }
 
-// create runs kind. It can't be told to stop, so when ctx ends, its containers
-// are removed under it until it gives up.
+// create runs kind. It can't be told to stop, so when ctx ends, its containers are
+// removed again and again until it gives up.
 func (c *Cluster) create(ctx context.Context, info docker.Info) error {
 	config, err := configuration(c.o.Config, c.name(), info, len(c.o.Mirrors) > 0)
 	if err != nil {
@@ -254,7 +255,7 @@ func (c *Cluster) loadInto(ctx context.Context, node nodes.Node, images []string
 		return err
 	}
 	err = nodeutils.LoadImageArchive(node, archive)
-	_ = archive.Close() // or docker would wait for ever for what it writes to be read
+	_ = archive.Close() // otherwise docker save would block for ever if the archive was not read to its end
 	if saved := save.Wait(); err == nil && saved != nil {
 		err = fmt.Errorf("docker save: %w", saved)
 	}
@@ -291,7 +292,7 @@ func (c *Cluster) Keep(ctx context.Context) (cluster.Kept, error) {
 		return cluster.Kept{}, err
 	}
 	c.kept = true
-	// Our own lease ends with this process at the latest: the other one counts.
+	// This process's own lease would end with it: the kept one takes its place.
 	_ = c.lease.Close()
 	return cluster.Kept{Name: c.name(), Kubeconfig: c.o.Kubeconfig, Hints: []string{
 		"its Gitea: kubectl -n " + existing.Namespace + " port-forward svc/gitea 3000",
@@ -299,7 +300,7 @@ func (c *Cluster) Keep(ctx context.Context) (cluster.Kept, error) {
 	}}, nil
 }
 
-// Down implements cluster.Provider.
+// Down implements cluster.Provider. It gives up after three minutes.
 func (c *Cluster) Down() error {
 	if c.ends != nil {
 		c.ends()

@@ -21,9 +21,9 @@ const (
 	kindLabel  = "io.x-k8s.kind.cluster"
 )
 
-// lease is a container that lives as long as this process: it reads from a
-// pipe of ours, and Docker closes that when we are gone, however that happened.
-// A cluster without a running lease is nobody's.
+// lease is a container that lives as long as this process: it reads from a pipe of this
+// process, and Docker closes the pipe however this process ends. A cluster without a
+// running lease belongs to no run, and may be removed.
 type lease struct {
 	in   io.Closer
 	wait func() error
@@ -60,8 +60,8 @@ func takeLease(ctx context.Context, d docker.Client, run, image string) (io.Clos
 	}
 }
 
-// watch has a node end when this process is gone: what is left then uses disk
-// only, until the next rehearsal removes it.
+// watch is a process in a node that powers the node off when this process is gone. What
+// is left of the cluster then takes disk space only, until the next rehearsal removes it.
 type watch struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
@@ -69,7 +69,8 @@ type watch struct {
 
 func watchNode(ctx context.Context, d docker.Client, node string) (*watch, error) {
 	script := `read -r word; [ "$word" = stay ] || { systemctl stop kubelet; systemctl poweroff --force; }`
-	// kind has Docker start a node again that ends with an error, as this one would.
+	// kind has Docker restart a node that ends with an error, as this one would when it
+	// is powered off.
 	if _, err := d.Output(ctx, "update", "--restart", "no", node); err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (w *watch) stay() error {
 	return errors.Join(w.in.Close(), w.cmd.Wait())
 }
 
-// end ends the watch of a node that is gone.
+// end ends the watch after its node was removed.
 func (w *watch) end() {
 	_ = w.in.Close()
 	_ = w.cmd.Process.Kill() // it may have ended with its node
@@ -99,25 +100,26 @@ func (w *watch) end() {
 // Close implements io.Closer.
 func (l *lease) Close() error { return errors.Join(l.in.Close(), l.wait()) }
 
-// keepLease makes a lease that needs no process.
+// keepLease starts a lease that lives on without this process.
 func keepLease(ctx context.Context, d docker.Client, run, image string) error {
 	_, err := d.Output(ctx, "run", "--detach", "--network", "none", "--name", namePrefix+run+"-kept",
 		"--label", leaseLabel+"="+run, "--entrypoint", "tail", image, "-f", "/dev/null")
 	return err
 }
 
-// leases lists the runs that are alive.
+// leases lists the names of the runs that have a running lease.
 func leases(ctx context.Context, d docker.Client) ([]string, error) {
 	return d.Lines(ctx, "ps", "--filter", "label="+leaseLabel, "--filter", "status=running", "--format", `{{.Label "`+leaseLabel+`"}}`)
 }
 
-// Clusters lists the rehearsal clusters of a Docker engine, by name: those that
-// have a network with our label, which is made before and removed after all else.
+// Clusters lists the names of the rehearsal clusters of a Docker engine, with or
+// without a running lease. A cluster is known by the label of its network, which is
+// made before its nodes and removed after them.
 func Clusters(ctx context.Context, d docker.Client) ([]string, error) {
 	return d.Lines(ctx, "network", "ls", "--filter", "label="+runLabel, "--filter", "name=^"+namePrefix, "--format", "{{.Name}}")
 }
 
-// Sweep removes the clusters whose runs are gone.
+// Sweep removes the clusters that have no running lease, and calls note for each.
 func Sweep(ctx context.Context, d docker.Client, note func(string)) error {
 	clusters, err := Clusters(ctx, d)
 	if err != nil || len(clusters) == 0 {
@@ -139,7 +141,8 @@ func Sweep(ctx context.Context, d docker.Client, note func(string)) error {
 	return nil
 }
 
-// Remove removes all of a cluster, whatever is there of it.
+// Remove removes the nodes, the network and the kept lease of a cluster, as far as they
+// exist. A name without the prefix of rehearsal clusters is an error.
 func Remove(ctx context.Context, d docker.Client, name string) error {
 	if !strings.HasPrefix(name, namePrefix) {
 		return fmt.Errorf("%s is not a rehearsal's cluster: their names begin with %s", name, namePrefix)

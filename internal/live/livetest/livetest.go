@@ -1,4 +1,4 @@
-// Package livetest has clusters for tests, of objects that are written as YAML.
+// Package livetest makes views of a cluster for tests, from objects in YAML.
 package livetest
 
 import (
@@ -11,7 +11,7 @@ import (
 	"seatrial.dev/seatrial/internal/live"
 )
 
-// View is a cluster that does not change. It implements live.View, and watches every kind.
+// View is a live.View that does not change, and that knows every kind.
 type View map[live.Ref]*unstructured.Unstructured
 
 // Get implements live.View.

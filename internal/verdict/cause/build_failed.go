@@ -20,7 +20,7 @@ func buildFailed(f Failure) ([]finding.Finding, bool) {
 	return one(out)
 }
 
-// BuildFailed says that a path can't be built.
+// BuildFailed returns the texts for a path that kustomize can't build.
 func BuildFailed(path string) (message, fix string) {
 	return "kustomize build of " + path + " fails", "run kustomize build " + path + " and mend what it says"
 }

@@ -19,7 +19,8 @@ func TestBuild(t *testing.T) {
 	})
 }
 
-// The file that the model could not build is nearer than the layer's declaration.
+// A build error points at the file that the model could not build, not at the layer's
+// declaration.
 func TestBuildNamesTheFile(t *testing.T) {
 	u := livetest.Object(t, "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps, namespace: flux-system}\nstatus: {conditions: [{type: Ready, status: 'False', reason: BuildFailed}]}")
 	l := layer(t, "apps")

@@ -1,9 +1,10 @@
-// Package cause says why something failed. A cause is a small file: the message that
-// a controller writes, taken apart, and what to do about it. Where a rule of internal/check
-// says the same without a cluster, the words are a function of the cause's file.
+// Package cause explains why an object failed. Each cause is a small file: it recognises
+// the message that a controller writes, and says what to do about it. If a rule of
+// internal/check can find the same without a cluster, the texts are a function in the
+// cause's file, which both call.
 //
 // It is pure. A new cause is a file here, cases with the controller's real message in a table
-// test, and a word in causes, whose order decides: the more special before the more general.
+// test, and an entry in causes. The order there matters: more specific causes come first.
 package cause
 
 import (
@@ -26,20 +27,20 @@ type Failure struct {
 	Live *unstructured.Unstructured
 	// Message is what its controller says.
 	Message string
-	// Open is true if the object did not fail, but did not come to an end either.
+	// Open is true if the object did not fail, but did not become ready either.
 	Open bool
-	// Explained is true if more is known already, of an object that the layer waits for:
-	// what would only say that the layer failed is left out then.
+	// Explained is true if there are findings already about objects that the layer waits
+	// for. A finding that would only say that the layer failed is then left out.
 	Explained bool
-	// View looks up what else is in the cluster.
+	// View gives access to the other objects of the cluster.
 	View live.View
 }
 
-// cause turns a failure into findings; false if it is not the cause.
+// cause returns the findings for a failure; false if it does not recognise it.
 type cause func(Failure) ([]finding.Finding, bool)
 
-// causes are all causes, in the order in which they are asked: the first that knows a
-// failure explains it. (A function, as some explain further failures.)
+// causes returns all causes in order: the first that recognises a failure explains it.
+// It is a function, not a variable, because some causes call Explain.
 func causes() []cause {
 	return []cause{
 		// of layers
@@ -50,7 +51,7 @@ func causes() []cause {
 	}
 }
 
-// Explain says why something failed. There is always a finding, unless f.Explained.
+// Explain returns the findings for a failure. There is at least one, unless f.Explained is set.
 func Explain(f Failure) []finding.Finding {
 	for _, c := range causes() {
 		if found, known := c(f); known {
@@ -60,7 +61,7 @@ func Explain(f Failure) []finding.Finding {
 	return nil
 }
 
-// isLayer says whether it is the layer itself that failed.
+// isLayer says whether the failed object is the layer's own Kustomization.
 func (f Failure) isLayer() bool {
 	return f.Ref.GroupKind == gitops.KustomizationKind && f.Ref.Name == f.Layer.Name && f.Ref.Namespace == f.Layer.Namespace
 }
@@ -73,8 +74,8 @@ func (f Failure) reason() string {
 	return live.Reason(f.Live)
 }
 
-// finding starts a finding about the object, where the repo declares it or else where
-// it declares the layer.
+// finding starts a finding about the object: at the place where the repo declares the
+// object or, if that is unknown, the layer.
 func (f Failure) finding(code finding.Code) finding.Finding {
 	out := finding.Finding{
 		Code: code, Severity: finding.Error, Layer: f.Layer.Name, Object: f.Ref.Identity(), File: f.Layer.File, Line: f.Layer.Line, Evidence: f.Message,

@@ -11,7 +11,7 @@ import (
 	"seatrial.dev/seatrial/internal/live/livetest"
 )
 
-// manifests are what the layer "apps" of the tests applies.
+// manifests are the objects of the layer "apps", which the tests use.
 const manifests = `
 apiVersion: v1
 kind: Secret
@@ -50,7 +50,7 @@ kind: PackageRepository
 metadata: {name: standard, namespace: web}
 `
 
-// layer is the layer "apps", of whose declaration more is said.
+// layer returns the layer "apps"; more is added to its Kustomization.
 func layer(t *testing.T, more string) *gitops.Layer {
 	t.Helper()
 	r, err := gitops.Load(fstest.MapFS{
@@ -63,25 +63,25 @@ func layer(t *testing.T, more string) *gitops.Layer {
 	return r.Layer(gitops.Ref{Namespace: "flux-system", Name: "apps"})
 }
 
-// told is a case of a cause: what the cluster says, and what is to be made of it.
+// told is a test case of a cause: what the cluster reports, and the expected finding.
 type told struct {
 	name string
-	// of is the object that fails, as a manifest; empty: the layer itself does.
+	// of is the manifest of the failing object; empty: the layer itself fails.
 	of string
-	// reason and message are those of its Ready condition.
+	// reason and message are those of the object's Ready condition.
 	reason, message string
 	open, explained bool
-	// beside are further objects of the cluster; inventory are entries of the layer's.
+	// beside are further objects of the cluster; inventory are entries of the layer's inventory.
 	beside    []string
 	inventory string
 
 	want finding.Code // "": no finding
 	at   string       // file:line of the finding
-	// object, says and fix are parts of the finding's texts.
+	// object, says and fix are parts of the finding's object, message and fix.
 	object, says, fix string
 }
 
-// check explains each case and compares the one finding.
+// check explains the failure of each case, and compares the findings.
 func check(t *testing.T, cases []told) {
 	t.Helper()
 	for _, c := range cases {
@@ -118,7 +118,7 @@ func check(t *testing.T, cases []told) {
 	}
 }
 
-// A layer is explained by what Flux says, unless one of its objects says more.
+// A layer is explained by Flux's message, unless one of its objects explains more.
 func TestLayerThatOnlyWaitsIsExplained(t *testing.T) {
 	check(t, []told{
 		{name: "failed", reason: "ReconciliationFailed", message: "something nobody has seen before", want: finding.ApplyFailed, at: "c/apps.yaml:2", says: "can't be applied"},

@@ -21,8 +21,8 @@ func crdAndCR(f Failure) ([]finding.Finding, bool) {
 	return one(out)
 }
 
-// CRDAndCR says that an object of a kind is applied together with the release or package
-// that installs the kind. Flux dry-runs a layer as a whole, so none of it is ever applied.
+// CRDAndCR returns the texts for an object that is in the same layer as the release or package
+// that installs its kind. Flux dry-runs a layer as a whole, so none of the layer is ever applied.
 func CRDAndCR(kind string, provider *gitops.Object, l *gitops.Layer) (message, fix string) {
 	return fmt.Sprintf("%s is applied together with %s, which installs its kind: none of the layer is ever applied", kind, provider.Identity()),
 		"move the " + kind + " to a later layer that depends on " + l.Name

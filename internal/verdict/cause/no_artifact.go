@@ -4,7 +4,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 )
 
-// noArtifact: the layer's source has nothing to give.
+// noArtifact: the layer's source has no artifact.
 func noArtifact(f Failure) ([]finding.Finding, bool) {
 	if !f.isLayer() || f.reason() != "ArtifactFailed" {
 		return nil, false

@@ -4,7 +4,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 )
 
-// notApplied: the layer failed, and no cause before this one knows why.
+// notApplied: the layer failed, and none of the causes before this one recognises why.
 func notApplied(f Failure) ([]finding.Finding, bool) {
 	if !f.isLayer() || f.Open {
 		return nil, false

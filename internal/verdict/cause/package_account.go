@@ -20,7 +20,7 @@ func packageAccount(f Failure) ([]finding.Finding, bool) {
 	return one(out)
 }
 
-// account is the service account that a package is installed with.
+// account returns the name of the service account that a package is installed with.
 func (f Failure) account() string {
 	if f.Live == nil {
 		return ""

@@ -6,7 +6,7 @@ import (
 	"seatrial.dev/seatrial/internal/prose"
 )
 
-// packageFailed: the package does not install for any other reason.
+// packageFailed: the package can't be installed for any other reason.
 func packageFailed(f Failure) ([]finding.Finding, bool) {
 	if !f.isPackage() {
 		return nil, false

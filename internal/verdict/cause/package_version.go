@@ -6,7 +6,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 )
 
-// packageVersion: no package of the name and version is to be had.
+// packageVersion: no package of the requested name and version is available.
 func packageVersion(f Failure) ([]finding.Finding, bool) {
 	if !f.isPackage() || !strings.Contains(f.Message, "Expected to find at least one version") {
 		return nil, false

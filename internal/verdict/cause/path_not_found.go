@@ -17,7 +17,7 @@ func pathNotFound(f Failure) ([]finding.Finding, bool) {
 	return one(out)
 }
 
-// PathNotFound says that a layer's path is not there.
+// PathNotFound returns the texts for a layer whose path does not exist.
 func PathNotFound(path string) (message, fix string) {
 	return fmt.Sprintf("its path %q is not in the repo", path), "set spec.path to a folder of the repo"
 }

@@ -21,7 +21,7 @@ func removedAPI(f Failure) ([]finding.Finding, bool) {
 	return one(out)
 }
 
-// RemovedAPI says that an apiVersion is gone.
+// RemovedAPI returns the text for an apiVersion that is no longer served.
 func RemovedAPI(apiVersion, kind string) (message string) {
 	return fmt.Sprintf("%s %s is no longer served", apiVersion, kind)
 }

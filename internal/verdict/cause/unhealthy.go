@@ -9,7 +9,8 @@ import (
 	"seatrial.dev/seatrial/internal/live"
 )
 
-// unhealthyObject is how kustomize-controller names an object that it waited for in vain.
+// unhealthyObject matches how kustomize-controller names an object that did not become
+// ready in time.
 var unhealthyObject = regexp.MustCompile(`([A-Z]\w+)/([\w.-]+)/([\w.:-]+) status: '(\w+)'`)
 
 // unhealthy: the layer waits for objects that do not become ready, and names them. Each is

@@ -4,7 +4,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 )
 
-// unhealthySomewhere: the layer waits for an object that it does not name.
+// unhealthySomewhere: the layer waits for an object that its message does not name.
 func unhealthySomewhere(f Failure) ([]finding.Finding, bool) {
 	if !f.isLayer() || f.reason() != "HealthCheckFailed" {
 		return nil, false

@@ -9,7 +9,7 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// noMatch is what client-go says of a kind that the API server does not serve.
+// noMatch matches client-go's error for a kind that the API server does not serve.
 var noMatch = regexp.MustCompile(`no matches for kind "([^"]+)" in version "([^"]+)"`)
 
 // unservedKind starts a finding about the object whose kind nothing serves.

@@ -7,7 +7,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 )
 
-// noIdentity are what SOPS and age say if no key that they have opens a file.
+// noIdentity are the messages of SOPS and age if none of their keys opens a file.
 var noIdentity = []string{"no identity matched", "did not match any of the recipients", "0 successful groups required", "cannot get sops data key"}
 
 // wrongRecipient: a file is encrypted for another key than the layer's.

@@ -1,6 +1,6 @@
-// Package session lets tests use Dagger's generated client without an engine:
-// that looks for its engine when it is initialised, and this package, which
-// imports next to nothing, is initialised before and offers a listener.
+// Package session lets tests use Dagger's generated client without an engine. The client
+// looks for its engine when its package is initialised. This package imports hardly
+// anything, so it is initialised earlier, and puts a listener in the engine's place.
 package session
 
 import (
@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// Listener is where the client sends its queries.
+// Listener receives the client's queries.
 var Listener net.Listener
 
 func init() {
