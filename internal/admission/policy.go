@@ -5,6 +5,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -111,6 +112,9 @@ func (p Policy) await(ctx context.Context, c *kube.Client) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
+			if err == nil {
+				err = errors.New("it changes nothing")
+			}
 			return fmt.Errorf("the policy that changes %s is not in force after %s: %w", p.Resource, patience, err)
 		}
 		select {

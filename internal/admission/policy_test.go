@@ -83,9 +83,11 @@ func TestEnforceGivesUp(t *testing.T) {
 	client, _ := connect(t)
 	patience = 100 * time.Millisecond
 	t.Cleanup(func() { patience = defaultPatience })
-	never := Policy{Group: "x.io", Resource: "widgets", InForce: func(context.Context, *kube.Client) (bool, error) { return false, errors.New("not compiled") }}
-	err := Enforce(t.Context(), client, "name", nil, never)
-	if err == nil || !strings.Contains(err.Error(), "widgets is not in force after 100ms: not compiled") {
-		t.Errorf("got %v", err)
+	for want, says := range map[string]error{"not compiled": errors.New("not compiled"), "it changes nothing": nil} {
+		never := Policy{Group: "x.io", Resource: "widgets", InForce: func(context.Context, *kube.Client) (bool, error) { return false, says }}
+		err := Enforce(t.Context(), client, "name", nil, never)
+		if err == nil || !strings.HasSuffix(err.Error(), "widgets is not in force after 100ms: "+want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }

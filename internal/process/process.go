@@ -93,9 +93,14 @@ func (g *Group) Start(ctx context.Context, s Spec) error {
 	}
 	r := &running{spec: s, cmd: cmd, wait: wait, again: start, log: log, done: make(chan struct{})}
 	g.mu.Lock()
+	ending := g.ending
 	g.running = append(g.running, r)
 	g.mu.Unlock()
 	go g.wait(r)
+	if ending { // it was started while Stop ended the others
+		g.Stop()
+		return fmt.Errorf("start %s: the group has ended", s.Name)
+	}
 	if s.Ready == "" {
 		return nil
 	}
@@ -199,11 +204,12 @@ func (g *Group) Stop() {
 		}
 	}
 	g.mu.Unlock()
-	late := time.After(5 * time.Second)
+	late, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
 	for _, r := range all {
 		select {
 		case <-r.done:
-		case <-late:
+		case <-late.Done():
 		}
 	}
 	for _, f := range undo {

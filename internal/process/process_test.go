@@ -152,6 +152,18 @@ func TestStop(t *testing.T) {
 	g.Stop() // once more does nothing
 }
 
+// A program that is started while a group ends, or later, does not stay.
+func TestStartAfterStop(t *testing.T) {
+	g := group(t)
+	g.Stop()
+	if err := g.Start(soon(t), script("late", "sleep 60")); err == nil || !strings.Contains(err.Error(), "the group has ended") {
+		t.Errorf("got %v", err)
+	}
+	if pids := g.pids(); len(pids) > 0 {
+		t.Errorf("it runs: %v", pids)
+	}
+}
+
 // Folders at fixed paths exist as long as the group.
 func TestProvidesFolders(t *testing.T) {
 	from, at := t.TempDir(), filepath.Join(t.TempDir(), "a", "b")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 // Parcel is a piece of data that the inner process hands to the outer one, which alone
@@ -61,6 +62,38 @@ func receive(r io.Reader, take func(Parcel) error) error {
 		}
 		if err := take(p); err != nil {
 			failed = append(failed, err)
+		}
+	}
+}
+
+// pipes are those between the outer process and the inner one.
+type pipes struct {
+	ours   []*os.File // the ends that this process keeps
+	theirs []*os.File // the ends that the child gets, in the order of its file descriptors
+}
+
+// make makes a pipe and returns this process's end of it. The child reads from the other
+// end or, otherwise, writes to it.
+func (p *pipes) make(childReads bool) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	if childReads {
+		r, w = w, r
+	}
+	p.ours, p.theirs = append(p.ours, r), append(p.theirs, w)
+	return r, nil
+}
+
+// close closes the child's ends in this process and, after a failure, all others.
+func (p *pipes) close(failed bool) {
+	for _, f := range p.theirs {
+		f.Close()
+	}
+	for _, f := range p.ours {
+		if failed {
+			f.Close()
 		}
 	}
 }

@@ -266,15 +266,18 @@ func (s *Sandbox) Enter(show map[string]string) error {
 // Entered says whether Enter has changed the root.
 func (s *Sandbox) Entered() bool { return s.entered }
 
+// sharedMemory is a tmpfs that all programs of a machine may use.
+const sharedMemory = "/dev/shm"
+
 // memoryDir returns /dev/shm if it is a tmpfs with 1 GiB free, or "" for the usual
 // folder of temporary files: a container's /dev/shm often has 64 MiB only.
 func memoryDir() string {
-	const shm, need = "/dev/shm", 1 << 30
+	const need = 1 << 30
 	var st unix.Statfs_t
-	if err := unix.Statfs(shm, &st); err != nil || st.Type != unix.TMPFS_MAGIC || st.Bavail*uint64(st.Bsize) < need {
+	if err := unix.Statfs(sharedMemory, &st); err != nil || st.Type != unix.TMPFS_MAGIC || st.Bavail*uint64(st.Bsize) < need {
 		return ""
 	}
-	return shm
+	return sharedMemory
 }
 
 // holds says whether one of paths is inside dir, or dir does not exist.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -110,7 +111,7 @@ func stateBytes(dir string) int64 {
 	if err := unix.Statfs(dir, &st); err != nil || st.Type != unix.TMPFS_MAGIC {
 		return 0
 	}
-	if dir == memoryDir() {
+	if filepath.Dir(dir) == sharedMemory {
 		return 0 // other programs of the machine use it, too
 	}
 	return int64(st.Blocks-st.Bfree) * int64(st.Bsize)

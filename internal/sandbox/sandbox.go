@@ -183,24 +183,20 @@ type inner struct {
 	failed   []error // of Receive
 }
 
-func start(mode Mode, o Options) (*inner, error) {
-	var files []*os.File // what the child gets, and this process closes
-	defer func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}()
-	_, lifeWrite, err := pipe(&files, true)
+func start(mode Mode, o Options) (_ *inner, err error) {
+	var p pipes
+	defer func() { p.close(err != nil) }()
+	lifeWrite, err := p.make(true)
 	if err != nil {
 		return nil, err
 	}
-	parcelsRead, _, err := pipe(&files, false)
+	parcelsRead, err := p.make(false)
 	if err != nil {
-		return nil, errors.Join(err, lifeWrite.Close())
+		return nil, err
 	}
-	_, payloadWrite, err := pipe(&files, true)
+	payloadWrite, err := p.make(true)
 	if err != nil {
-		return nil, errors.Join(err, lifeWrite.Close(), parcelsRead.Close())
+		return nil, err
 	}
 	payload, err := json.Marshal(o.Payload)
 	if err != nil {
@@ -221,13 +217,13 @@ func start(mode Mode, o Options) (*inner, error) {
 		if err != nil {
 			return nil, err
 		}
-		files, c.addr = append(files, f), l.Addr().String()
+		p.theirs, c.addr = append(p.theirs, f), l.Addr().String()
 	}
 	cmd := exec.Command("/proc/self/exe", o.Args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(environment(mode), envVar+"="+string(setting))
-	cmd.ExtraFiles = files
+	cmd.ExtraFiles = p.theirs
 	cmd.SysProcAttr = attributes(mode, o.Listen)
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -244,20 +240,6 @@ func start(mode Mode, o Options) (*inner, error) {
 		c.received <- receive(parcelsRead, c.take)
 	}()
 	return c, nil
-}
-
-// pipe makes a pipe. The child inherits one end, the one to read from or the one to write
-// to, as the next of its files.
-func pipe(files *[]*os.File, reads bool) (r, w *os.File, err error) {
-	if r, w, err = os.Pipe(); err != nil {
-		return nil, nil, fmt.Errorf("make a pipe: %w", err)
-	}
-	if reads {
-		*files = append(*files, r)
-	} else {
-		*files = append(*files, w)
-	}
-	return r, w, nil
 }
 
 // take passes a parcel on.

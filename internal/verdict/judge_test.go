@@ -30,15 +30,20 @@ status:
 `
 }
 
+// repo has layers by their names: name<dependency, and name! for one that is suspended.
 func repo(t *testing.T, layers ...string) *gitops.Repo {
 	t.Helper()
 	tree := fstest.MapFS{"x/kustomization.yaml": {Data: []byte("resources: []")}}
 	var docs []string
 	for _, l := range layers {
 		name, deps, _ := strings.Cut(l, "<")
+		name, suspended := strings.CutSuffix(name, "!")
 		doc := "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: " + name + ", namespace: flux-system}\nspec:\n  path: x\n  sourceRef: {kind: GitRepository, name: flux-system}\n"
 		if deps != "" {
 			doc += "  dependsOn: [{name: " + deps + "}]\n"
+		}
+		if suspended {
+			doc += "  suspend: true\n"
 		}
 		docs = append(docs, doc)
 	}

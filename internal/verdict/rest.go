@@ -147,7 +147,7 @@ func (j *Judge) answered(c live.View, failing []*unstructured.Unstructured, now 
 	}
 	for ref, a := range j.asked {
 		u, _ := c.Get(ref)
-		if u == nil || a.at.Before(j.changed) || now.Sub(a.at) >= j.patience.Stall {
+		if u == nil || now.Sub(a.at) >= j.patience.Stall {
 			continue
 		}
 		if state, _ := live.Observe(u); handled(u) != a.token || state == live.Progressing {

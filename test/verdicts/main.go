@@ -66,12 +66,17 @@ func run(seatrial, out string, repos []string) error {
 	if err != nil {
 		return err
 	}
+	written := map[string]bool{}
 	for _, dir := range slices.Concat([]string{sample, catalogue}, fixtures, repos) {
 		said, err := of(seatrial, dir)
 		if err != nil {
 			return err
 		}
 		name := filepath.Join(out, filepath.Base(dir)+".json")
+		if written[name] {
+			return fmt.Errorf("two repos are called %s: copy one of them to another name", filepath.Base(dir))
+		}
+		written[name] = true
 		if err := os.WriteFile(name, said, 0o644); err != nil {
 			return err
 		}
@@ -125,7 +130,10 @@ func command(seatrial, dir, verb string) (stdout, stderr []byte, code int, err e
 	if errors.As(err, &failed) {
 		err = nil
 	}
-	return out.Bytes(), say.Bytes(), cmd.ProcessState.ExitCode(), err
+	if code = cmd.ProcessState.ExitCode(); err == nil && (code < 0 || bytes.Contains(say.Bytes(), []byte("goroutine "))) {
+		err = fmt.Errorf("%s %s breaks down:\n%s", verb, dir, say.Bytes())
+	}
+	return out.Bytes(), say.Bytes(), code, err
 }
 
 // varying matches what differs between two runs of the same build: hashes, ports,

@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"strings"
 	"testing"
 
 	"seatrial.dev/seatrial/internal/finding"
@@ -19,6 +20,7 @@ func TestSourcesAndReleases(t *testing.T) {
 			want: finding.SourceFailed, at: "apps/all.yaml:24", object: "HelmRelease/web/cm", says: "its chart can't be fetched: lookup charts.jetstack.io"},
 		{name: "a release whose chart is not to be had", of: release, message: "HelmChart is not ready", beside: []string{chart},
 			want: finding.SourceFailed, says: "no chart version found"},
+		{name: "a release beside another's chart", of: release, message: "Helm install failed", beside: []string{strings.Replace(chart, "web-cm", "db-cm", 1)}, want: finding.HelmFailed},
 		{name: "a release that fails by itself", of: release, message: "Helm install failed for release web/cm: context deadline exceeded\nmore",
 			want: finding.HelmFailed, at: "apps/all.yaml:24", says: "does not become ready: Helm install failed", fix: "values"},
 		{name: "any other object", of: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: web}", message: "is being deleted", want: finding.NotCurrent, at: "apps/all.yaml:20", says: "not current: is being deleted"},
