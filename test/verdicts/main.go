@@ -138,7 +138,7 @@ func command(seatrial, dir, verb string) (stdout, stderr []byte, code int, err e
 
 // varying matches what differs between two runs of the same build: hashes, ports,
 // durations, folders, and which of many objects kapp fails at first.
-var varying = regexp.MustCompile(`[0-9a-f]{12,}|sha\d+:\w+|rehearsal@\S+|127\.0\.0\.1:\d+|\b\d+(\.\d+)?m?s\b|kustomization-\d+|seatrial-verdicts-\d+|kapp: Error: create \S+`)
+var varying = regexp.MustCompile(`[0-9a-f]{12,}|sha\d+:\w+|rehearsal@\S+|127\.0\.0\.1:\d+|\b\d+(\.\d+)?m?s\b|kustomization-\d+|seatrial-verdicts-\d+|kapp: Error: create \S+|server-side apply failed for object \S+ \S+`)
 
 // stable removes from a report what differs between two runs of the same build.
 func stable(r *report.Report) *report.Report {
