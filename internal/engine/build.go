@@ -124,6 +124,9 @@ func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
 			return err
 		}
 	}
+	if err := c.substitute(ctx, f, src, filepath.Join(work, "tmp")); err != nil {
+		return err
+	}
 	if err := c.goBuild(ctx, f, work, src, p); err != nil {
 		return err
 	}

@@ -141,7 +141,8 @@ func (f Family) Key(goVersion string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }
 
-// Versions returns the pinned versions of the engine's parts, for reports.
+// Versions returns the pinned versions of the engine's parts, for reports, and what of them is
+// built otherwise than upstream does.
 func Versions() (map[string]string, error) {
 	out := map[string]string{}
 	for name, where := range map[string][2]string{
@@ -159,6 +160,15 @@ func Versions() (map[string]string, error) {
 			return nil, err
 		}
 		out[name] = v
+		changed, err := family(where[0]).substitutions()
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range changed {
+			if s.Module == where[1] {
+				out[name] += ", one line changed: it " + s.Says
+			}
+		}
 	}
 	return out, nil
 }
