@@ -47,8 +47,8 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 		kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", root.Namespace, root.Name, map[string]any{"spec": spec}))
 }
 
-// Phases implements cluster.Provider: there are none, as Up takes seconds.
-func (c *Cluster) Phases() map[string]float64 { return nil }
+// Phases implements cluster.Provider.
+func (c *Cluster) Phases() map[string]float64 { return c.parts.Seconds() }
 
 // Labels implements cluster.Provider: there are none, as nothing outlives the cluster.
 func (c *Cluster) Labels() map[string]string { return nil }

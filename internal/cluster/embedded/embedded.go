@@ -42,6 +42,7 @@ type Cluster struct {
 	ports  ports
 	group  *process.Group
 	client *kube.Client
+	parts  cluster.Phases // of Up, some side by side
 
 	// ends stops the goroutines that serve the cluster; unwatch stops the watch over its programs' memory.
 	ends    context.CancelFunc
@@ -89,7 +90,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	watched := make(chan struct{})
 	c.unwatch = sync.OnceFunc(func() { close(watched) })
 	c.Sandbox.OnEnd(c.stop)
-	if err := c.startControlPlane(ctx); err != nil {
+	if err := c.parts.Run("control plane", func() error { return c.startControlPlane(ctx) }); err != nil {
 		return err
 	}
 	var alive context.Context
@@ -98,11 +99,11 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	c.openWebhooks(alive)
 	group, ctx := errgroup.WithContext(ctx)
 	var parts sync.WaitGroup
-	for _, add := range []func(context.Context) error{c.addMachines, c.addFlux, c.addKappController} {
+	for name, add := range map[string]func(context.Context) error{"nodes": c.addMachines, "Flux": c.addFlux, "kapp-controller": c.addKappController} {
 		parts.Add(1)
 		group.Go(func() error {
 			defer parts.Done()
-			return add(ctx)
+			return c.parts.Run(name, func() error { return add(ctx) })
 		})
 	}
 	complete := make(chan struct{})
