@@ -58,7 +58,7 @@ or a clone of Seatrial, the sample blueprint's repo is checked.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
-	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin")
+	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
 	f.VarP(&output, "output", "o", "what to print on stdout")
 	return cmd
 }
@@ -110,6 +110,9 @@ func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*o
 		return nil, err
 	}
 	root, err := tree.Find(path)
+	if _, statErr := os.Stat(filepath.Join(dir, blueprintFile)); err != nil && statErr == nil {
+		err = hint.Wrap(err, "there is a blueprint: seatrial generate writes its repo")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -18,6 +19,7 @@ import (
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/sandbox"
+	"seatrial.dev/seatrial/internal/spelling"
 )
 
 // Streams are where a command reads and writes.
@@ -99,4 +101,25 @@ layer reconcile, or says which object keeps it from doing so, and where.`,
 	})
 	root.AddCommand(newVerify(s), newDown(s), newKubeconfig(s), newCheck(s), newInit(s), newGenerate(s), newImages(s), newSecrets(s), newSchema(s), newEngine(s), newDoctor(s))
 	return root
+}
+
+// group makes a command that only has subcommands refuse what is none: cobra would print
+// its help, and exit 0.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		next := "see " + c.CommandPath() + " --help"
+		var names []string
+		for _, sub := range c.Commands() {
+			names = append(names, sub.Name())
+		}
+		if near := spelling.Nearest(args[0], names); near != "" {
+			next = "did you mean " + near + "?"
+		}
+		return hint.New(fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath()), next)
+	}
+	return cmd
 }

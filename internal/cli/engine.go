@@ -24,7 +24,7 @@ are built from pinned Go modules into $SEATRIAL_CACHE (by default seatrial in
 the user's cache folder), once for every set of pins.`,
 	}
 	cmd.AddCommand(newEngineBuild(s), newEngineList(s), newEnginePrune(s))
-	return cmd
+	return group(cmd)
 }
 
 func newEngineBuild(s Streams) *cobra.Command {

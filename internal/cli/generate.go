@@ -43,6 +43,12 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c := console.New(s.Err)
+			if out == "" {
+				out = "services"
+				if generate.Generated(".") {
+					out = "."
+				}
+			}
 			b, dir, err := readBlueprint(file)
 			if err != nil {
 				return err
@@ -66,7 +72,7 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&file, "blueprint", "", "blueprint file (default: "+blueprintFile+" if there is one, else the sample)")
-	f.StringVar(&out, "out", "services", "folder to write: new, empty, or a repo")
+	f.StringVar(&out, "out", "", "folder to write: new, empty, or a repo (default: the working folder if it was generated before, else services)")
 	f.StringVar(&ageKey, "age-key", "", "file with the age key that reads the credentials in use, and whose recipient secrets are encrypted for if the blueprint names none; - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
 	f.BoolVar(&dryRun, "dry-run", false, "show on stdout what would change, and write nothing")
 	f.BoolVar(&rotate, "rotate", false, "draw all credentials anew")

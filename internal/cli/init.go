@@ -58,7 +58,7 @@ nothing: flags say what differs from the sample.`,
 			if err := os.WriteFile(schemaFile, blueprint.PublishedSchema, 0o644); err != nil {
 				return errors.Join(err, os.Remove(blueprintFile))
 			}
-			console.New(s.Err).Note("wrote " + blueprintFile + ": edit it, then run seatrial generate")
+			console.New(s.Err).Note("wrote " + blueprintFile + ", and " + schemaFile + " by which editors check it: edit it, then run seatrial generate")
 			return nil
 		},
 	}

@@ -28,7 +28,7 @@ func newSecrets(s Streams) *cobra.Command {
 Flux. Values are decrypted in memory only, and never printed.`,
 	}
 	cmd.AddCommand(newKeygen(s), newEncrypt(s), newEditRecipients(s), newRotate(s), newAudit(s))
-	return cmd
+	return group(cmd)
 }
 
 func newKeygen(s Streams) *cobra.Command {
@@ -286,7 +286,7 @@ and package values in plain text, SOPS files for other recipients than
 	}
 	f := cmd.Flags()
 	f.StringVar(&path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
-	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin")
+	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
 	f.VarP(&output, "output", "o", "what to print on stdout")
 	return cmd
 }

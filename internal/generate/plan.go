@@ -249,6 +249,12 @@ func (p *Plan) dropped(files map[string]File, key *secrets.Key) error {
 	return nil
 }
 
+// Generated says whether a folder was generated before.
+func Generated(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, filepath.FromSlash(stateFile)))
+	return err == nil
+}
+
 // takesFiles returns an error if a folder without an earlier generation is not one to
 // generate into: it must be new, empty, or a Git repo.
 func takesFiles(dir string) error {
@@ -265,7 +271,7 @@ func takesFiles(dir string) error {
 		}
 	}
 	if len(entries) > 0 {
-		return fmt.Errorf("%s is not empty (it holds %s) and no Git repo: give --out a new folder, or the folder of a repo", dir, entries[0].Name())
+		return fmt.Errorf("%s is not empty (it holds %s) and no Git repo: give --out a new folder, or make it one with git init", dir, entries[0].Name())
 	}
 	return nil
 }

@@ -239,6 +239,10 @@ func (s *Snapshot) Moved(gitDir string) *Snapshot {
 // none where there is no repo.
 func Ignored(ctx context.Context, dir string) (map[string]bool, error) {
 	out := map[string]bool{}
+	dir, err := filepath.Abs(dir) // git runs in it, and is told of it
+	if err != nil {
+		return nil, err
+	}
 	from, err := openSource(ctx, dir, (&Snapshot{}).run)
 	if err != nil || from == nil {
 		return out, err
