@@ -60,12 +60,16 @@ func Inside(ctx context.Context, payload any, inUse func() []string) (context.Co
 	if s.lifeLine == nil || s.parcels == nil {
 		return ctx, nil, fmt.Errorf("%s is set, but this process has no life line: unset it", envVar)
 	}
-	if f := descriptor(fdListener, "listener"); f != nil {
-		l, err := net.FileListener(f)
-		if err == nil {
-			s.listener = l
+	if s.Listens {
+		f := descriptor(fdListener, "listener")
+		if f == nil {
+			return ctx, nil, errors.New("the listener of a cluster that is kept was not handed over")
 		}
-		f.Close()
+		var err error
+		s.listener, err = net.FileListener(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return ctx, nil, fmt.Errorf("take the listener over: %w", err)
+		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	go s.holdOn(cancel)

@@ -1,10 +1,15 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -99,5 +104,46 @@ func TestClose(t *testing.T) {
 		if _, err := os.Stat(s.Dir); (err == nil) != namespaces {
 			t.Errorf("namespaces %v: got %v", namespaces, err)
 		}
+	}
+}
+
+// File descriptors that nothing was handed over by are not touched: the Go runtime keeps some
+// of its own, and reads whatever file has their numbers later.
+func TestInsideLeavesOtherDescriptors(t *testing.T) {
+	if os.Getenv("SEATRIAL_TEST_INSIDE") != "" {
+		_, box, err := Inside(t.Context(), nil, nil)
+		if err != nil || box == nil {
+			t.Fatal(err)
+		}
+		if to, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fdListener)); err != nil || !strings.HasSuffix(to, "/other") {
+			t.Errorf("the descriptor is %q, %v", to, err)
+		}
+		return
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, []byte("this is no number, as the runtime's is"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var p pipes
+	for _, childReads := range []bool{true, false, true} {
+		if _, err := p.make(childReads); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.ours[2].Close() // the payload is empty
+	defer p.close(true)
+	setting, err := json.Marshal(Mode{HostNetwork: true, Build: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run", "^TestInsideLeavesOtherDescriptors$")
+	cmd.Env, cmd.ExtraFiles = append(os.Environ(), "SEATRIAL_TEST_INSIDE=1", envVar+"="+string(setting)), append(slices.Clone(p.theirs), f)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

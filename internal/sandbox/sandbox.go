@@ -69,6 +69,9 @@ type Mode struct {
 	// Build is for builds, which download modules: the host's network and mounts are
 	// kept, and there is no state folder and no key.
 	Build bool `json:"build,omitempty"`
+	// Listens is true if a listening socket is handed over. Otherwise its file descriptor is
+	// whatever this program has opened first: often the Go runtime's own.
+	Listens bool `json:"listens,omitempty"`
 	// Limits are what the rehearsal may take.
 	Limits Limits `json:"limits"`
 	// Why says why there are no namespaces.
@@ -202,6 +205,7 @@ func start(mode Mode, o Options) (_ *inner, err error) {
 	if err != nil {
 		return nil, err
 	}
+	mode.Listens = o.Listen
 	setting, err := json.Marshal(mode)
 	if err != nil {
 		return nil, err
