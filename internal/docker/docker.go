@@ -17,7 +17,7 @@ import (
 )
 
 // Tool is the docker command.
-var Tool = tool.Tool{Name: "docker", Version: []string{"version", "--format", "{{.Client.Version}}"}, Install: "install the docker command, or rehearse with --cluster embedded"}
+var Tool = tool.Tool{Name: "docker", Install: "install the docker command, or rehearse with --cluster embedded"}
 
 // Client is a Docker endpoint.
 type Client struct {

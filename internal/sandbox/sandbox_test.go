@@ -16,7 +16,6 @@ import (
 	"time"
 	"unsafe"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -74,18 +73,7 @@ func TestParcels(t *testing.T) {
 
 // The filter's decisions, by the interpreter of golang.org/x/net/bpf, which reads big-endian.
 func TestSystemCallFilter(t *testing.T) {
-	raw, err := filter(unix.AUDIT_ARCH_X86_64, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, ok := bpf.Disassemble(raw)
-	if !ok {
-		t.Fatal("the filter can't be read")
-	}
-	vm, err := bpf.NewVM(program)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vm := decider(t, unix.AUDIT_ARCH_X86_64, false)
 	const socket, mptcp = 41, 262 // on amd64
 	for _, c := range []struct {
 		arch, call, family, kind, protocol uint32

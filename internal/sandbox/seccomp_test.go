@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// decide runs a filter on a system call without arguments. The interpreter reads big-endian.
-func decide(t *testing.T, arch uint32, ask bool, call uint32) uint32 {
+// decider makes a machine that runs the filter of an architecture.
+func decider(t *testing.T, arch uint32, ask bool) *bpf.VM {
 	t.Helper()
 	raw, err := filter(arch, ask)
 	if err != nil {
@@ -23,10 +23,16 @@ func decide(t *testing.T, arch uint32, ask bool, call uint32) uint32 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return vm
+}
+
+// decide runs a filter on a system call without arguments. The interpreter reads big-endian.
+func decide(t *testing.T, arch uint32, ask bool, call uint32) uint32 {
+	t.Helper()
 	data := make([]byte, 64)
 	binary.BigEndian.PutUint32(data[offsetCall:], call)
 	binary.BigEndian.PutUint32(data[offsetArch:], arch)
-	verdict, err := vm.Run(data)
+	verdict, err := decider(t, arch, ask).Run(data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 type Tool struct {
 	// Name is the program's, as it is found on PATH.
 	Name string
-	// Version are the arguments that have it print its version.
+	// Version are the arguments that have it print its version; nil: nobody asks for it.
 	Version []string
 	// Install is the hint how to install it.
 	Install string

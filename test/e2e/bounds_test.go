@@ -56,15 +56,7 @@ func plant(t *testing.T, files map[string]string) string {
 	for name, text := range files {
 		all[name] = text
 	}
-	for name, text := range all {
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	writeFiles(t, dir, all)
 	return dir
 }
 

@@ -64,7 +64,7 @@ func TestNoOutputShowsASecret(t *testing.T) {
 	repo.charts()
 	repo.substitutions()
 	plain := repo.malformed()
-	repo.write(t, dir)
+	writeFiles(t, dir, repo)
 	for _, name := range []string{"values.yaml", "vars.yaml"} {
 		if err := command(t, nil, "secrets", "encrypt", "--recipient", recipient, filepath.Join(dir, "layers/secrets", name)).err(); err != nil {
 			t.Fatal(err)
@@ -205,17 +205,4 @@ func (r canaryRepo) malformed() map[string]string {
 	r.layer("generator", "")
 	r["layers/generator/kustomization.yaml"] = "namespace: web\nsecretGenerator:\n- name: g\n  literals: [a=" + only("literal") + "]\n  type: \"${UNKNOWN}\"\npatches:\n- target: {kind: Secret}\n  patch: \"[{op: add, path: /nowhere/at/all, value: x}]\"\n"
 	return plain
-}
-
-// write writes the files into a folder.
-func (r canaryRepo) write(t *testing.T, dir string) {
-	t.Helper()
-	for name, text := range r {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -53,20 +53,11 @@ func addUndecryptable(t *testing.T, dir string) (key string) {
 	t.Helper()
 	key = filepath.Join(t.TempDir(), "age.agekey")
 	recipient := strings.TrimSpace(command(t, nil, "secrets", "keygen", key).stdout)
-	write := func(name, text string) {
-		t.Helper()
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 	const secret = "layers/undecryptable/web-token.yaml"
-	write(".sops.yaml", "creation_rules:\n- encrypted_regex: ^(data|stringData)$\n  age: "+recipient+"\n")
-	write(secret, "apiVersion: v1\nkind: Secret\nmetadata:\n  name: web-token\n  namespace: web\nstringData:\n  first: value-of-the-first\n  second: value-of-the-second\n")
-	write("clusters/services/undecryptable.yaml", `apiVersion: kustomize.toolkit.fluxcd.io/v1
+	writeFiles(t, dir, map[string]string{
+		".sops.yaml": "creation_rules:\n- encrypted_regex: ^(data|stringData)$\n  age: " + recipient + "\n",
+		secret:       "apiVersion: v1\nkind: Secret\nmetadata:\n  name: web-token\n  namespace: web\nstringData:\n  first: value-of-the-first\n  second: value-of-the-second\n",
+		"clusters/services/undecryptable.yaml": `apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization
 metadata:
   name: undecryptable
@@ -84,7 +75,8 @@ spec:
     provider: sops
     secretRef:
       name: sops-age
-`)
+`,
+	})
 	if r := command(t, nil, "secrets", "encrypt", filepath.Join(dir, secret)); r.code != 0 {
 		t.Fatalf("encrypt: %s", r.stderr)
 	}
@@ -96,7 +88,7 @@ spec:
 	if swapped == string(b) {
 		t.Fatal("nothing was swapped")
 	}
-	write(secret, swapped)
+	writeFiles(t, dir, map[string]string{secret: swapped})
 	return key
 }
 

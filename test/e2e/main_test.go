@@ -116,4 +116,18 @@ func program(t *testing.T, attr *syscall.SysProcAttr, env []string, name string,
 	return run{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
 }
 
+// writeFiles writes files into a folder, by their names below it.
+func writeFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func fixture(name string) string { return filepath.Join(root, "fixtures", "repos", name) }
