@@ -13,6 +13,15 @@ import (
 // The components' default of 20 requests a second costs a rehearsal many seconds.
 var fast = []string{"--kube-api-qps=1000", "--kube-api-burst=2000", "--leader-elect=false", "--bind-address=127.0.0.1"}
 
+// serving has a component serve with the API server's certificate: making an RSA key of
+// its own costs it a tenth of a second or more.
+func (c *cluster) serving(port int) []string {
+	return append([]string{
+		fmt.Sprintf("--secure-port=%d", c.port+port),
+		"--tls-cert-file=" + c.path("pki/apiserver.crt"), "--tls-private-key-file=" + c.path("pki/apiserver.key"),
+	}, fast...)
+}
+
 // startControllerManager starts kube-controller-manager with all its controllers
 // but those that a cloud would need.
 func (c *cluster) startControllerManager(ctx context.Context) error {
@@ -29,9 +38,8 @@ func (c *cluster) startControllerManager(ctx context.Context) error {
 		"--use-service-account-credentials=true", "--service-account-private-key-file=" + c.path("pki/sa.key"),
 		"--root-ca-file=" + c.path("pki/ca.crt"),
 		"--cluster-signing-cert-file=" + c.path("pki/ca.crt"), "--cluster-signing-key-file=" + c.path("pki/ca.key"),
-		fmt.Sprintf("--secure-port=%d", c.port+portControllerManager), "--cert-dir=" + c.path("pki/controller-manager"),
 		"--controllers=*,-node-ipam-controller,-node-route-controller,-cloud-node-lifecycle-controller,-service-lb-controller",
-	}, fast...)...); err != nil {
+	}, c.serving(portControllerManager)...)...); err != nil {
 		return err
 	}
 	config, err := o.Config(ctx, known, disabled, aliases)
@@ -48,8 +56,7 @@ func (c *cluster) startScheduler(ctx context.Context) error {
 	kubeconfig := c.path("scheduler.kubeconfig")
 	if err := parse("kube-scheduler", *o.Flags, append([]string{
 		"--kubeconfig=" + kubeconfig, "--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
-		fmt.Sprintf("--secure-port=%d", c.port+portScheduler), "--cert-dir=" + c.path("pki/scheduler"),
-	}, fast...)...); err != nil {
+	}, c.serving(portScheduler)...)...); err != nil {
 		return err
 	}
 	config, sched, err := scheduler.Setup(ctx, o)

@@ -25,6 +25,7 @@ func (c *cluster) startEtcd(context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.etcd = e
 	select {
 	case <-e.Server.ReadyNotify():
 	case err := <-e.Err():

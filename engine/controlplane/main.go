@@ -4,6 +4,9 @@
 //
 // It keeps all state under --dir, binds 127.0.0.1 only, prints "ready" on stdout
 // once every component serves, and ends when it is told to or when one of them fails.
+//
+// With --save it does none of that, but writes what the cluster at --port has stored into
+// a file, which --state has another cluster begin with.
 package main
 
 import (
@@ -17,8 +20,11 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata"
 
+	"go.etcd.io/etcd/server/v3/embed"
+	"k8s.io/apiserver/pkg/admission/plugin/policy/generic"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/rest"
 	logsapi "k8s.io/component-base/logs/api/v1"
@@ -28,9 +34,11 @@ import (
 
 // cluster is the one cluster of this process.
 type cluster struct {
-	dir    string     // where PKI, kubeconfigs and etcd's data live
-	port   int        // kube-apiserver's port; the others follow it, in the order below
-	routes routes     // where Services that the API server itself calls really are
+	dir    string // where PKI, kubeconfigs and etcd's data live
+	port   int    // kube-apiserver's port; the others follow it, in the order below
+	routes routes // where Services that the API server itself calls really are
+	state  string // file with what etcd holds from the start; empty: nothing
+	etcd   *embed.Etcd
 	failed chan error // what ended a component
 }
 
@@ -57,8 +65,13 @@ func run(args []string) error {
 	fs.StringVar(&c.dir, "dir", "", "state directory")
 	fs.IntVar(&c.port, "port", 6443, "first of six consecutive ports on 127.0.0.1")
 	fs.Var(c.routes, "route", "NAMESPACE/SERVICE=HOST:PORT that the API server should call for that Service (repeatable)")
+	fs.StringVar(&c.state, "state", "", "file that --save has written: what the cluster begins with")
+	save := fs.String("save", "", "write the state of the cluster at --port into this file")
 	if err := fs.Parse(args); err != nil {
 		return err
+	}
+	if *save != "" {
+		return c.saveState(context.Background(), *save)
 	}
 	if c.dir == "" {
 		return errors.New("--dir is required")
@@ -69,12 +82,15 @@ func run(args []string) error {
 	if err := quiet(); err != nil {
 		return err
 	}
+	// How often the API server looks for new admission policies. A rehearsal waits for its own.
+	generic.SetPolicyRefreshIntervalForTests(100 * time.Millisecond)
 	for _, step := range []struct {
 		name string
 		run  func(context.Context) error
 	}{
 		{"pki", c.writePKI},
 		{"etcd", c.startEtcd},
+		{"state", c.loadState},
 		{"kube-apiserver", c.startAPIServer},
 		{"kube-controller-manager", c.startControllerManager},
 		{"kube-scheduler", c.startScheduler},

@@ -91,7 +91,7 @@ func examine(ctx context.Context) []fact {
 		}
 		add("memory", g, "%d MiB (a rehearsal takes up to 1.5 GiB)", total)
 	}
-	cache, err := engine.OpenCache(ctx)
+	cache, err := openCache(ctx)
 	if err != nil {
 		add("cache", poor, "%v", err)
 		return out

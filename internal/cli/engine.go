@@ -23,7 +23,7 @@ func newEngine(s Streams) *cobra.Command {
 are built from pinned Go modules into $SEATRIAL_CACHE (by default seatrial in
 the user's cache folder), once for every set of pins.`,
 	}
-	cmd.AddCommand(newEngineBuild(s), newEngineList(s), newEnginePrune(s))
+	cmd.AddCommand(newEngineBuild(s), newEngineSeed(s), newEngineList(s), newEnginePrune(s))
 	return group(cmd)
 }
 
@@ -33,7 +33,7 @@ func newEngineBuild(s Streams) *cobra.Command {
 		Short: "Build what a rehearsal needs and the cache lacks",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cache, err := engine.OpenCache(cmd.Context())
+			cache, err := openCache(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -43,17 +43,7 @@ func newEngineBuild(s Streams) *cobra.Command {
 			}
 			c := console.New(s.Err)
 			if box == nil {
-				if err := ensureEngine(ctx, cache, c); err != nil {
-					return err
-				}
-				// The files that were there already may have been changed since they were built.
-				var broken *engine.Broken
-				if err := cache.Verify(ctx, true); errors.As(err, &broken) {
-					c.Note(broken.Error())
-					if err := buildEngine(ctx, cache, c, []engine.Family{broken.Family}); err != nil {
-						return err
-					}
-				} else if err != nil {
+				if err := mendEngine(ctx, cache, c); err != nil {
 					return err
 				}
 				c.Note("the engine is complete")
@@ -68,14 +58,36 @@ func newEngineBuild(s Streams) *cobra.Command {
 	}
 }
 
-// ensureEngine builds what the cache lacks, in a sandbox of its own, so that a killed
-// build takes its compilers with it.
-func ensureEngine(ctx context.Context, cache *engine.Cache, c *console.Console) error {
-	missing, err := cache.Missing()
-	if err != nil || len(missing) == 0 {
+// mendEngine makes what the cache lacks, and anew what has changed since it was made.
+func mendEngine(ctx context.Context, cache *engine.Cache, c *console.Console) error {
+	if err := ensureEngine(ctx, cache, c); err != nil {
 		return err
 	}
-	return buildEngine(ctx, cache, c, missing)
+	var broken *engine.Broken
+	err := cache.Verify(ctx, true)
+	if !errors.As(err, &broken) {
+		return err
+	}
+	c.Note(broken.Error())
+	if err := cache.DropBroken(ctx, func() { c.Note("another process writes to the cache: waiting for it") }); err != nil {
+		return err
+	}
+	return ensureEngine(ctx, cache, c)
+}
+
+// ensureEngine builds what the cache lacks, in a sandbox of its own, so that a killed
+// build takes its compilers with it, and then makes the seed if that is missing.
+func ensureEngine(ctx context.Context, cache *engine.Cache, c *console.Console) error {
+	missing, err := cache.Missing()
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		if err := buildEngine(ctx, cache, c, missing); err != nil {
+			return err
+		}
+	}
+	return ensureSeed(ctx, cache, c)
 }
 
 // buildEngine builds families in a sandbox.
@@ -102,7 +114,7 @@ func newEngineList(s Streams) *cobra.Command {
 		Short: "List what the cache holds",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cache, err := engine.OpenCache(cmd.Context())
+			cache, err := openCache(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -139,7 +151,7 @@ func newEnginePrune(s Streams) *cobra.Command {
 		Short: "Remove binaries that the present pins don't use",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cache, err := engine.OpenCache(cmd.Context())
+			cache, err := openCache(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/guard"
@@ -185,11 +186,7 @@ func (v *verify) take(ctx context.Context, box *sandbox.Sandbox, dir string, fam
 	if err := box.Give(gitDir, tree); err != nil {
 		return nil, err
 	}
-	show := map[string]string{}
-	for family, folder := range families {
-		show[engineRoot+"/"+family] = folder
-	}
-	if err := box.Enter(show); err != nil {
+	if _, err := enter(box, families); err != nil {
 		return nil, err
 	}
 	s = s.Moved(filepath.Join(box.Dir, "repo.git"))
@@ -200,6 +197,24 @@ func (v *verify) take(ctx context.Context, box *sandbox.Sandbox, dir string, fam
 
 // engineRoot is the folder of the engine within the sandbox's own root.
 const engineRoot = "/engine"
+
+// enter changes to the sandbox's own root, and returns the engine as it is seen there.
+// families are the folders of the engine, by family.
+func enter(box *sandbox.Sandbox, families map[string]string) (*engine.Engine, error) {
+	show := map[string]string{}
+	for family, folder := range families {
+		show[engineRoot+"/"+family] = folder
+	}
+	return engineIn(box, families), box.Enter(show)
+}
+
+// engineIn is the engine as a sandbox's inner process sees it once Enter has been called.
+func engineIn(box *sandbox.Sandbox, families map[string]string) *engine.Engine {
+	if box.Roots() {
+		return engine.At(families).Moved(engineRoot)
+	}
+	return engine.At(families)
+}
 
 // keyFiles returns the files that hold age keys: they may lie in the repo's folder, and
 // must not be taken into the tree.

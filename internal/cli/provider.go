@@ -22,15 +22,11 @@ import (
 func (v *verify) provider(box *sandbox.Sandbox, families map[string]string) (cluster.Provider, map[string]string, error) {
 	t := &v.tiers
 	if t.is(tierEmbedded) {
-		built := engine.At(families)
-		if box.Entered() {
-			built = built.Moved(engineRoot)
-		}
 		versions, err := engine.Versions()
 		if err != nil {
 			return nil, nil, err
 		}
-		return embedded.New(embedded.Options{Engine: built, Sandbox: box, PackagingGlobalNamespace: t.globalNamespace}), versions, nil
+		return embedded.New(embedded.Options{Engine: engineIn(box, families), Sandbox: box, PackagingGlobalNamespace: t.globalNamespace}), versions, nil
 	}
 	if t.run == "" {
 		b := make([]byte, 4)

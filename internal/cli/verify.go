@@ -234,7 +234,7 @@ func (v *verify) outside(ctx context.Context) error {
 // engine builds the families that the cache lacks, verifies all of them, and returns
 // their folders by family.
 func (v *verify) engine(ctx context.Context) (map[string]string, error) {
-	cache, err := engine.OpenCache(ctx)
+	cache, err := openCache(ctx)
 	if err != nil {
 		return nil, err
 	}

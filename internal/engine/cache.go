@@ -8,6 +8,8 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,6 +28,7 @@ import (
 type Cache struct {
 	Dir       string
 	goVersion string
+	recipe    []byte // see OpenCache
 }
 
 // CacheEnv names the environment variable that moves the cache folder.
@@ -35,8 +38,9 @@ const CacheEnv = "SEATRIAL_CACHE"
 var Go = tool.Tool{Name: "go", Version: []string{"version"}, Install: "install Go (https://go.dev/dl) and put it on PATH"}
 
 // OpenCache finds the cache folder ($SEATRIAL_CACHE, else seatrial in the
-// user's cache folder) and the Go toolchain. It creates nothing.
-func OpenCache(ctx context.Context) (*Cache, error) {
+// user's cache folder) and the Go toolchain. It creates nothing. recipe is what a seed
+// is made of, beside the engine: another recipe needs another seed.
+func OpenCache(ctx context.Context, recipe []byte) (*Cache, error) {
 	dir, err := CacheDir()
 	if err != nil {
 		return nil, err
@@ -47,7 +51,7 @@ func OpenCache(ctx context.Context) (*Cache, error) {
 	if err != nil {
 		return nil, hint.Wrap(fmt.Errorf("run go env: %w", err), Go.Install)
 	}
-	return &Cache{Dir: filepath.Join(dir, "engine"), goVersion: strings.TrimSpace(string(out))}, nil
+	return &Cache{Dir: filepath.Join(dir, "engine"), goVersion: strings.TrimSpace(string(out)), recipe: recipe}, nil
 }
 
 // CacheDir returns the absolute path of the cache folder: $SEATRIAL_CACHE, else
@@ -69,6 +73,10 @@ func (c *Cache) familyDir(f Family) (string, error) {
 	key, err := f.Key(c.goVersion)
 	if err != nil {
 		return "", err
+	}
+	if f.Name == seed.Name {
+		sum := sha256.Sum256(append([]byte(key), c.recipe...))
+		key = hex.EncodeToString(sum[:])[:len(key)]
 	}
 	return filepath.Join(c.Dir, f.Name+"-"+key), nil
 }
@@ -95,7 +103,8 @@ type Engine struct {
 	dirs map[string]string // by family
 }
 
-// Engine returns the built families, or an error that says how to build them.
+// Engine returns the built families, and the seed if there is one, or an error that says
+// how to build what is missing.
 func (c *Cache) Engine() (*Engine, error) {
 	e := &Engine{dirs: map[string]string{}}
 	for _, f := range families {
@@ -108,7 +117,12 @@ func (c *Cache) Engine() (*Engine, error) {
 		}
 		e.dirs[f.Name] = dir
 	}
-	return e, nil
+	if yes, err := c.Seeded(); err != nil || !yes {
+		return e, err
+	}
+	dir, err := c.familyDir(seed)
+	e.dirs[seed.Name] = dir
+	return e, err
 }
 
 // At is the engine whose families are in these folders.
@@ -153,7 +167,11 @@ type Entry struct {
 // List returns what the cache holds, leftovers of interrupted builds included.
 func (c *Cache) List() ([]Entry, error) {
 	current := map[string]bool{}
-	for _, f := range families {
+	parts, err := c.parts()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range parts {
 		dir, err := c.familyDir(f)
 		if err != nil {
 			return nil, err

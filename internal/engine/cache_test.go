@@ -14,7 +14,7 @@ import (
 func open(t *testing.T) *Cache {
 	t.Helper()
 	t.Setenv(CacheEnv, t.TempDir())
-	c, err := OpenCache(context.Background())
+	c, err := OpenCache(context.Background(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

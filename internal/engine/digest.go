@@ -98,9 +98,13 @@ func (c *Cache) Verify(ctx context.Context, again bool) error {
 	if b, err := os.ReadFile(filepath.Join(c.Dir, stampFile)); err == nil && !again {
 		_ = json.Unmarshal(b, &known) // what can't be read is verified anew
 	}
+	parts, err := c.parts()
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	now := make([]map[string]stamp, len(families))
-	for i, f := range families {
+	now := make([]map[string]stamp, len(parts))
+	for i, f := range parts {
 		group.Go(func() error {
 			var err error
 			now[i], err = c.verify(ctx, f, known)
@@ -183,12 +187,24 @@ func (c *Cache) verify(ctx context.Context, f Family, known map[string]stamp) (m
 		}
 		stamps[name] = now
 	}
-	for name := range f.Binaries {
-		if !slices.Contains(seen, "bin/"+name) {
-			return nil, broken(f, list.Name(), "lacks bin/"+name)
+	for _, name := range f.files() {
+		if !slices.Contains(seen, name) {
+			return nil, broken(f, list.Name(), "lacks "+name)
 		}
 	}
 	return stamps, lines.Err()
+}
+
+// files are those that a family must have.
+func (f Family) files() []string {
+	if f.Name == seed.Name {
+		return []string{seedFile}
+	}
+	var out []string
+	for name := range f.Binaries {
+		out = append(out, "bin/"+name)
+	}
+	return out
 }
 
 func stampOf(name string) (stamp, error) {
@@ -206,7 +222,11 @@ func stampOf(name string) (stamp, error) {
 // dropBroken removes the families that are not as they were built, so that they
 // are built again. The caller holds the lock.
 func (c *Cache) dropBroken(ctx context.Context) error {
-	for _, f := range families {
+	parts, err := c.parts()
+	if err != nil {
+		return err
+	}
+	for _, f := range parts {
 		dir, err := c.familyDir(f)
 		if err != nil {
 			return err

@@ -25,6 +25,8 @@ type Family struct {
 	// variables that the linker sets to it.
 	stamp     string
 	variables []string
+	// of are the families that decide what this one is, beside itself.
+	of []string
 	// packages is roughly how many packages a build compiles, for the display of progress.
 	packages int
 }
@@ -61,7 +63,7 @@ var families = []Family{
 	},
 }
 
-// family returns the family of that name. It panics if there is none.
+// family returns the built family of that name. It panics if there is none.
 func family(name string) Family {
 	return families[slices.IndexFunc(families, func(f Family) bool { return f.Name == name })]
 }
@@ -137,6 +139,13 @@ func (f Family) Key(goVersion string) (string, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Binaries)) {
 		fmt.Fprintln(h, name, f.Binaries[name])
+	}
+	for _, name := range f.of {
+		key, err := family(name).Key(goVersion)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, name, key)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }

@@ -217,6 +217,11 @@ func (c *Client) ApplyServed(ctx context.Context, objects ...*unstructured.Unstr
 	if err := c.Apply(ctx, objects...); err != nil {
 		return err
 	}
+	return c.AwaitKinds(ctx, objects...)
+}
+
+// AwaitKinds returns when the CRDs among the objects are served (see AwaitServed).
+func (c *Client) AwaitKinds(ctx context.Context, objects ...*unstructured.Unstructured) error {
 	for _, o := range objects {
 		if o.GetKind() != "CustomResourceDefinition" {
 			continue

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -10,12 +9,9 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/engine"
-	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/process"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -29,37 +25,9 @@ const (
 	kappNamespace = "kapp-controller"
 )
 
-// addMachines creates three simulated nodes, a default StorageClass and
-// secretgen-controller's CRDs, as a repo expects them of a cluster.
-func (c *Cluster) addMachines(ctx context.Context) error {
-	objects := []*unstructured.Unstructured{
-		kube.Object("storage.k8s.io/v1", "StorageClass", "", "default", map[string]any{
-			"provisioner": "seatrial.dev/simulated", "volumeBindingMode": "Immediate",
-		}),
-	}
-	objects[0].SetAnnotations(map[string]string{"storageclass.kubernetes.io/is-default-class": "true"})
-	for i := range 3 {
-		name := fmt.Sprintf("worker-%d", i+1)
-		node := kube.Object("v1", "Node", "", name, nil)
-		node.SetLabels(map[string]string{
-			"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
-			"topology.kubernetes.io/zone": fmt.Sprintf("zone-%d", i+1), "topology.kubernetes.io/region": "region-1",
-		})
-		objects = append(objects, node)
-	}
-	if err := c.client.Apply(ctx, objects...); err != nil {
-		return err
-	}
-	return c.applyManifest(ctx, cluster.SecretgenKinds)
-}
-
-// addFlux applies what flux install would and starts the controllers.
+// addFlux installs Flux and starts the controllers.
 func (c *Cluster) addFlux(ctx context.Context) error {
-	manifest, err := c.Engine.Manifest("flux")
-	if err != nil {
-		return err
-	}
-	if err := c.applyManifest(ctx, manifest); err != nil {
+	if err := c.installFlux(ctx); err != nil {
 		return err
 	}
 	for _, name := range engine.FluxComponents {
@@ -115,19 +83,10 @@ var gitEnv = []string{
 	"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 }
 
-// addKappController applies the release's configuration and starts the
-// controller and the helper that runs the Carvel tools for it.
+// addKappController installs kapp-controller, and starts it and the helper that runs the
+// Carvel tools for it.
 func (c *Cluster) addKappController(ctx context.Context) error {
-	manifest, err := c.Engine.Manifest("kapp-controller")
-	if err != nil {
-		return err
-	}
-	global := c.PackagingGlobalNamespace
-	manifest = bytes.ReplaceAll(manifest, []byte("GLOBAL_NAMESPACE"), []byte(global))
-	if err := c.client.Apply(ctx, kube.Object("v1", "Namespace", "", global, nil)); err != nil {
-		return err
-	}
-	if err := c.applyManifest(ctx, manifest); err != nil {
+	if err := c.installKappController(ctx); err != nil {
 		return err
 	}
 	if err := c.startKappController(ctx); err != nil {
@@ -203,14 +162,6 @@ func (c *Cluster) startKappController(ctx context.Context) error {
 			},
 		},
 	})
-}
-
-func (c *Cluster) applyManifest(ctx context.Context, manifest []byte) error {
-	objects, err := kube.Decode(manifest)
-	if err != nil {
-		return err
-	}
-	return c.client.ApplyServed(ctx, objects...)
 }
 
 // serviceAccountKubeconfig writes a kubeconfig with a token of a ServiceAccount

@@ -76,10 +76,7 @@ func (c *Cluster) BlindSpots() []string {
 
 // Up implements cluster.Provider. The control plane must be ready within one minute.
 func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
-	if c.ports, err = choosePorts(c.Sandbox.Namespaces); err != nil {
-		return err
-	}
-	if c.group, err = process.NewGroup(c.path("logs"), c.Sandbox); err != nil {
+	if err := c.begin(ctx); err != nil {
 		return err
 	}
 	defer func() {
@@ -87,15 +84,8 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 			_ = c.Down()
 		}
 	}()
-	watched := make(chan struct{})
-	c.unwatch = sync.OnceFunc(func() { close(watched) })
-	c.Sandbox.OnEnd(c.stop)
-	if err := c.parts.Run("control plane", func() error { return c.startControlPlane(ctx) }); err != nil {
-		return err
-	}
 	var alive context.Context
 	alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
-	c.group.LimitMemory(watched)
 	c.openWebhooks(alive)
 	group, ctx := errgroup.WithContext(ctx)
 	var parts sync.WaitGroup
@@ -119,6 +109,25 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 	return group.Wait()
 }
 
+// begin starts the control plane, and the watch over the programs' memory.
+func (c *Cluster) begin(ctx context.Context) (err error) {
+	if c.ports, err = choosePorts(c.Sandbox.Namespaces); err != nil {
+		return err
+	}
+	if c.group, err = process.NewGroup(c.path("logs"), c.Sandbox); err != nil {
+		return err
+	}
+	watched := make(chan struct{})
+	c.unwatch = sync.OnceFunc(func() { close(watched) })
+	c.Sandbox.OnEnd(c.stop)
+	if err = c.parts.Run("control plane", func() error { return c.startControlPlane(ctx) }); err != nil {
+		_ = c.Down()
+		return err
+	}
+	c.group.LimitMemory(watched)
+	return nil
+}
+
 func (c *Cluster) startControlPlane(ctx context.Context) error {
 	program, err := c.Engine.Binary("controlplane")
 	if err != nil {
@@ -131,7 +140,7 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	own := c.ports.ofControlPlane()
-	err = c.group.Start(ctx, process.Spec{
+	spec := process.Spec{
 		Name: "controlplane", Program: program, Ready: "ready", Env: c.env("controlplane"),
 		Args: []string{
 			"--dir", c.path("controlplane", "cluster"), "--port", fmt.Sprint(c.ports.api),
@@ -141,7 +150,12 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 			Execute: []string{program}, Write: []string{home},
 			Bind: own, Connect: append([]int{c.ports.packaging}, own...),
 		},
-	})
+	}
+	if c.seeded() {
+		spec.Args = append(spec.Args, "--state", c.Engine.Seed())
+		spec.Cell.Read = []string{c.Engine.Seed()}
+	}
+	err = c.group.Start(ctx, spec)
 	if err != nil {
 		return err
 	}
@@ -167,7 +181,10 @@ func (c *Cluster) home(program string, folders ...string) (string, error) {
 
 // env returns the whole environment of a program: it inherits nothing from this process.
 func (c *Cluster) env(program string, more ...string) []string {
-	return append([]string{"HOME=" + c.path(program), "TMPDIR=" + c.path(program, "tmp"), "PATH=/nonexistent"}, more...)
+	return append([]string{
+		"HOME=" + c.path(program), "TMPDIR=" + c.path(program, "tmp"), "PATH=/nonexistent",
+		"GOGC=400", // by default, a fifth of a rehearsal's processor time goes into collecting garbage
+	}, more...)
 }
 
 func (c *Cluster) path(elem ...string) string {

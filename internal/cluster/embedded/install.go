@@ -1,0 +1,124 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/kube"
+)
+
+// recipeVersion is part of the Recipe. Raise it when this file installs something else from
+// the same objects.
+const recipeVersion = "1"
+
+// Recipe is what decides the state that Seed returns, beside the engine.
+func Recipe() []byte {
+	out := []byte(recipeVersion)
+	for _, o := range machines() {
+		b, err := json.Marshal(o)
+		if err != nil {
+			panic(err) // they consist of strings and maps
+		}
+		out = append(out, b...)
+	}
+	return append(out, cluster.SecretgenKinds...)
+}
+
+// machines are three simulated nodes and a default StorageClass, as a repo expects them of
+// a cluster.
+func machines() []*unstructured.Unstructured {
+	class := kube.Object("storage.k8s.io/v1", "StorageClass", "", "default", map[string]any{
+		"provisioner": "seatrial.dev/simulated", "volumeBindingMode": "Immediate",
+	})
+	class.SetAnnotations(map[string]string{"storageclass.kubernetes.io/is-default-class": "true"})
+	objects := []*unstructured.Unstructured{class}
+	for i := range 3 {
+		name := fmt.Sprintf("worker-%d", i+1)
+		node := kube.Object("v1", "Node", "", name, nil)
+		node.SetLabels(map[string]string{
+			"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+			"topology.kubernetes.io/zone": fmt.Sprintf("zone-%d", i+1), "topology.kubernetes.io/region": "region-1",
+		})
+		objects = append(objects, node)
+	}
+	return objects
+}
+
+// seeded says whether the cluster begins with a seed.
+func (c *Cluster) seeded() bool { return c.Engine.Seed() != "" }
+
+// addMachines adds the machines, and secretgen-controller's CRDs, which a cluster has as well.
+func (c *Cluster) addMachines(ctx context.Context) error {
+	if c.seeded() {
+		return nil
+	}
+	if err := c.client.Apply(ctx, machines()...); err != nil {
+		return err
+	}
+	kinds, err := kube.Decode(cluster.SecretgenKinds)
+	if err != nil {
+		return err
+	}
+	return c.client.ApplyServed(ctx, kinds...)
+}
+
+// installFlux applies what flux install would.
+func (c *Cluster) installFlux(ctx context.Context) error {
+	manifest, err := c.Engine.Manifest("flux")
+	if err != nil {
+		return err
+	}
+	objects, err := kube.Decode(manifest)
+	if err != nil {
+		return err
+	}
+	return c.install(ctx, objects)
+}
+
+// installKappController applies the release's configuration. What of it names the packaging
+// global namespace is no part of a seed, as each rehearsal may have another one.
+func (c *Cluster) installKappController(ctx context.Context) error {
+	always, once, err := c.kappObjects()
+	if err != nil {
+		return err
+	}
+	if err := c.install(ctx, once); err != nil {
+		return err
+	}
+	return c.client.Apply(ctx, append([]*unstructured.Unstructured{kube.Object("v1", "Namespace", "", c.PackagingGlobalNamespace, nil)}, always...)...)
+}
+
+// kappObjects are the objects of kapp-controller's manifest: those that name the packaging
+// global namespace, and the others.
+func (c *Cluster) kappObjects() (always, once []*unstructured.Unstructured, err error) {
+	manifest, err := c.Engine.Manifest("kapp-controller")
+	if err != nil {
+		return nil, nil, err
+	}
+	placeholder := []byte("GLOBAL_NAMESPACE")
+	for _, doc := range bytes.Split(manifest, []byte("\n---\n")) {
+		objects, err := kube.Decode(bytes.ReplaceAll(doc, placeholder, []byte(c.PackagingGlobalNamespace)))
+		if err != nil {
+			return nil, nil, err
+		}
+		if bytes.Contains(doc, placeholder) {
+			always = append(always, objects...)
+		} else {
+			once = append(once, objects...)
+		}
+	}
+	return always, once, nil
+}
+
+// install applies objects that a seed has already, and returns when their kinds are served.
+func (c *Cluster) install(ctx context.Context, objects []*unstructured.Unstructured) error {
+	if c.seeded() {
+		return c.client.AwaitKinds(ctx, objects...)
+	}
+	return c.client.ApplyServed(ctx, objects...)
+}
