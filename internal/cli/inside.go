@@ -20,12 +20,16 @@ import (
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/sandbox"
 	"seatrial.dev/seatrial/internal/secrets"
+	"seatrial.dev/seatrial/internal/timing"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
 // inside runs the rehearsal, in the process within the sandbox, and hands the report to
 // the outer process.
 func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) error {
+	path := timing.Begin(given.Began)
+	path.Until(given.Began.Add(time.Duration(given.EngineSeconds*float64(time.Second))), "find or build the engine", timing.Ours)
+	path.Until(time.Now(), "start in a sandbox", timing.Ours)
 	if v.tiers.is(tierEmbedded) {
 		v.tellConfinement(box)
 	}
@@ -43,6 +47,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		return err
 	}
 	read.set(snapshot)
+	path.Until(time.Now(), "take the tree", timing.Ours)
 	provider, versions, err := v.provider(box, given.Engine)
 	if err != nil {
 		return err
@@ -51,7 +56,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		Subject: rehearse.SubjectOptions{
 			Snapshot: snapshot, Path: v.path, Key: key, Dir: filepath.Join(box.Dir, "tree"), Working: g.Working, Read: g.Stop,
 		},
-		Timeout: v.timeout, Versions: versions, Upstream: v.tiers.sources.value == sourcesUpstream,
+		Timeout: v.timeout, Versions: versions, Path: path, Upstream: v.tiers.sources.value == sourcesUpstream,
 	}
 	if v.logs != "" {
 		o.Log = func(name string, text []byte) error { return box.Hand(parcelLog, name, text) }
@@ -64,7 +69,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 	if box.Unconfined && v.tiers.is(tierEmbedded) {
 		r.BlindSpots = append([]string{"UNCONFINED: nothing kept what the repo has programs do from this machine's files and network"}, r.BlindSpots...)
 	}
-	return v.finish(ctx, box, provider, r)
+	return v.finish(ctx, box, provider, r, path)
 }
 
 // snapshot takes the tree to rehearse, and returns it with the key of its SOPS files:
@@ -91,13 +96,15 @@ func (v *verify) snapshot(ctx context.Context, box *sandbox.Sandbox, key *secret
 }
 
 // finish ends the cluster, or hands it over to the user, and hands out the report.
-func (v *verify) finish(ctx context.Context, box *sandbox.Sandbox, provider cluster.Provider, r *report.Report) error {
+func (v *verify) finish(ctx context.Context, box *sandbox.Sandbox, provider cluster.Provider, r *report.Report, path *timing.Path) error {
 	var left error
 	if !v.keep {
 		start := time.Now()
 		left = provider.Down()
 		r.Timings.Teardown = time.Since(start).Seconds()
+		path.Until(time.Now(), "end the cluster", timing.Ours)
 	}
+	r.CriticalPath = path.Spans()
 	if err := handReport(box, r); err != nil {
 		return errors.Join(err, left, provider.Down())
 	}

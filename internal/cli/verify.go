@@ -30,6 +30,7 @@ import (
 type verify struct {
 	Streams
 	console *console.Console
+	began   time.Time
 
 	dir        string
 	path       string
@@ -38,6 +39,7 @@ type verify struct {
 	reports    reportFiles
 	logs       string
 	output     choice
+	timings    bool
 	keep       bool
 	unconfined bool
 	tiers      tierFlags
@@ -49,6 +51,8 @@ type given struct {
 	Key []byte `json:"key,omitempty"`
 	// Engine are the folders of the engine, by family.
 	Engine map[string]string `json:"engine,omitempty"`
+	// Began is when the command was started.
+	Began time.Time `json:"began"`
 	// EngineSeconds is how long it took to build or find the engine.
 	EngineSeconds float64 `json:"engineSeconds"`
 }
@@ -61,7 +65,7 @@ const (
 )
 
 func newVerify(s Streams) *cobra.Command {
-	v := &verify{Streams: s, console: console.New(s.Err), output: newOutput()}
+	v := &verify{Streams: s, began: time.Now(), console: console.New(s.Err), output: newOutput()}
 	cmd := &cobra.Command{
 		Use:   "verify [DIR]",
 		Short: "Rehearse a Flux repo on a real control plane and watch every layer reconcile",
@@ -96,6 +100,7 @@ Nothing is left behind, unless --keep says so.`,
 	f.Var(&v.reports, "report", "write the report to this file, in the format of its extension: "+report.Extensions()+"; may be repeated")
 	f.StringVar(&v.logs, "logs", "", "write the controllers' logs, and what flux and kubectl tell of failures, into this folder")
 	f.VarP(&v.output, "output", "o", "what to print on stdout")
+	f.BoolVar(&v.timings, "timings", false, "print the critical path as well: what the verdict waited for, how long, and whose time it was")
 	f.BoolVar(&v.keep, "keep", false, "leave the cluster up and say how to reach and end it")
 	f.BoolVar(&v.unconfined, "unconfined", false, "rehearse even where this machine can't keep the repo from its files and network: for repos that you trust")
 	v.tiers.register(f)
@@ -209,7 +214,7 @@ func (v *verify) outside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var g given
+	g := given{Began: v.began}
 	if key != nil {
 		g.Key = key.Text()
 	}
@@ -287,5 +292,5 @@ func (v *verify) write(r *report.Report) error {
 	if v.output.value == outputJSON {
 		return errors.Join(append(failed, r.WriteJSON(v.Out))...)
 	}
-	return errors.Join(append(failed, r.WriteText(v.Out))...)
+	return errors.Join(append(failed, r.WriteText(v.Out, v.timings))...)
 }

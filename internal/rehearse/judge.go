@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/timing"
 	"seatrial.dev/seatrial/internal/verdict"
 	"seatrial.dev/seatrial/internal/watch"
 )
@@ -25,7 +27,9 @@ func (r *rehearsal) judge(ctx context.Context) error {
 	}
 	start := time.Now()
 	defer func() { r.took = time.Since(start) }()
+	r.Path.Until(start, "start to watch", timing.Ours)
 	r.judged = verdict.NewJudge(r.subject.Repo, r.synced.Commit, r.cluster.Patience(), start)
+	defer func() { r.follow(time.Now()) }()
 	deadline := time.NewTimer(r.Timeout)
 	defer deadline.Stop()
 	// When nothing changes any more, no event arrives: only the clock can tell the
@@ -56,8 +60,11 @@ func (r *rehearsal) judge(ctx context.Context) error {
 	}
 }
 
+// follow adds what the verdict waited for to the critical path.
+func (r *rehearsal) follow(end time.Time) { r.Path.Join(r.judged.Path(r.view, r.last, end), end) }
+
 // assess has the judge look at the cluster once. It then watches the kinds that the
-// judge is missing, and asks the objects that it names to reconcile again.
+// judge is missing, and asks the objects that it names to reconcile.
 func (r *rehearsal) assess(ctx context.Context) error {
 	for _, gk := range verdict.Referred() {
 		r.view.Watch(gk) // again and again, as some kinds come with a chart or package
@@ -68,7 +75,7 @@ func (r *rehearsal) assess(ctx context.Context) error {
 			r.view.Watch(ref.GroupKind)
 		}
 	}
-	for _, retry := range r.last.Retries {
+	for _, retry := range slices.Concat(r.last.Wakes, r.last.Retries) {
 		if err := requestReconcile(ctx, r.cluster.Client(), retry); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"seatrial.dev/seatrial/internal/live"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/standin"
+	"seatrial.dev/seatrial/internal/timing"
 	"seatrial.dev/seatrial/internal/verdict"
 	"seatrial.dev/seatrial/internal/watch"
 )
@@ -29,6 +30,8 @@ type Options struct {
 	// Timeout is the longest time for the layers to reconcile.
 	Timeout  time.Duration
 	Versions map[string]string
+	// Path is the critical path so far; nil: it begins with Run.
+	Path *timing.Path
 }
 
 // Console is told how a rehearsal goes.
@@ -71,31 +74,41 @@ type rehearsal struct {
 type phase struct {
 	title string
 	time  *float64
-	steps []func(context.Context) error
+	steps []step
+}
+
+// step is a part of a phase.
+type step struct {
+	run func(context.Context) error
+	// what it does and whose time it takes, for the critical path. A step without adds
+	// its own spans.
+	what, of string
 }
 
 // phases are all that a rehearsal does.
 func (r *rehearsal) phases() []phase {
-	type steps = []func(context.Context) error
 	t := &r.report.Timings
 	return []phase{
-		{"read the repo", nil, steps{r.read}},
-		{"boot the cluster", &t.Boot, steps{r.up}},
-		{"bootstrap Flux", &t.Bootstrap, steps{
-			r.publish,  // publish the tree, for Flux to clone
-			r.standIn,  // put stand-ins in place for charts and packages
-			r.redirect, // point the repo's sources at both
-			r.giveKeys, // create the Secrets that decrypt SOPS files
-			r.sync,     // start Flux
+		{"read the repo", nil, []step{{r.read, "read the repo", timing.Ours}}},
+		{"boot the cluster", &t.Boot, []step{{r.up, "", ""}}},
+		{"bootstrap Flux", &t.Bootstrap, []step{
+			{r.publish, "publish the tree", timing.Ours},                         // for Flux to clone
+			{r.standIn, "put stand-ins in place", timing.Ours},                   // for charts and packages
+			{r.redirect, "admission policies come into force", timing.APIServer}, // that point the repo's sources at both
+			{r.giveKeys, "create the Secrets with keys", timing.APIServer},       // that decrypt SOPS files
+			{r.sync, "start Flux's sync", timing.Flux},
 		}},
-		{"", &t.Reconcile, steps{r.judge}},
-		{"", nil, steps{r.decide}},
+		{"", &t.Reconcile, []step{{r.judge, "", ""}}},
+		{"", nil, []step{{r.decide, "decide and explain", timing.Ours}}},
 	}
 }
 
 // Run rehearses a repo on a cluster and returns the report. If there is no error, the cluster
 // is still up (unless the repo is too large to be rehearsed), and the caller has to end it.
 func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*report.Report, error) {
+	if o.Path == nil {
+		o.Path = timing.Begin(time.Now())
+	}
 	r := &rehearsal{Options: o, console: console, cluster: c, unwatch: func() {}, report: report.New(c.Tier(), o.Versions)}
 	defer func() { r.unwatch() }()
 	for _, p := range r.phases() {
@@ -121,9 +134,12 @@ func (r *rehearsal) run(ctx context.Context, p phase) (err error) {
 	if p.title != "" {
 		done = r.console.Step(p.title)
 	}
-	for _, step := range p.steps {
-		if err = step(ctx); err != nil {
+	for _, s := range p.steps {
+		if err = s.run(ctx); err != nil {
 			break
+		}
+		if s.what != "" {
+			r.Path.Until(time.Now(), s.what, s.of)
 		}
 	}
 	if p.time != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"seatrial.dev/seatrial/internal/catalogue"
 	"seatrial.dev/seatrial/internal/cluster"
@@ -14,6 +15,7 @@ import (
 	"seatrial.dev/seatrial/internal/redirect"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/standin"
+	"seatrial.dev/seatrial/internal/timing"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
@@ -53,20 +55,39 @@ func (r *rehearsal) up(ctx context.Context) error {
 	for _, ref := range r.keySecrets() {
 		planned = append(planned, cluster.Object{Version: "v1", Kind: "Secret", Namespace: ref.Namespace, Name: ref.Name})
 	}
+	start := time.Now()
 	if err := r.cluster.Up(ctx, planned); err != nil {
 		return err
 	}
 	r.booted = true
+	r.boots(start, time.Now())
 	version, err := r.cluster.Client().Typed.Discovery().ServerVersion()
 	if err != nil {
 		return err
 	}
-	r.report.Timings.BootParts = r.cluster.Phases()
 	for name, s := range r.report.Timings.BootParts {
 		r.report.Timings.BootParts[name] = math.Round(s*100) / 100
 	}
 	r.report.Versions["kubernetes"] = version.GitVersion
 	return nil
+}
+
+// boots adds the boot to the critical path, and its parts to the report.
+func (r *rehearsal) boots(start, end time.Time) {
+	parts := r.cluster.Phases()
+	r.report.Timings.BootParts = parts
+	const first = "control plane"
+	if s, ok := parts[first]; ok {
+		r.Path.Until(start.Add(time.Duration(s*float64(time.Second))), "the control plane boots", timing.APIServer)
+		slowest := first
+		for name, s := range parts {
+			if name != first && (slowest == first || s > parts[slowest]) {
+				slowest = name
+			}
+		}
+		r.Path.Until(end, slowest+" starts", slowest)
+	}
+	r.Path.Until(end, "the cluster boots", timing.Kubernetes)
 }
 
 // publish puts the tree where the cluster's controllers clone it.

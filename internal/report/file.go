@@ -20,7 +20,7 @@ var formats = []format{
 	{".json", "JSON", (*Report).WriteJSON},
 	{".xml", "JUnit", (*Report).WriteJUnit},
 	{".md", "Markdown", (*Report).WriteMarkdown},
-	{".txt", "text", (*Report).WriteText},
+	{".txt", "text", func(r *Report, w io.Writer) error { return r.WriteText(w, false) }},
 }
 
 // Extensions lists the formats by their extensions, for a person.

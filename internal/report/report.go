@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/timing"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
@@ -33,8 +34,10 @@ type Report struct {
 	// Versions of the rehearsal's parts, by name.
 	Versions map[string]string `json:"versions"`
 	Timings  Timings           `json:"timings"`
-	Layers   []Layer           `json:"layers"`
-	Findings []finding.Finding `json:"findings"`
+	// CriticalPath is what the verdict had to wait for, from the command's start on.
+	CriticalPath []timing.Span     `json:"criticalPath,omitempty"`
+	Layers       []Layer           `json:"layers"`
+	Findings     []finding.Finding `json:"findings"`
 	// BlindSpots are what this tier could not see of this repo.
 	BlindSpots []string `json:"blindSpots"`
 	// StandIns are sources that were replaced.

@@ -1,20 +1,24 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/prose"
+	"seatrial.dev/seatrial/internal/timing"
 )
 
 // width is how many characters of a layer's message are shown.
 const width = 100
 
-// WriteText writes the report for a person. Its last line starts with "Summary:", so
-// that grep can find it.
-func (r *Report) WriteText(w io.Writer) error {
+// WriteText writes the report for a person, with the critical path if timings is set. Its
+// last line starts with "Summary:", so that grep can find it.
+func (r *Report) WriteText(w io.Writer, timings bool) error {
 	p := &printer{w: w}
 	p.f("\nLayers of %s at %.12s (%s)\n", r.Path, r.Revision, r.Origin)
 	name := 0
@@ -41,11 +45,34 @@ func (r *Report) WriteText(w io.Writer) error {
 			p.f("  %s\n", s)
 		}
 	}
+	if timings {
+		p.path(r.CriticalPath)
+	}
 	t, errs := r.Timings, finding.Errors(r.Findings)
 	p.f("\nSummary: %s: %d of %s reconciled, %s, %s; tier %s; engine %.1fs, boot %.1fs, bootstrap %.1fs, reconcile %.1fs\n",
 		r.Verdict, r.reconciled(), prose.Count(len(r.Layers), "layer"), prose.Count(errs, "error"), prose.Count(len(r.Findings)-errs, "warning"),
 		r.Tier, t.Engine, t.Boot, t.Bootstrap, t.Reconcile)
 	return p.err
+}
+
+// path writes the critical path, and how much of it was whose.
+func (p *printer) path(spans []timing.Span) {
+	total, of := 0.0, map[string]float64{}
+	for _, s := range spans {
+		total += s.Seconds
+		of[s.Of] += s.Seconds
+	}
+	p.f("\nCritical path (%.1fs: each step waited for the one before)\n", total)
+	at := 0.0
+	for _, s := range spans {
+		p.f("  %6.2fs  %6.2fs  %-20s  %s\n", at, s.Seconds, s.Of, prose.Brief(s.What, width))
+		at += s.Seconds
+	}
+	var shares []string
+	for _, name := range slices.SortedFunc(maps.Keys(of), func(a, b string) int { return cmp.Or(cmp.Compare(of[b], of[a]), cmp.Compare(a, b)) }) {
+		shares = append(shares, fmt.Sprintf("%s %.1fs", name, of[name]))
+	}
+	p.f("  whose time: %s\n", strings.Join(shares, ", "))
 }
 
 // WriteFindings writes findings for a person, in the given order.

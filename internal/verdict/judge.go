@@ -43,6 +43,8 @@ type Judge struct {
 	digests map[live.Ref]string
 	changed time.Time           // when the cluster last changed
 	asked   map[live.Ref]ask    // the objects that were asked to reconcile again
+	woken   map[live.Ref]string // objects that were woken: the state of what they depend on, then
+	times   timeline
 	passed  map[gitops.Ref]bool // layers that have reconciled, with their time in seconds
 	seconds map[gitops.Ref]float64
 }
@@ -56,7 +58,7 @@ type ask struct {
 func NewJudge(repo *gitops.Repo, commit string, p Patience, now time.Time) *Judge {
 	j := &Judge{
 		repo: repo, revision: commit, patience: p, start: now, changed: now,
-		doomed: map[gitops.Ref]doomed{}, digests: map[live.Ref]string{}, asked: map[live.Ref]ask{},
+		doomed: map[gitops.Ref]doomed{}, digests: map[live.Ref]string{}, asked: map[live.Ref]ask{}, woken: map[live.Ref]string{}, times: newTimeline(),
 		passed: map[gitops.Ref]bool{}, seconds: map[gitops.Ref]float64{},
 	}
 	for _, circle := range repo.Cycles() {
@@ -90,6 +92,8 @@ type Assessment struct {
 	Final bool
 	// Retries are the objects to ask for one more reconciliation now.
 	Retries []Retry
+	// Wakes are the objects to ask for a reconciliation now because what they wait for is ready.
+	Wakes []Retry
 }
 
 // Tracked are the kinds that are watched from the start. A change of any object of
@@ -102,10 +106,11 @@ var Tracked = []schema.GroupKind{
 // Assess determines the state of all layers from the cluster's objects at the time now.
 func (j *Judge) Assess(c live.View, now time.Time) Assessment {
 	j.notice(c, now)
-	a := Assessment{}
+	a := Assessment{Wakes: j.wakes(c, now)}
 	for _, l := range j.layers(c) {
 		a.Layers = append(a.Layers, j.look(c, l, now))
 	}
+	j.times.note(c, a.Layers, now)
 	moving, failing := j.settle(c, a.Layers)
 	rest := now.Sub(j.changed)
 	open := slices.ContainsFunc(a.Layers, func(l *Layer) bool { return l.Status == Pending })

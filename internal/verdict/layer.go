@@ -105,7 +105,7 @@ func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 		l.Message, l.rests = "not applied yet", true // it moves when the layer that declares it does
 		return l
 	}
-	l.inspect(c)
+	l.inspect(c, j.times.ready, now)
 	state, message := live.Observe(l.live)
 	l.Message = message
 	switch {
@@ -121,7 +121,7 @@ func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 		b := l.bad[0]
 		l.Message = b.ref.Identity() + ": " + prose.FirstLine(b.message)
 		l.rests = true // settle looks at its objects one by one
-	case state == live.Failed && live.Reason(l.live) == "DependencyNotReady":
+	case state == live.Failed && live.Reason(l.live) == dependencyNotReady:
 		l.rests = true
 	case state == live.Failed:
 		l.failing, l.rests = true, true
@@ -139,8 +139,8 @@ func (j *Judge) applied(u *unstructured.Unstructured) bool {
 	return strings.HasSuffix(applied(u), "sha1:"+j.revision)
 }
 
-// inspect looks at every object of a layer's inventory.
-func (l *Layer) inspect(c live.View) {
+// inspect looks at every object of a layer's inventory, and notes which are current now.
+func (l *Layer) inspect(c live.View, ready moments, now time.Time) {
 	for _, ref := range live.Inventory(l.live) {
 		l.Objects++
 		if ref.GroupKind == gitops.KustomizationKind {
@@ -157,6 +157,7 @@ func (l *Layer) inspect(c live.View) {
 		}
 		switch state, message := live.Observe(u); state {
 		case live.Current:
+			ready.note(ref, now)
 		case live.Unobserved:
 			l.Unobserved = append(l.Unobserved, ref)
 		default:
@@ -184,7 +185,7 @@ func conclude(layers []*Layer) {
 		if l.Status != Pending {
 			continue
 		}
-		waits := l.live == nil || live.Reason(l.live) == "DependencyNotReady"
+		waits := l.live == nil || live.Reason(l.live) == dependencyNotReady
 		for _, d := range l.DependsOn {
 			if dep := byRef[d.Ref]; dep != nil && dep.Status != Reconciled && waits {
 				l.Status, l.Message = Blocked, "waits for "+d.Name

@@ -104,7 +104,7 @@ func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*un
 			case live.Progressing:
 				moving = true
 			case live.Failed:
-				if live.Reason(u) != "DependencyNotReady" { // otherwise the object that it waits for is judged
+				if live.Reason(u) != dependencyNotReady { // otherwise the object that it waits for is judged
 					failing = append(failing, u)
 				}
 			}
@@ -125,7 +125,7 @@ func (j *Judge) retries(failing []*unstructured.Unstructured, now time.Time) []R
 		if a, ok := j.asked[ref]; ok && a.at.After(j.changed) {
 			continue
 		}
-		a := ask{token: now.UTC().Format(time.RFC3339Nano), at: now}
+		a := ask{token: token(now), at: now}
 		j.asked[ref] = a
 		out = append(out, Retry{ref, a.token})
 	}
