@@ -54,6 +54,7 @@ func (c *Cluster) startFlux(ctx context.Context, name string) error {
 		"--watch-all-namespaces", "--enable-leader-election=false", "--log-encoding=console", "--events-addr=",
 		fmt.Sprintf("--metrics-addr=127.0.0.1:%d", metrics), fmt.Sprintf("--health-addr=127.0.0.1:%d", health),
 		"--concurrent=10", "--kube-api-qps=500", "--kube-api-burst=1000",
+		"--min-retry-delay=50ms",  // each object is reconciled again at once after it got its finalizer; by default 750ms later
 		"--requeue-dependency=5s", // the judge wakes what waits; this is for what it can't see, such as a readyExpr
 	}
 	env := c.env(name, "KUBECONFIG="+kubeconfig, "RUNTIME_NAMESPACE="+fluxNamespace, "TUF_ROOT="+c.path(name, "tmp"))

@@ -183,6 +183,7 @@ func (c *Cluster) home(program string, folders ...string) (string, error) {
 func (c *Cluster) env(program string, more ...string) []string {
 	return append([]string{
 		"HOME=" + c.path(program), "TMPDIR=" + c.path(program, "tmp"), "PATH=/nonexistent",
+		"KUBE_FEATURE_WatchListClient=false",
 		"GOGC=400", // by default, a fifth of a rehearsal's processor time goes into collecting garbage
 	}, more...)
 }

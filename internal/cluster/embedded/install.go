@@ -26,8 +26,12 @@ func Recipe() []byte {
 		}
 		out = append(out, b...)
 	}
-	return append(out, cluster.SecretgenKinds...)
+	return append(append(out, cluster.SecretgenKinds...), kappOptions...)
 }
+
+// kappOptions are kapp-controller's configuration for how often kapp looks at what it waits
+// for: by default every one or three seconds, which would be most of a package's installation.
+const kappOptions = `["--apply-check-interval=100ms","--wait-check-interval=250ms"]`
 
 // machines are three simulated nodes and a default StorageClass, as a repo expects them of
 // a cluster.
@@ -112,7 +116,12 @@ func (c *Cluster) kappObjects() (always, once []*unstructured.Unstructured, err 
 			once = append(once, objects...)
 		}
 	}
-	return always, once, nil
+	for _, o := range once {
+		if o.GetKind() == "Secret" && o.GetName() == "kapp-controller-config" {
+			err = unstructured.SetNestedField(o.Object, kappOptions, "stringData", "kappDeployRawOptions")
+		}
+	}
+	return always, once, err
 }
 
 // install applies objects that a seed has already, and returns when their kinds are served.
