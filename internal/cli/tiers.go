@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/cluster/existing"
 	"seatrial.dev/seatrial/internal/cluster/kind"
 	"seatrial.dev/seatrial/internal/hint"
@@ -49,7 +50,7 @@ func (t *tierFlags) register(f *pflag.FlagSet) {
 	t.images, t.flags = existing.Default(), f
 	f.Var(&t.tier, "cluster", "where to rehearse")
 	f.Var(&t.sources, "sources", "where known charts and packages come from (upstream not with --cluster embedded)")
-	f.StringVar(&t.globalNamespace, "packaging-global-namespace", "tkg-system", "namespace whose Carvel packages all namespaces see")
+	f.StringVar(&t.globalNamespace, "packaging-global-namespace", cluster.GlobalNamespace, "namespace whose Carvel packages all namespaces see")
 	f.Var(&t.run, "run", "name of this rehearsal, which is part of its cluster's name where it makes one (default: a random one)")
 
 	f.StringVar(&t.docker, "docker", "", "Docker endpoint (default: $DOCKER_HOST, or docker's own)")

@@ -17,6 +17,10 @@ import (
 //go:embed secretgen.yaml
 var SecretgenKinds []byte
 
+// GlobalNamespace is the packaging global namespace of a Tanzu cluster: all namespaces see
+// its packages.
+const GlobalNamespace = "tkg-system"
+
 // Provider brings a cluster with Flux's and kapp-controller's APIs and
 // controllers up, and takes it down again.
 type Provider interface {

@@ -150,20 +150,34 @@ func (f Family) Key(goVersion string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }
 
+// partsOf are the parts of the engine that reports name, each with its family and module.
+var partsOf = map[string][2]string{
+	"kubernetes":           {"controlplane", "k8s.io/kubernetes"},
+	"etcd":                 {"controlplane", "go.etcd.io/etcd/server/v3"},
+	"kwok":                 {"controlplane", "sigs.k8s.io/kwok"},
+	"flux":                 {"flux", "github.com/fluxcd/flux2/v2"},
+	"source-controller":    {"flux", "github.com/fluxcd/source-controller"},
+	"kustomize-controller": {"flux", "github.com/fluxcd/kustomize-controller"},
+	"helm-controller":      {"flux", "github.com/fluxcd/helm-controller"},
+	"kapp-controller":      {"kapp-controller", "github.com/vmware-tanzu/carvel-kapp-controller"},
+}
+
+// shown says whether a module is a part of its own. What another module has changed is told of
+// the part whose version its family reports.
+func shown(module string) bool {
+	for _, where := range partsOf {
+		if where[1] == module {
+			return true
+		}
+	}
+	return false
+}
+
 // Versions returns the pinned versions of the engine's parts, for reports, and what of them is
 // built otherwise than upstream does.
 func Versions() (map[string]string, error) {
 	out := map[string]string{}
-	for name, where := range map[string][2]string{
-		"kubernetes":           {"controlplane", "k8s.io/kubernetes"},
-		"etcd":                 {"controlplane", "go.etcd.io/etcd/server/v3"},
-		"kwok":                 {"controlplane", "sigs.k8s.io/kwok"},
-		"flux":                 {"flux", "github.com/fluxcd/flux2/v2"},
-		"source-controller":    {"flux", "github.com/fluxcd/source-controller"},
-		"kustomize-controller": {"flux", "github.com/fluxcd/kustomize-controller"},
-		"helm-controller":      {"flux", "github.com/fluxcd/helm-controller"},
-		"kapp-controller":      {"kapp-controller", "github.com/vmware-tanzu/carvel-kapp-controller"},
-	} {
+	for name, where := range partsOf {
 		v, err := family(where[0]).version(where[1])
 		if err != nil {
 			return nil, err
@@ -174,7 +188,7 @@ func Versions() (map[string]string, error) {
 			return nil, err
 		}
 		for _, s := range changed {
-			if s.Module == where[1] {
+			if s.Module == where[1] || !shown(s.Module) && family(where[0]).stamp == where[1] {
 				out[name] += ", one line changed: it " + s.Says
 			}
 		}

@@ -2,14 +2,9 @@ package rehearse
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/timing"
@@ -89,13 +84,6 @@ func requestReconcile(ctx context.Context, c *kube.Client, retry verdict.Retry) 
 	if err != nil {
 		return err
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{"reconcile.fluxcd.io/requestedAt": retry.Token}}})
-	if err != nil {
-		return err
-	}
-	_, err = c.Dynamic.Resource(m.Resource).Namespace(retry.Namespace).Patch(ctx, retry.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: kube.FieldManager})
-	if apierrors.IsNotFound(err) {
-		return nil // it was deleted meanwhile, which the watch reports
-	}
-	return err
+	o := kube.Object(m.GroupVersionKind.GroupVersion().String(), retry.Kind, retry.Namespace, retry.Name, nil)
+	return c.Annotate(ctx, o, "reconcile.fluxcd.io/requestedAt", retry.Token)
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/process"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -93,10 +95,31 @@ func (c *Cluster) addKappController(ctx context.Context) error {
 	if err := c.startKappController(ctx); err != nil {
 		return err
 	}
-	if err := c.client.AwaitAvailable(ctx, "v1alpha1.data.packaging.carvel.dev"); err != nil {
+	if err := c.lookAgain(ctx, packagingAPI); err != nil {
+		return err
+	}
+	if err := c.client.AwaitAvailable(ctx, packagingAPI); err != nil {
 		return fmt.Errorf("%w\n%s", err, c.group.Tail("kapp-controller", 5))
 	}
 	return nil
+}
+
+// packagingAPI is the API that kapp-controller serves.
+const packagingAPI = "v1alpha1.data.packaging.carvel.dev"
+
+// lookAgain has the API server look at an aggregated API when its process listens. Until then
+// it looks ever more rarely, and would see a second too late that it is there.
+func (c *Cluster) lookAgain(ctx context.Context, apiService string) error {
+	listening, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for listening.Err() == nil {
+		if conn, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", c.ports.packaging)); err == nil {
+			_ = conn.Close()
+			return c.client.Annotate(ctx, kube.Object("apiregistration.k8s.io/v1", "APIService", "", apiService, nil), "seatrial.dev/listens", "true")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return ctx.Err() // AwaitAvailable says what is wrong
 }
 
 // startKappController starts the controller, and the helper that fetches and

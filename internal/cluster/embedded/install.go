@@ -26,8 +26,12 @@ func Recipe() []byte {
 		}
 		out = append(out, b...)
 	}
-	return append(append(out, cluster.SecretgenKinds...), kappOptions...)
+	return append(append(out, cluster.SecretgenKinds...), kappOptions+seedNamespace...)
 }
+
+// seedNamespace is the packaging global namespace that a seed's kapp-controller names. A
+// rehearsal with another one changes that.
+const seedNamespace = cluster.GlobalNamespace
 
 // kappOptions are kapp-controller's configuration for how often kapp looks at what it waits
 // for: by default every one or three seconds, which would be most of a package's installation.
@@ -84,8 +88,8 @@ func (c *Cluster) installFlux(ctx context.Context) error {
 	return c.install(ctx, objects)
 }
 
-// installKappController applies the release's configuration. What of it names the packaging
-// global namespace is no part of a seed, as each rehearsal may have another one.
+// installKappController applies the release's configuration: all of it, or if the cluster is
+// seeded what of it names the packaging global namespace, as each rehearsal may have another one.
 func (c *Cluster) installKappController(ctx context.Context) error {
 	always, once, err := c.kappObjects()
 	if err != nil {

@@ -6,10 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -21,6 +23,7 @@ const settledWithin = time.Minute
 // cluster when all of that is at rest. No controller but Kubernetes' own runs, and nothing
 // of any repo comes near. The cluster stays up until Down.
 func (c *Cluster) Seed(ctx context.Context) ([]byte, error) {
+	c.PackagingGlobalNamespace = seedNamespace
 	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -30,11 +33,14 @@ func (c *Cluster) Seed(ctx context.Context) ([]byte, error) {
 	if err := c.installFlux(ctx); err != nil {
 		return nil, err
 	}
-	_, once, err := c.kappObjects()
+	always, once, err := c.kappObjects()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.install(ctx, once); err != nil {
+	always = slices.DeleteFunc(always, func(o *unstructured.Unstructured) bool {
+		return o.GetKind() == "APIService" // whether it is available is for each cluster to find out
+	})
+	if err := c.install(ctx, append(once, always...)); err != nil {
 		return nil, err
 	}
 	if err := c.settle(ctx); err != nil {
