@@ -95,9 +95,9 @@ func (c *Cluster) addKappController(ctx context.Context) error {
 	if err := c.startKappController(ctx); err != nil {
 		return err
 	}
-	if err := c.lookAgain(ctx, packagingAPI); err != nil {
-		return err
-	}
+	waiting, available := context.WithCancel(ctx)
+	defer available()
+	go c.lookAgain(waiting, packagingAPI)
 	if err := c.client.AwaitAvailable(ctx, packagingAPI); err != nil {
 		return fmt.Errorf("%w\n%s", err, c.group.Tail("kapp-controller", 5))
 	}
@@ -107,19 +107,24 @@ func (c *Cluster) addKappController(ctx context.Context) error {
 // packagingAPI is the API that kapp-controller serves.
 const packagingAPI = "v1alpha1.data.packaging.carvel.dev"
 
-// lookAgain has the API server look at an aggregated API when its process listens. Until then
-// it looks ever more rarely, and would see a second too late that it is there.
-func (c *Cluster) lookAgain(ctx context.Context, apiService string) error {
-	listening, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	for listening.Err() == nil {
+// lookAgain has the API server look at an aggregated API every 100 ms from when its process
+// listens until ctx ends. By itself it looks ever more rarely, and sees a second too late that
+// the API answers. Errors are left to those who wait for the API.
+func (c *Cluster) lookAgain(ctx context.Context, apiService string) {
+	object := kube.Object("apiregistration.k8s.io/v1", "APIService", "", apiService, nil)
+	for n := 0; ctx.Err() == nil; {
+		wait := 20 * time.Millisecond
 		if conn, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", c.ports.packaging)); err == nil {
 			_ = conn.Close()
-			return c.client.Annotate(ctx, kube.Object("apiregistration.k8s.io/v1", "APIService", "", apiService, nil), "seatrial.dev/listens", "true")
+			n++
+			_ = c.client.Annotate(ctx, object, "seatrial.dev/look", fmt.Sprint(n))
+			wait = 100 * time.Millisecond
 		}
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
 	}
-	return ctx.Err() // AwaitAvailable says what is wrong
 }
 
 // startKappController starts the controller, and the helper that fetches and
