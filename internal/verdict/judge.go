@@ -41,9 +41,9 @@ type Judge struct {
 
 	doomed  map[gitops.Ref]doomed // layers that can never start
 	digests map[live.Ref]string
-	changed time.Time           // when the cluster last changed
-	asked   map[live.Ref]ask    // the objects that were asked to reconcile again
-	woken   map[live.Ref]string // objects that were woken: the state of what they depend on, then
+	changed time.Time              // when the cluster last changed
+	asked   map[live.Ref]ask       // the objects that were asked to reconcile again
+	woken   map[live.Ref]time.Time // the objects that wait in vain: when they were woken last
 	times   timeline
 	passed  map[gitops.Ref]bool // layers that have reconciled, with their time in seconds
 	seconds map[gitops.Ref]float64
@@ -58,7 +58,7 @@ type ask struct {
 func NewJudge(repo *gitops.Repo, commit string, p Patience, now time.Time) *Judge {
 	j := &Judge{
 		repo: repo, revision: commit, patience: p, start: now, changed: now,
-		doomed: map[gitops.Ref]doomed{}, digests: map[live.Ref]string{}, asked: map[live.Ref]ask{}, woken: map[live.Ref]string{}, times: newTimeline(),
+		doomed: map[gitops.Ref]doomed{}, digests: map[live.Ref]string{}, asked: map[live.Ref]ask{}, woken: map[live.Ref]time.Time{}, times: newTimeline(),
 		passed: map[gitops.Ref]bool{}, seconds: map[gitops.Ref]float64{},
 	}
 	for _, circle := range repo.Cycles() {

@@ -122,7 +122,7 @@ func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 		l.Message = b.ref.Identity() + ": " + prose.FirstLine(b.message)
 		l.rests = true // settle looks at its objects one by one
 	case state == live.Failed && live.Reason(l.live) == dependencyNotReady:
-		l.rests = true
+		l.rests = !waitsInVain(c, l.live)
 	case state == live.Failed:
 		l.failing, l.rests = true, true
 	}

@@ -106,6 +106,8 @@ func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*un
 			case live.Failed:
 				if live.Reason(u) != dependencyNotReady { // otherwise the object that it waits for is judged
 					failing = append(failing, u)
+				} else if waitsInVain(c, u) {
+					moving = true
 				}
 			}
 		}

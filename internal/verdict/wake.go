@@ -2,7 +2,7 @@ package verdict
 
 import (
 	"cmp"
-	"strings"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,20 +15,21 @@ import (
 // wakes returns the objects that wait for others although those are ready now. Flux's
 // controllers look at dependencies when an object is reconciled, and then only once
 // every interval (30 seconds by default): most of a rehearsal would be the rest of such
-// intervals. An object is woken once for each state of what it depends on.
+// intervals. One that goes on waiting is woken again after a while, as what it waits for may
+// have been reconciled once more just when its controller looked.
 func (j *Judge) wakes(c live.View, now time.Time) []Retry {
 	var out []Retry
 	for _, gk := range []schema.GroupKind{gitops.KustomizationKind, gitops.HelmReleaseKind} {
 		for _, u := range c.List(gk) {
-			if live.Reason(u) != dependencyNotReady {
-				continue
-			}
-			state, ready := dependencies(c, u)
 			ref := live.RefOf(u)
-			if !ready || j.woken[ref] == state {
+			if !waitsInVain(c, u) {
+				delete(j.woken, ref)
 				continue
 			}
-			j.woken[ref] = state
+			if at, ok := j.woken[ref]; ok && now.Sub(at) < wakeAgain {
+				continue
+			}
+			j.woken[ref] = now
 			delete(j.asked, ref) // what it does from here on is no answer to an earlier request
 			out = append(out, Retry{ref, token(now)})
 		}
@@ -36,20 +37,20 @@ func (j *Judge) wakes(c live.View, now time.Time) []Retry {
 	return out
 }
 
-// dependencies describes the state of what u depends on, and says whether all of it is ready.
-func dependencies(c live.View, u *unstructured.Unstructured) (state string, ready bool) {
-	var b strings.Builder
-	for _, ref := range dependsOn(u) {
+// wakeAgain is how long a controller is given to look at dependencies again.
+const wakeAgain = 2 * time.Second
+
+// waitsInVain says whether an object waits for others that are all ready.
+func waitsInVain(c live.View, u *unstructured.Unstructured) bool {
+	deps := dependsOn(u)
+	return len(deps) > 0 && live.Reason(u) == dependencyNotReady && !slices.ContainsFunc(deps, func(ref live.Ref) bool {
 		dep, _ := c.Get(ref)
 		if dep == nil {
-			return "", false
+			return true
 		}
-		if s, _ := live.Observe(dep); s != live.Current {
-			return "", false
-		}
-		b.WriteString(digest(dep))
-	}
-	return b.String(), true
+		state, _ := live.Observe(dep)
+		return state != live.Current
+	})
 }
 
 // dependsOn are the objects, of u's own kind, that u depends on.
