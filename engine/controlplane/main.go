@@ -82,6 +82,7 @@ func run(args []string) error {
 	if err := quiet(); err != nil {
 		return err
 	}
+	collectLate(ctx)
 	// How often the API server looks for new admission policies. A rehearsal waits for its own.
 	generic.SetPolicyRefreshIntervalForTests(100 * time.Millisecond)
 	for _, step := range []struct {
