@@ -34,8 +34,9 @@ func (c *cluster) startAPIServer(ctx context.Context) error {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file="+c.path("pki/front-proxy.crt"), "--proxy-client-key-file="+c.path("pki/front-proxy.key"),
 		"--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=Node,RBAC", "--allow-privileged=true", "--profiling=false",
-		// The simulated nodes take what they are given; a rehearsal is one short burst of requests from few clients.
-		"--max-requests-inflight=1000", "--max-mutating-requests-inflight=500",
+		// The simulated nodes take what they are given; a rehearsal is one short burst of requests from few
+		// clients, and to be fair between them takes a twentieth of its processor time.
+		"--enable-priority-and-fairness=false", "--max-requests-inflight=1000", "--max-mutating-requests-inflight=500",
 	); err != nil {
 		return err
 	}
