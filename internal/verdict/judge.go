@@ -27,10 +27,13 @@ type Patience struct {
 	// Settle is how long the judge waits for reports on objects that no controller has
 	// reported on, on a tier whose real pods may run such a controller; else 0.
 	Settle time.Duration
+	// FixedNodes is true where no node will ever be added, nor a volume made late: what can't be
+	// scheduled now never will be.
+	FixedNodes bool
 }
 
 // DefaultPatience suits a cluster whose pods are simulated.
-var DefaultPatience = Patience{Retry: 2 * time.Second, Stall: 25 * time.Second}
+var DefaultPatience = Patience{Retry: 2 * time.Second, Stall: 25 * time.Second, FixedNodes: true}
 
 // Judge follows one rehearsal.
 type Judge struct {

@@ -30,7 +30,7 @@ var (
 		{Group: "apps", Kind: "DaemonSet"}:   {"spec", "template", "spec"},
 		{Group: "batch", Kind: "Job"}:        {"spec", "template", "spec"},
 		{Group: "batch", Kind: "CronJob"}:    {"spec", "jobTemplate", "spec", "template", "spec"},
-		{Kind: "Pod"}:                        {"spec"},
+		podKind:                              {"spec"},
 	}
 )
 

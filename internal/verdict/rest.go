@@ -90,7 +90,8 @@ func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*un
 			failing = append(failing, l.live)
 		}
 		for _, b := range l.bad {
-			if b.state == live.Progressing && b.ref.GroupKind != gitops.PackageInstallKind && b.ref.GroupKind != gitops.HelmReleaseKind {
+			if b.state == live.Progressing && b.ref.GroupKind != gitops.PackageInstallKind && b.ref.GroupKind != gitops.HelmReleaseKind &&
+				!(j.patience.FixedNodes && unschedulable(c, b.live)) {
 				moving = true
 			}
 		}
