@@ -12,6 +12,10 @@ import (
 	"seatrial.dev/seatrial/internal/watch"
 )
 
+// share is for how many times as long as a look takes the judge does not look again. Where hundreds of
+// layers move, looking at every change would keep a processor busy that they need.
+const share = 4
+
 // judge follows the layers until each has reconciled or never will, or until Timeout.
 func (r *rehearsal) judge(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
@@ -32,12 +36,19 @@ func (r *rehearsal) judge(ctx context.Context) error {
 	clock := time.NewTicker(time.Second)
 	defer clock.Stop()
 	for {
+		looked := time.Now()
 		if err := r.assess(ctx); err != nil {
 			return err
 		}
 		r.console.Layers(r.last.Layers, time.Since(start))
 		if r.last.Final && r.view.Synced() {
 			return nil
+		}
+		pause := time.NewTimer(share * time.Since(looked))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 		select {
 		case <-r.view.Changed():
