@@ -12,9 +12,13 @@ import (
 	"seatrial.dev/seatrial/internal/watch"
 )
 
-// share is for how many times as long as a look takes the judge does not look again. Where hundreds of
-// layers move, looking at every change would keep a processor busy that they need.
-const share = 4
+// For so many times as long as a look takes the judge does not look again, and no longer than
+// that. Where hundreds of layers move, looking at every change would keep a processor busy
+// that they need.
+const (
+	share   = 4
+	longest = 500 * time.Millisecond
+)
 
 // judge follows the layers until each has reconciled or never will, or until Timeout.
 func (r *rehearsal) judge(ctx context.Context) error {
@@ -36,7 +40,6 @@ func (r *rehearsal) judge(ctx context.Context) error {
 	clock := time.NewTicker(time.Second)
 	defer clock.Stop()
 	for {
-		looked := time.Now()
 		if err := r.assess(ctx); err != nil {
 			return err
 		}
@@ -44,7 +47,7 @@ func (r *rehearsal) judge(ctx context.Context) error {
 		if r.last.Final && r.view.Synced() {
 			return nil
 		}
-		pause := time.NewTimer(share * time.Since(looked))
+		pause := time.NewTimer(min(share*r.looking, longest))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -75,7 +78,9 @@ func (r *rehearsal) assess(ctx context.Context) error {
 	for _, gk := range verdict.Referred() {
 		r.view.Watch(gk) // again and again, as some kinds come with a chart or package
 	}
-	r.last = r.judged.Assess(r.view, time.Now())
+	began := time.Now()
+	r.last = r.judged.Assess(r.view, began)
+	r.looking = time.Since(began)
 	for _, l := range r.last.Layers {
 		for _, ref := range l.Unwatched {
 			r.view.Watch(ref.GroupKind)

@@ -63,6 +63,7 @@ type rehearsal struct {
 	unwatch  func()             // judge
 	judged   *verdict.Judge     // judge
 	last     verdict.Assessment // judge
+	looking  time.Duration      // judge: how long the last look took
 	late     error              // judge: set if Timeout was too short
 	took     time.Duration      // judge
 	failing  []live.Ref         // decide
