@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/modfile"
 
 	source "seatrial.dev/seatrial/engine"
+	"seatrial.dev/seatrial/internal/pace"
 )
 
 // Family is a group of binaries that are built from one Go module.
@@ -132,6 +133,9 @@ func (f Family) Key(goVersion string) (string, error) {
 		return "", err
 	}
 	h := sha256.New()
+	if !pace.Substituted {
+		fmt.Fprintln(h, "as upstream")
+	}
 	fmt.Fprintln(h, "v1", goVersion, runtime.GOOS, runtime.GOARCH, strings.Join(args, " "), manifestRevision)
 	files := source.Source(f.Name)
 	for _, name := range slices.Sorted(maps.Keys(files)) {

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	source "seatrial.dev/seatrial/engine"
+	"seatrial.dev/seatrial/internal/pace"
 )
 
 // substitution is a text in a file of a pinned module that is built as another.
@@ -31,7 +32,7 @@ const substitutionsFile = "substitutions.yaml"
 // substitutions are those of the family; none without a file of them.
 func (f Family) substitutions() ([]substitution, error) {
 	b, ok := source.Source(f.Name)[substitutionsFile]
-	if !ok {
+	if !ok || !pace.Substituted {
 		return nil, nil
 	}
 	var list struct {

@@ -10,6 +10,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/live"
+	"seatrial.dev/seatrial/internal/pace"
 )
 
 // wakes returns the objects that wait for others although those are ready now. Flux's
@@ -26,7 +27,7 @@ func (j *Judge) wakes(c live.View, now time.Time) []Retry {
 				delete(j.woken, ref)
 				continue
 			}
-			if at, ok := j.woken[ref]; ok && now.Sub(at) < wakeAgain {
+			if at, ok := j.woken[ref]; !pace.Lively || ok && now.Sub(at) < wakeAgain {
 				continue
 			}
 			j.woken[ref] = now

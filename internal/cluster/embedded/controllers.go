@@ -14,6 +14,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/pace"
 	"seatrial.dev/seatrial/internal/process"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -56,8 +57,13 @@ func (c *Cluster) startFlux(ctx context.Context, name string) error {
 		"--watch-all-namespaces", "--enable-leader-election=false", "--log-encoding=console", "--events-addr=",
 		fmt.Sprintf("--metrics-addr=127.0.0.1:%d", metrics), fmt.Sprintf("--health-addr=127.0.0.1:%d", health),
 		"--concurrent=10", "--kube-api-qps=500", "--kube-api-burst=1000",
-		"--min-retry-delay=50ms",  // each object is reconciled again at once after it got its finalizer; by default 750ms later
-		"--requeue-dependency=5s", // the judge wakes what waits; this is for what it can't see, such as a readyExpr
+	}
+	if pace.Lively {
+		args = append(args,
+			"--min-retry-delay=50ms",  // each object is reconciled again at once after it got its finalizer; by default 750ms later
+			"--requeue-dependency=5s") // the judge wakes what waits; this is for what it can't see, such as a readyExpr
+	} else {
+		args = append(args, "--requeue-dependency=500ms") // Flux's default of 30s is longer than the judge's patience
 	}
 	env := c.env(name, "KUBECONFIG="+kubeconfig, "RUNTIME_NAMESPACE="+fluxNamespace, "TUF_ROOT="+c.path(name, "tmp"))
 	switch name {

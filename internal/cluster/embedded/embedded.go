@@ -25,6 +25,7 @@ import (
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/pace"
 	"seatrial.dev/seatrial/internal/process"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -181,10 +182,12 @@ func (c *Cluster) home(program string, folders ...string) (string, error) {
 
 // env returns the whole environment of a program: it inherits nothing from this process.
 func (c *Cluster) env(program string, more ...string) []string {
-	return append([]string{
-		"HOME=" + c.path(program), "TMPDIR=" + c.path(program, "tmp"), "PATH=/nonexistent",
-		"KUBE_FEATURE_WatchListClient=false", // the API server ends such a list with a bookmark, up to 1.25 s after its last object
-	}, more...)
+	env := []string{"HOME=" + c.path(program), "TMPDIR=" + c.path(program, "tmp"), "PATH=/nonexistent"}
+	if pace.Lively {
+		// The API server ends a list as a watch with a bookmark, up to 1.25 s after its last object.
+		env = append(env, "KUBE_FEATURE_WatchListClient=false")
+	}
+	return append(env, more...)
 }
 
 func (c *Cluster) path(elem ...string) string {

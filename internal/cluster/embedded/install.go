@@ -10,6 +10,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/pace"
 )
 
 // recipeVersion is part of the Recipe. Raise it when this file installs something else from
@@ -58,7 +59,7 @@ func machines() []*unstructured.Unstructured {
 }
 
 // seeded says whether the cluster begins with a seed.
-func (c *Cluster) seeded() bool { return c.Engine.Seed() != "" }
+func (c *Cluster) seeded() bool { return pace.Lively && c.Engine.Seed() != "" }
 
 // addMachines adds the machines, and secretgen-controller's CRDs, which a cluster has as well.
 func (c *Cluster) addMachines(ctx context.Context) error {
@@ -121,7 +122,7 @@ func (c *Cluster) kappObjects() (always, once []*unstructured.Unstructured, err 
 		}
 	}
 	for _, o := range once {
-		if o.GetKind() == "Secret" && o.GetName() == "kapp-controller-config" {
+		if pace.Lively && o.GetKind() == "Secret" && o.GetName() == "kapp-controller-config" {
 			err = unstructured.SetNestedField(o.Object, kappOptions, "stringData", "kappDeployRawOptions")
 		}
 	}
