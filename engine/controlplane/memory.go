@@ -21,7 +21,8 @@ func collectLate(ctx context.Context) {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		for {
 			metrics.Read(live)
-			debug.SetMemoryLimit(max(floor, int64(live[0].Value.Uint64())*2+floor/8))
+			n := int64(live[0].Value.Uint64())
+			debug.SetMemoryLimit(max(floor, min(4*n-floor, 3*n)))
 			select {
 			case <-ctx.Done():
 				return

@@ -16,7 +16,7 @@ import (
 // that. Where hundreds of layers move, looking at every change would keep a processor busy
 // that they need.
 const (
-	share   = 4
+	share   = 9
 	longest = 500 * time.Millisecond
 )
 

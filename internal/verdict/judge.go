@@ -42,14 +42,16 @@ type Judge struct {
 	patience Patience
 	start    time.Time
 
-	doomed  map[gitops.Ref]doomed // layers that can never start
-	digests map[live.Ref]string
-	changed time.Time              // when the cluster last changed
-	asked   map[live.Ref]ask       // the objects that were asked to reconcile again
-	woken   map[live.Ref]time.Time // the objects that wait in vain: when they were woken last
-	times   timeline
-	passed  map[gitops.Ref]bool // layers that have reconciled, with their time in seconds
-	seconds map[gitops.Ref]float64
+	doomed   map[gitops.Ref]doomed // layers that can never start
+	digests  map[live.Ref]string
+	versions map[live.Ref]string    // of the objects, when notice looked at them last
+	states   map[live.Ref]observed  // of the objects, when observe looked at them last
+	changed  time.Time              // when the cluster last changed
+	asked    map[live.Ref]ask       // the objects that were asked to reconcile again
+	woken    map[live.Ref]time.Time // the objects that wait in vain: when they were woken last
+	times    timeline
+	passed   map[gitops.Ref]bool // layers that have reconciled, with their time in seconds
+	seconds  map[gitops.Ref]float64
 }
 
 type ask struct {
@@ -61,7 +63,7 @@ type ask struct {
 func NewJudge(repo *gitops.Repo, commit string, p Patience, now time.Time) *Judge {
 	j := &Judge{
 		repo: repo, revision: commit, patience: p, start: now, changed: now,
-		doomed: map[gitops.Ref]doomed{}, digests: map[live.Ref]string{}, asked: map[live.Ref]ask{}, woken: map[live.Ref]time.Time{}, times: newTimeline(),
+		doomed: map[gitops.Ref]doomed{}, digests: map[live.Ref]string{}, versions: map[live.Ref]string{}, states: map[live.Ref]observed{}, asked: map[live.Ref]ask{}, woken: map[live.Ref]time.Time{}, times: newTimeline(),
 		passed: map[gitops.Ref]bool{}, seconds: map[gitops.Ref]float64{},
 	}
 	for _, circle := range repo.Cycles() {
@@ -113,7 +115,7 @@ func (j *Judge) Assess(c live.View, now time.Time) Assessment {
 	for _, l := range j.layers(c) {
 		a.Layers = append(a.Layers, j.look(c, l, now))
 	}
-	j.times.note(c, a.Layers, now)
+	j.noteTimes(c, a.Layers, now)
 	moving, failing := j.settle(c, a.Layers)
 	rest := now.Sub(j.changed)
 	open := slices.ContainsFunc(a.Layers, func(l *Layer) bool { return l.Status == Pending })

@@ -105,7 +105,7 @@ func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 		l.Message, l.rests = "not applied yet", true // it moves when the layer that declares it does
 		return l
 	}
-	l.inspect(c, j.times.ready, now)
+	j.inspect(l, c, now)
 	state, message := live.Observe(l.live)
 	l.Message = message
 	switch {
@@ -122,7 +122,7 @@ func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 		l.Message = b.ref.Identity() + ": " + prose.FirstLine(b.message)
 		l.rests = true // settle looks at its objects one by one
 	case state == live.Failed && live.Reason(l.live) == dependencyNotReady:
-		l.rests = !waitsInVain(c, l.live)
+		l.rests = !j.waitsInVain(c, l.live)
 	case state == live.Failed:
 		l.failing, l.rests = true, true
 	}
@@ -140,7 +140,7 @@ func (j *Judge) applied(u *unstructured.Unstructured) bool {
 }
 
 // inspect looks at every object of a layer's inventory, and notes which are current now.
-func (l *Layer) inspect(c live.View, ready moments, now time.Time) {
+func (j *Judge) inspect(l *Layer, c live.View, now time.Time) {
 	for _, ref := range live.Inventory(l.live) {
 		l.Objects++
 		if ref.GroupKind == gitops.KustomizationKind {
@@ -155,9 +155,9 @@ func (l *Layer) inspect(c live.View, ready moments, now time.Time) {
 			l.bad = append(l.bad, badObject{ref, nil, live.Failed, "is in the layer's inventory, but not in the cluster"})
 			continue
 		}
-		switch state, message := live.Observe(u); state {
+		switch state, message := j.observe(u); state {
 		case live.Current:
-			ready.note(ref, now)
+			j.times.ready.note(ref, now)
 		case live.Unobserved:
 			l.Unobserved = append(l.Unobserved, ref)
 		default:

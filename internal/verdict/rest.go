@@ -23,6 +23,11 @@ func (j *Judge) notice(c live.View, now time.Time) {
 	for _, gk := range Tracked {
 		for _, u := range c.List(gk) {
 			ref := live.RefOf(u)
+			if v := u.GetResourceVersion(); v == "" || j.versions[ref] != v {
+				j.versions[ref] = v
+			} else {
+				continue // looked at already
+			}
 			if d := digest(u); j.digests[ref] != d {
 				j.digests[ref] = d
 				if a, ok := j.asked[ref]; !ok || handled(u) == a.token && !sameFailure(u) {
@@ -31,6 +36,24 @@ func (j *Judge) notice(c live.View, now time.Time) {
 			}
 		}
 	}
+}
+
+// observed is what an object's state was at a version of it.
+type observed struct {
+	version string
+	state   live.State
+	message string
+}
+
+// observe is live.Observe, which it asks once for each version of an object.
+func (j *Judge) observe(u *unstructured.Unstructured) (live.State, string) {
+	ref, v := live.RefOf(u), u.GetResourceVersion()
+	if o, ok := j.states[ref]; ok && v != "" && o.version == v {
+		return o.state, o.message
+	}
+	state, message := live.Observe(u)
+	j.states[ref] = observed{v, state, message}
+	return state, message
 }
 
 // sameFailure says whether an object that was asked to reconcile again has not
@@ -101,13 +124,13 @@ func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*un
 			continue
 		}
 		for _, u := range c.List(gk) {
-			switch state, _ := live.Observe(u); state {
+			switch state, _ := j.observe(u); state {
 			case live.Progressing:
 				moving = true
 			case live.Failed:
 				if live.Reason(u) != dependencyNotReady { // otherwise the object that it waits for is judged
 					failing = append(failing, u)
-				} else if waitsInVain(c, u) {
+				} else if j.waitsInVain(c, u) {
 					moving = true
 				}
 			}

@@ -32,8 +32,9 @@ func (m moments) note(ref live.Ref, now time.Time) {
 // noted are the kinds beside layers whose moments are noted wherever they come from.
 var noted = []schema.GroupKind{gitops.HelmReleaseKind, gitops.HelmChartKind, gitops.GitRepositoryKind, gitops.OCIRepositoryKind, gitops.BucketKind}
 
-// note records what can be seen of the layers and releases at a moment.
-func (t timeline) note(c live.View, layers []*Layer, now time.Time) {
+// noteTimes records what can be seen of the layers and releases at a moment.
+func (j *Judge) noteTimes(c live.View, layers []*Layer, now time.Time) {
+	t := j.times
 	for _, l := range layers {
 		if l.live == nil {
 			continue
@@ -57,7 +58,7 @@ func (t timeline) note(c live.View, layers []*Layer, now time.Time) {
 			if live.Reason(u) != dependencyNotReady && len(live.Conditions(u)) > 0 {
 				t.started.note(ref, now)
 			}
-			if state, _ := live.Observe(u); state == live.Current {
+			if state, _ := j.observe(u); state == live.Current {
 				t.ready.note(ref, now)
 			}
 		}

@@ -23,7 +23,7 @@ func (j *Judge) wakes(c live.View, now time.Time) []Retry {
 	for _, gk := range []schema.GroupKind{gitops.KustomizationKind, gitops.HelmReleaseKind} {
 		for _, u := range c.List(gk) {
 			ref := live.RefOf(u)
-			if !waitsInVain(c, u) {
+			if !j.waitsInVain(c, u) {
 				delete(j.woken, ref)
 				continue
 			}
@@ -42,14 +42,14 @@ func (j *Judge) wakes(c live.View, now time.Time) []Retry {
 const wakeAgain = 2 * time.Second
 
 // waitsInVain says whether an object waits for others that are all ready.
-func waitsInVain(c live.View, u *unstructured.Unstructured) bool {
+func (j *Judge) waitsInVain(c live.View, u *unstructured.Unstructured) bool {
 	deps := dependsOn(u)
 	return len(deps) > 0 && live.Reason(u) == dependencyNotReady && !slices.ContainsFunc(deps, func(ref live.Ref) bool {
 		dep, _ := c.Get(ref)
 		if dep == nil {
 			return true
 		}
-		state, _ := live.Observe(dep)
+		state, _ := j.observe(dep)
 		return state != live.Current
 	})
 }
