@@ -189,3 +189,28 @@ func TestCyclesAndWhatWaitsForThemEndAtOnce(t *testing.T) {
 		t.Fatalf("final %v, %s", a.Final, statuses(a))
 	}
 }
+
+// A version of an object is looked at once; one that is in progress is looked at again, as
+// time alone may make it a failed one; and a new version is always looked at.
+func TestEachVersionIsLookedAtOnce(t *testing.T) {
+	j := NewJudge(repo(t, "a"), commit, DefaultPatience, time.Unix(1000, 0))
+	u := livetest.Object(t, ks("a", "True", "ReconciliationSucceeded", "", ""))
+	see := func(version, status string) live.State {
+		if err := unstructured.SetNestedSlice(u.Object, []any{map[string]any{"type": "Ready", "status": status}}, "status", "conditions"); err != nil {
+			t.Fatal(err)
+		}
+		u.SetResourceVersion(version)
+		state, _ := j.observe(u)
+		return state
+	}
+	for i, step := range []struct {
+		version, status string
+		want            live.State
+	}{
+		{"1", "Unknown", live.Progressing}, {"1", "True", live.Current}, {"1", "False", live.Current}, {"2", "False", live.Failed}, {"", "True", live.Current}, {"", "False", live.Failed},
+	} {
+		if got := see(step.version, step.status); got != step.want {
+			t.Errorf("%d: version %q with Ready %s: state %v, want %v", i, step.version, step.status, got, step.want)
+		}
+	}
+}

@@ -45,14 +45,18 @@ type observed struct {
 	message string
 }
 
-// observe is live.Observe, which it asks once for each version of an object.
+// observe is live.Observe, which it asks once for each version of an object. What is in progress
+// is asked about again, as some of that only counts as failed after a while.
 func (j *Judge) observe(u *unstructured.Unstructured) (live.State, string) {
 	ref, v := live.RefOf(u), u.GetResourceVersion()
 	if o, ok := j.states[ref]; ok && v != "" && o.version == v {
 		return o.state, o.message
 	}
 	state, message := live.Observe(u)
-	j.states[ref] = observed{v, state, message}
+	delete(j.states, ref)
+	if state != live.Progressing {
+		j.states[ref] = observed{v, state, message}
+	}
 	return state, message
 }
 
