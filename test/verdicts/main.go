@@ -142,7 +142,7 @@ var varying = regexp.MustCompile(`[0-9a-f]{12,}|sha\d+:\w+|rehearsal@\S+|127\.0\
 
 // stable removes from a report what differs between two runs of the same build.
 func stable(r *report.Report) *report.Report {
-	r.Timings, r.Revision, r.Tree, r.Origin, r.Versions = report.Timings{}, "", "", "", nil
+	r.Timings, r.Revision, r.Tree, r.Origin, r.Versions, r.CriticalPath = report.Timings{}, "", "", "", nil, nil
 	for i := range r.Layers {
 		r.Layers[i].Seconds, r.Layers[i].Findings = 0, nil
 	}
