@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// floor is how much memory this process may take before garbage is collected as often as
-// Go does by default: 360 MiB.
+// floor is how much memory this process may take before garbage is collected more often than
+// when the heap has grown fivefold: 360 MiB.
 const floor = 360 << 20
 
 // collectLate has garbage collected late while the process is small: most of what it ever
 // allocates it allocates in its first seconds, and collecting all along takes a fifth of
-// its processor time. As what is alive grows, so does the limit: a cluster of any size works.
+// its processor time. As what is alive grows, so does the limit, from twice of it for a small
+// cluster to three times of it for a large one: a cluster of any size works.
 func collectLate(ctx context.Context) {
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(floor)

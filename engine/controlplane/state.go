@@ -88,7 +88,10 @@ func (c *cluster) saveState(ctx context.Context, file string) error {
 // ofOneCluster says whether no other cluster may have the entry: what went on (events), who is
 // alive (leases), and the certificate authorities, which each cluster makes anew.
 func (e entry) ofOneCluster() bool {
-	for _, prefix := range []string{"/registry/events/", "/registry/leases/", "/registry/configmaps/kube-system/extension-apiserver-authentication"} {
+	for _, prefix := range []string{
+		"/registry/events/", "/registry/leases/", "/registry/masterleases/", "/registry/peerserverleases/",
+		"/registry/configmaps/kube-system/extension-apiserver-authentication",
+	} {
 		if strings.HasPrefix(e.Key, prefix) {
 			return true
 		}

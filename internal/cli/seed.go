@@ -12,6 +12,7 @@ import (
 	"seatrial.dev/seatrial/internal/cluster/embedded"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/pace"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
 
@@ -26,6 +27,9 @@ func openCache(ctx context.Context) (*engine.Cache, error) {
 // ensureSeed makes the seed if the cache lacks it: in a sandbox of its own, where no
 // repo has been read.
 func ensureSeed(ctx context.Context, cache *engine.Cache, c *console.Console) error {
+	if !pace.Lively {
+		return nil // this build begins with an empty cluster
+	}
 	if yes, err := cache.Seeded(); err != nil || yes {
 		return err
 	}

@@ -219,6 +219,17 @@ func stampOf(name string) (stamp, error) {
 	return stamp{Size: st.Size, Inode: int64(st.Ino), Modified: st.Mtim.Nano(), Changed: st.Ctim.Nano()}, nil
 }
 
+// DropBroken removes what is not as it was made, so that it is made again. While another
+// process holds the cache's lock it waits, after a call of waiting.
+func (c *Cache) DropBroken(ctx context.Context, waiting func()) error {
+	unlock, err := c.lock(ctx, waiting)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return c.dropBroken(ctx)
+}
+
 // dropBroken removes the families that are not as they were built, so that they
 // are built again. The caller holds the lock.
 func (c *Cache) dropBroken(ctx context.Context) error {

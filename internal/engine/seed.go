@@ -58,6 +58,9 @@ func (c *Cache) KeepSeed(ctx context.Context, state []byte, waiting func()) erro
 	}
 	work := final + partial
 	defer os.RemoveAll(work)
+	if err := os.RemoveAll(work); err != nil { // what a killed process has left
+		return err
+	}
 	if err := os.MkdirAll(work, 0o755); err != nil {
 		return err
 	}
@@ -76,15 +79,4 @@ func (e *Engine) Seed() string {
 		return filepath.Join(dir, seedFile)
 	}
 	return ""
-}
-
-// DropBroken removes what is not as it was made, so that it is made again. While another
-// process holds the cache's lock it waits, after a call of waiting.
-func (c *Cache) DropBroken(ctx context.Context, waiting func()) error {
-	unlock, err := c.lock(ctx, waiting)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return c.dropBroken(ctx)
 }

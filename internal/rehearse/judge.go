@@ -3,7 +3,6 @@ package rehearse
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"seatrial.dev/seatrial/internal/kube"
@@ -86,7 +85,10 @@ func (r *rehearsal) assess(ctx context.Context) error {
 			r.view.Watch(ref.GroupKind)
 		}
 	}
-	for _, retry := range slices.Concat(r.last.Wakes, r.last.Retries) {
+	for _, wake := range r.last.Wakes {
+		_ = requestReconcile(ctx, r.cluster.Client(), wake) // it would come without, only later; and the judge asks again
+	}
+	for _, retry := range r.last.Retries {
 		if err := requestReconcile(ctx, r.cluster.Client(), retry); err != nil {
 			return err
 		}

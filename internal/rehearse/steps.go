@@ -1,6 +1,7 @@
 package rehearse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -85,7 +86,8 @@ func (r *rehearsal) boots(start, end time.Time) {
 				slowest = name
 			}
 		}
-		r.Path.Until(end, slowest+" starts", slowest)
+		of := map[string]string{"Flux": timing.Flux, "kapp-controller": timing.Kapp}[slowest]
+		r.Path.Until(end, slowest+" starts", cmp.Or(of, timing.Kubernetes))
 	}
 	r.Path.Until(end, "the cluster boots", timing.Kubernetes)
 }

@@ -25,9 +25,8 @@ func BenchmarkAssess(b *testing.B) {
 			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: "+name+", namespace: web, generation: 1}\nspec: {replicas: 1}\n"+
 				"status: {observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1, conditions: [{type: Available, status: \"True\"}]}\n")
 	}
-	t := &testing.T{}
-	c := livetest.Cluster(t, manifests...)
-	j := NewJudge(repo(t, names...), commit, DefaultPatience, time.Unix(1000, 0))
+	c := livetest.Cluster(b, manifests...)
+	j := NewJudge(repo(b, names...), commit, DefaultPatience, time.Unix(1000, 0))
 	for b.Loop() {
 		j.Assess(c, time.Unix(1000, 0))
 	}

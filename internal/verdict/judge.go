@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/live"
@@ -44,11 +45,12 @@ type Judge struct {
 
 	doomed   map[gitops.Ref]doomed // layers that can never start
 	digests  map[live.Ref]string
-	versions map[live.Ref]string    // of the objects, when notice looked at them last
-	states   map[live.Ref]observed  // of the objects, when observe looked at them last
-	changed  time.Time              // when the cluster last changed
-	asked    map[live.Ref]ask       // the objects that were asked to reconcile again
-	woken    map[live.Ref]time.Time // the objects that wait in vain: when they were woken last
+	versions map[live.Ref]string     // of the objects, when notice looked at them last
+	states   map[live.Ref]observed   // of the objects, when observe looked at them last
+	changed  time.Time               // when the cluster last changed
+	asked    map[live.Ref]ask        // the objects that were asked to reconcile again
+	woken    map[live.Ref]time.Time  // the objects that wait in vain: when they were woken last
+	unplaced map[types.UID]time.Time // pods that no node takes, and since when
 	times    timeline
 	passed   map[gitops.Ref]bool // layers that have reconciled, with their time in seconds
 	seconds  map[gitops.Ref]float64
@@ -63,8 +65,9 @@ type ask struct {
 func NewJudge(repo *gitops.Repo, commit string, p Patience, now time.Time) *Judge {
 	j := &Judge{
 		repo: repo, revision: commit, patience: p, start: now, changed: now,
-		doomed: map[gitops.Ref]doomed{}, digests: map[live.Ref]string{}, versions: map[live.Ref]string{}, states: map[live.Ref]observed{}, asked: map[live.Ref]ask{}, woken: map[live.Ref]time.Time{}, times: newTimeline(),
-		passed: map[gitops.Ref]bool{}, seconds: map[gitops.Ref]float64{},
+		doomed: map[gitops.Ref]doomed{}, passed: map[gitops.Ref]bool{}, seconds: map[gitops.Ref]float64{},
+		digests: map[live.Ref]string{}, versions: map[live.Ref]string{}, states: map[live.Ref]observed{},
+		asked: map[live.Ref]ask{}, woken: map[live.Ref]time.Time{}, unplaced: map[types.UID]time.Time{}, times: newTimeline(),
 	}
 	for _, circle := range repo.Cycles() {
 		for _, l := range circle {
@@ -116,7 +119,7 @@ func (j *Judge) Assess(c live.View, now time.Time) Assessment {
 		a.Layers = append(a.Layers, j.look(c, l, now))
 	}
 	j.noteTimes(c, a.Layers, now)
-	moving, failing := j.settle(c, a.Layers)
+	moving, failing := j.settle(c, a.Layers, now)
 	rest := now.Sub(j.changed)
 	open := slices.ContainsFunc(a.Layers, func(l *Layer) bool { return l.Status == Pending })
 	silent := slices.ContainsFunc(a.Layers, func(l *Layer) bool { return len(l.Unobserved) > 0 })

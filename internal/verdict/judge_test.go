@@ -31,7 +31,7 @@ status:
 }
 
 // repo has layers by their names: name<dependency, and name! for one that is suspended.
-func repo(t *testing.T, layers ...string) *gitops.Repo {
+func repo(t testing.TB, layers ...string) *gitops.Repo {
 	t.Helper()
 	tree := fstest.MapFS{"x/kustomization.yaml": {Data: []byte("resources: []")}}
 	var docs []string

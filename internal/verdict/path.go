@@ -20,8 +20,8 @@ func (j *Judge) Path(c live.View, a Assessment, end time.Time) []timing.Span {
 	if last := p.latest(); last != nil {
 		p.layer(last)
 	}
-	if slices.ContainsFunc(a.Layers, func(l *Layer) bool { return l.Status == StatusFail }) {
-		p.path.Until(j.changed, "what fails is tried again", timing.Flux)
+	if slices.ContainsFunc(a.Layers, func(l *Layer) bool { return l.Status != Reconciled }) {
+		p.path.Until(j.changed, "the others are tried, and tried again", timing.Flux)
 		p.path.Until(end, "nothing changes any more: make sure", timing.Ours)
 	}
 	p.path.Until(end, "see that all is reconciled", timing.Ours)
@@ -88,6 +88,9 @@ func (p *pathfinder) applies(l *Layer) {
 
 // source adds the path to the artifact that a layer is built from.
 func (p *pathfinder) source(l *Layer) {
+	if l.live == nil {
+		return // it was reconciled once, and is gone
+	}
 	kind, _, _ := unstructured.NestedString(l.live.Object, "spec", "sourceRef", "kind")
 	name, _, _ := unstructured.NestedString(l.live.Object, "spec", "sourceRef", "name")
 	namespace, _, _ := unstructured.NestedString(l.live.Object, "spec", "sourceRef", "namespace")

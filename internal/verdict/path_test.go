@@ -17,12 +17,13 @@ func TestPathLeadsThroughWhatWasWaitedFor(t *testing.T) {
 	layer := func(name, inventory string) string {
 		return ks(name, "True", "ReconciliationSucceeded", "", inventory) + "spec: {sourceRef: {kind: GitRepository, name: flux-system}}\n"
 	}
+	const ready = "status: {observedGeneration: 1, conditions: [{type: Ready, status: 'True'}]}\n"
 	c := livetest.Cluster(t,
 		layer("flux-system", "{id: flux-system_a_kustomize.toolkit.fluxcd.io_Kustomization, v: v1}, {id: flux-system_b_kustomize.toolkit.fluxcd.io_Kustomization, v: v1}, {id: flux-system_c_kustomize.toolkit.fluxcd.io_Kustomization, v: v1}"),
 		layer("a", "{id: web_web__ConfigMap, v: v1}"), layer("b", ""),
 		layer("c", "{id: web_db_helm.toolkit.fluxcd.io_HelmRelease, v: v2}, {id: web_web_helm.toolkit.fluxcd.io_HelmRelease, v: v2}"),
-		"apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: web}\nspec: {dependsOn: [{name: db}]}\n",
-		"apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: db, namespace: web}\n")
+		"apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: web, generation: 1}\nspec: {dependsOn: [{name: db}]}\n"+ready,
+		"apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: db, namespace: web, generation: 1}\n"+ready)
 	j := NewJudge(repo(t, "a", "b", "c<a"), commit, DefaultPatience, start)
 	a := j.Assess(c, start)
 	of := func(kind, namespace, name string) live.Ref {
@@ -82,5 +83,30 @@ func TestPathOfAFailureEndsAtRest(t *testing.T) {
 	spans := j.Path(c, a, start.Add(4*time.Second))
 	if last := spans[len(spans)-1]; last.What != "nothing changes any more: make sure" || last.Seconds != 3 {
 		t.Errorf("got %+v", spans)
+	}
+}
+
+// A layer that was reconciled and is gone since does not keep the path from being told.
+func TestPathWithoutTheLayerItself(t *testing.T) {
+	start := time.Unix(1000, 0)
+	a := ks("a", "True", "ReconciliationSucceeded", "", "")
+	c := livetest.Cluster(t, root, a)
+	j := NewJudge(repo(t, "a"), commit, DefaultPatience, start)
+	j.Assess(c, start.Add(time.Second))
+	delete(c, live.RefOf(livetest.Object(t, a)))
+	if spans := j.Path(c, j.Assess(c, start.Add(2*time.Second)), start.Add(3*time.Second)); len(spans) == 0 {
+		t.Error("there is no path")
+	}
+}
+
+// A layer that was never tried is no success: the path says that it was made sure of.
+func TestPathOfWhatIsOnlyBlocked(t *testing.T) {
+	start := time.Unix(1000, 0)
+	c := livetest.Cluster(t, root)
+	j := NewJudge(repo(t, "a<nowhere", "b<a"), commit, DefaultPatience, start)
+	a := j.Assess(c, start.Add(time.Second))
+	spans := j.Path(c, a, start.Add(4*time.Second))
+	if last := spans[len(spans)-1]; !a.Final || last.What != "nothing changes any more: make sure" {
+		t.Errorf("final %v, got %+v", a.Final, spans)
 	}
 }

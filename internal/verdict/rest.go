@@ -91,7 +91,7 @@ func handled(u *unstructured.Unstructured) string {
 
 // settle says whether any object is still in progress, and which objects fail. It also
 // marks pending layers as blocked if they depend on an unreachable or blocked one.
-func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*unstructured.Unstructured) {
+func (j *Judge) settle(c live.View, layers []*Layer, now time.Time) (moving bool, failing []*unstructured.Unstructured) {
 	byRef := map[gitops.Ref]*Layer{}
 	for _, l := range layers {
 		byRef[l.Ref] = l
@@ -118,7 +118,7 @@ func (j *Judge) settle(c live.View, layers []*Layer) (moving bool, failing []*un
 		}
 		for _, b := range l.bad {
 			if b.state == live.Progressing && b.ref.GroupKind != gitops.PackageInstallKind && b.ref.GroupKind != gitops.HelmReleaseKind &&
-				!(j.patience.FixedNodes && unschedulable(c, b.live)) {
+				!(j.patience.FixedNodes && j.unschedulable(c, b.live, now)) {
 				moving = true
 			}
 		}

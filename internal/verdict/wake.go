@@ -43,6 +43,9 @@ const wakeAgain = 2 * time.Second
 
 // waitsInVain says whether an object waits for others that are all ready.
 func (j *Judge) waitsInVain(c live.View, u *unstructured.Unstructured) bool {
+	if suspended, _, _ := unstructured.NestedBool(u.Object, "spec", "suspend"); suspended {
+		return false // nothing looks at it, whatever is asked
+	}
 	deps := dependsOn(u)
 	return len(deps) > 0 && live.Reason(u) == dependencyNotReady && !slices.ContainsFunc(deps, func(ref live.Ref) bool {
 		dep, _ := c.Get(ref)

@@ -73,3 +73,14 @@ func TestAWokenObjectOwesNoAnswer(t *testing.T) {
 		t.Fatalf("wakes %q, asked %v", names(got.Wakes), j.asked)
 	}
 }
+
+// A suspended object is neither woken nor waited for: nothing looks at it.
+func TestWhatIsSuspendedIsNotWoken(t *testing.T) {
+	r := repo(t, "a", "b!<a")
+	suspended := ks("b", "False", dependencyNotReady, "dependency is not ready", "") + "spec: {suspend: true, dependsOn: [{name: a}]}\n"
+	c := livetest.Cluster(t, root, ks("a", "True", "ReconciliationSucceeded", "", ""), suspended)
+	j := NewJudge(r, commit, DefaultPatience, time.Unix(1000, 0))
+	if got := j.Assess(c, time.Unix(1001, 0)); len(got.Wakes) > 0 || !got.Final {
+		t.Errorf("woken %q, final %v", names(got.Wakes), got.Final)
+	}
+}

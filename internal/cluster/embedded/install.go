@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -13,9 +14,9 @@ import (
 	"seatrial.dev/seatrial/internal/pace"
 )
 
-// recipeVersion is part of the Recipe. Raise it when this file installs something else from
-// the same objects.
-const recipeVersion = "1"
+// recipeVersion is part of the Recipe. Raise it when this file or seed.go makes another state
+// from the same objects.
+const recipeVersion = "2"
 
 // Recipe is what decides the state that Seed returns, beside the engine.
 func Recipe() []byte {
@@ -90,7 +91,7 @@ func (c *Cluster) installFlux(ctx context.Context) error {
 }
 
 // installKappController applies the release's configuration: all of it, or if the cluster is
-// seeded what of it names the packaging global namespace, as each rehearsal may have another one.
+// seeded what no seed has: see kappObjects.
 func (c *Cluster) installKappController(ctx context.Context) error {
 	always, once, err := c.kappObjects()
 	if err != nil {
@@ -102,8 +103,12 @@ func (c *Cluster) installKappController(ctx context.Context) error {
 	return c.client.Apply(ctx, append([]*unstructured.Unstructured{kube.Object("v1", "Namespace", "", c.PackagingGlobalNamespace, nil)}, always...)...)
 }
 
-// kappObjects are the objects of kapp-controller's manifest: those that name the packaging
-// global namespace, and the others.
+// isAPIService says whether an object is the aggregated API: no seed has it, as whether it is
+// available is for each cluster to find out.
+func isAPIService(o *unstructured.Unstructured) bool { return o.GetKind() == "APIService" }
+
+// kappObjects are the objects of kapp-controller's manifest: those that each rehearsal applies,
+// as they name the packaging global namespace or are the aggregated API, and the others.
 func (c *Cluster) kappObjects() (always, once []*unstructured.Unstructured, err error) {
 	manifest, err := c.Engine.Manifest("kapp-controller")
 	if err != nil {
@@ -115,7 +120,7 @@ func (c *Cluster) kappObjects() (always, once []*unstructured.Unstructured, err 
 		if err != nil {
 			return nil, nil, err
 		}
-		if bytes.Contains(doc, placeholder) {
+		if bytes.Contains(doc, placeholder) || slices.ContainsFunc(objects, isAPIService) {
 			always = append(always, objects...)
 		} else {
 			once = append(once, objects...)

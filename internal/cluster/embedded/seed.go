@@ -11,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -37,9 +36,7 @@ func (c *Cluster) Seed(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	always = slices.DeleteFunc(always, func(o *unstructured.Unstructured) bool {
-		return o.GetKind() == "APIService" // whether it is available is for each cluster to find out
-	})
+	always = slices.DeleteFunc(always, isAPIService)
 	if err := c.install(ctx, append(once, always...)); err != nil {
 		return nil, err
 	}

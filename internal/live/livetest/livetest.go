@@ -29,7 +29,7 @@ func (v View) List(gk schema.GroupKind) []*unstructured.Unstructured {
 }
 
 // Cluster holds the objects of some manifests, one object each.
-func Cluster(t *testing.T, manifests ...string) View {
+func Cluster(t testing.TB, manifests ...string) View {
 	t.Helper()
 	v := View{}
 	for _, m := range manifests {
@@ -40,7 +40,7 @@ func Cluster(t *testing.T, manifests ...string) View {
 }
 
 // Object reads a manifest.
-func Object(t *testing.T, manifest string) *unstructured.Unstructured {
+func Object(t testing.TB, manifest string) *unstructured.Unstructured {
 	t.Helper()
 	b, err := yaml.YAMLToJSON([]byte(manifest))
 	if err != nil {
