@@ -20,7 +20,7 @@ func TestPathLeadsThroughWhatWasWaitedFor(t *testing.T) {
 	const ready = "status: {observedGeneration: 1, conditions: [{type: Ready, status: 'True'}]}\n"
 	c := livetest.Cluster(t,
 		layer("flux-system", "{id: flux-system_a_kustomize.toolkit.fluxcd.io_Kustomization, v: v1}, {id: flux-system_b_kustomize.toolkit.fluxcd.io_Kustomization, v: v1}, {id: flux-system_c_kustomize.toolkit.fluxcd.io_Kustomization, v: v1}"),
-		layer("a", "{id: web_web__ConfigMap, v: v1}"), layer("b", ""),
+		layer("a", "{id: web_web__ConfigMap, v: v1}"), layer("b", ""), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: web}\n",
 		layer("c", "{id: web_db_helm.toolkit.fluxcd.io_HelmRelease, v: v2}, {id: web_web_helm.toolkit.fluxcd.io_HelmRelease, v: v2}"),
 		"apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: web, generation: 1}\nspec: {dependsOn: [{name: db}]}\n"+ready,
 		"apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: db, namespace: web, generation: 1}\n"+ready)

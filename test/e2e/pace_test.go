@@ -109,3 +109,9 @@ func TestSeedHoldsNoKeys(t *testing.T) {
 		t.Errorf("it holds %d Secrets, not just kapp-controller's configuration", n)
 	}
 }
+
+// A StatefulSet whose pods come slowly, in a layer that does not wait for them, is waited for all the
+// same: that each pod is refused for a moment is no end.
+func TestSlowStatefulSetIsWaitedFor(t *testing.T) {
+	passes(t, verify(t, fixture("rolling")))
+}
