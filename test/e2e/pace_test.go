@@ -113,5 +113,7 @@ func TestSeedHoldsNoKeys(t *testing.T) {
 // A StatefulSet whose pods come slowly, in a layer that does not wait for them, is waited for all the
 // same: that each pod is refused for a moment is no end.
 func TestSlowStatefulSetIsWaitedFor(t *testing.T) {
-	passes(t, verify(t, fixture("rolling")))
+	if r := verify(t, fixture("rolling")); r.code != 0 {
+		t.Fatalf("exit %d, verdict %q", r.code, r.report.Verdict)
+	}
 }
