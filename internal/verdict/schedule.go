@@ -15,7 +15,7 @@ var podKind = schema.GroupKind{Kind: "Pod"}
 
 // refusedFor is for how long without a break a pod must have been refused by all nodes, so that it
 // counts as refused for good: each pod is for a moment, while its volumes are made.
-const refusedFor = 5 * time.Second
+const refusedFor = 3 * time.Second
 
 // unschedulable says whether an object, which is in progress, waits for pods that no node has
 // taken for a while, and for no others.

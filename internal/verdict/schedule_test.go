@@ -50,12 +50,12 @@ func TestOnlyUnschedulablePodsAreNotWaitedFor(t *testing.T) {
 		p := DefaultPatience
 		p.FixedNodes = test.fixed
 		j := NewJudge(repo(t, "a"), commit, p, time.Unix(1000, 0))
-		for _, at := range []int64{1000, 1003, 1004} {
+		for _, at := range []int64{1000, 1001, 1002} {
 			if a := j.Assess(c, time.Unix(at, 0)); a.Final {
 				t.Errorf("%s: final after %d s", name, at-1000)
 			}
 		}
-		if a := j.Assess(c, time.Unix(1006, 0)); a.Final != test.final {
+		if a := j.Assess(c, time.Unix(1004, 0)); a.Final != test.final {
 			t.Errorf("%s: final %v, %s", name, a.Final, statuses(a))
 		}
 	}
@@ -67,7 +67,7 @@ func TestPodsRefusedForAMomentAreWaitedFor(t *testing.T) {
 	layer := ks("a", "True", "ReconciliationSucceeded", "", "{id: web_web_apps_Deployment, v: v1}")
 	j := NewJudge(repo(t, "a"), commit, DefaultPatience, time.Unix(1000, 0))
 	for at := range int64(20) {
-		c := livetest.Cluster(t, root, layer, unavailable, pod(fmt.Sprintf("web-%d", at/4), "web", "web", "False", "Unschedulable", "no node"))
+		c := livetest.Cluster(t, root, layer, unavailable, pod(fmt.Sprintf("web-%d", at/3), "web", "web", "False", "Unschedulable", "no node"))
 		if a := j.Assess(c, time.Unix(1000+at, 0)); a.Final {
 			t.Fatalf("final after %d s", at)
 		}
