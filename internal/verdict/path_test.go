@@ -86,15 +86,14 @@ func TestPathOfAFailureEndsAtRest(t *testing.T) {
 	}
 }
 
-// A layer that was reconciled and is gone since does not keep the path from being told.
+// A layer that was reconciled last and is gone since does not keep the path from being told.
 func TestPathWithoutTheLayerItself(t *testing.T) {
 	start := time.Unix(1000, 0)
-	a := ks("a", "True", "ReconciliationSucceeded", "", "")
-	c := livetest.Cluster(t, root, a)
 	j := NewJudge(repo(t, "a"), commit, DefaultPatience, start)
-	j.Assess(c, start.Add(time.Second))
-	delete(c, live.RefOf(livetest.Object(t, a)))
-	if spans := j.Path(c, j.Assess(c, start.Add(2*time.Second)), start.Add(3*time.Second)); len(spans) == 0 {
+	j.Assess(livetest.Cluster(t, root), start.Add(time.Second))
+	j.Assess(livetest.Cluster(t, root, ks("a", "True", "ReconciliationSucceeded", "", "")), start.Add(2*time.Second))
+	c := livetest.Cluster(t, root)
+	if spans := j.Path(c, j.Assess(c, start.Add(3*time.Second)), start.Add(4*time.Second)); len(spans) == 0 {
 		t.Error("there is no path")
 	}
 }
