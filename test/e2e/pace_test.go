@@ -26,7 +26,7 @@ func TestTimingsAccountForTheRun(t *testing.T) {
 	if told < 0.95*wall || told > wall {
 		t.Errorf("it tells of %.2f s of %.2f s", told, wall)
 	}
-	for _, want := range []string{"\nCritical path (", "the control plane boots", "layer flux-system is built and applied", "PackageInstall/", "whose time: "} {
+	for _, want := range []string{"\nCritical path (", "the control plane boots", "layer flux-system is built and applied", " is installed\n", "whose time: "} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("stdout lacks %q", want)
 		}

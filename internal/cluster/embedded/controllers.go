@@ -41,6 +41,10 @@ func (c *Cluster) addFlux(ctx context.Context) error {
 	return nil
 }
 
+// lookAgainAfter is when a controller looks again at what an object waits for, for what the judge does
+// not see and wake it for: a readyExpr, or why a chart is not there, before the judge gives up.
+var lookAgainAfter = map[string]string{"source-controller": "5s", "kustomize-controller": "5s", "helm-controller": "1s"}
+
 // startFlux starts one of Flux's controllers.
 func (c *Cluster) startFlux(ctx context.Context, name string) error {
 	program, err := c.Engine.Binary(name)
@@ -60,8 +64,8 @@ func (c *Cluster) startFlux(ctx context.Context, name string) error {
 	}
 	if pace.Lively {
 		args = append(args,
-			"--min-retry-delay=50ms",  // each object is reconciled again at once after it got its finalizer; by default 750ms later
-			"--requeue-dependency=5s") // the judge wakes what waits; this is for what it can't see, such as a readyExpr
+			"--min-retry-delay=50ms", // each object is reconciled again at once after it got its finalizer; by default 750ms later
+			"--requeue-dependency="+lookAgainAfter[name])
 	} else {
 		args = append(args, "--requeue-dependency=500ms") // Flux's default of 30s is longer than the judge's patience
 	}
