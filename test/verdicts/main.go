@@ -144,7 +144,8 @@ var varying = regexp.MustCompile(`[0-9a-f]{12,}|sha\d+:\w+|rehearsal@\S+|127\.0\
 func stable(r *report.Report) *report.Report {
 	r.Timings, r.Revision, r.Tree, r.Origin, r.Versions, r.CriticalPath = report.Timings{}, "", "", "", nil, nil
 	for i := range r.Layers {
-		r.Layers[i].Seconds, r.Layers[i].Findings = 0, nil
+		// A layer's message may be what one of its objects said before it was looked at again.
+		r.Layers[i].Seconds, r.Layers[i].Message, r.Layers[i].Findings = 0, "", nil
 	}
 	for i := range r.Findings {
 		r.Findings[i].Evidence = ""
