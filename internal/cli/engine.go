@@ -69,7 +69,7 @@ func mendEngine(ctx context.Context, cache *engine.Cache, c *console.Console) er
 		return err
 	}
 	c.Note(broken.Error())
-	if err := cache.DropBroken(ctx, func() { c.Note("another process writes to the cache: waiting for it") }); err != nil {
+	if err := cache.DropBroken(ctx, waits(c)); err != nil {
 		return err
 	}
 	return ensureEngine(ctx, cache, c)

@@ -46,7 +46,7 @@ func ensureSeed(ctx context.Context, cache *engine.Cache, c *console.Console) er
 			if p.Kind != parcelSeed {
 				return fmt.Errorf("the sandbox handed over a %q", p.Kind)
 			}
-			return cache.KeepSeed(ctx, p.Data, func() { c.Note("another process writes to the cache: waiting for it") })
+			return cache.KeepSeed(ctx, p.Data, waits(c))
 		},
 	})
 	if err == nil && code != exitPass {
@@ -54,6 +54,11 @@ func ensureSeed(ctx context.Context, cache *engine.Cache, c *console.Console) er
 	}
 	done(err)
 	return err
+}
+
+// waits says that another process holds the cache's lock.
+func waits(c *console.Console) func() {
+	return func() { c.Note("another process writes to the cache: waiting for it") }
 }
 
 // newEngineSeed is the inner process of ensureSeed; it is no command for people.

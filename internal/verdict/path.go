@@ -17,7 +17,7 @@ import (
 // layer had waited for, and what that had waited for, and so on.
 func (j *Judge) Path(c live.View, a Assessment, end time.Time) []timing.Span {
 	p := &pathfinder{judge: j, view: c, layers: a.Layers, path: timing.Begin(j.start), on: map[live.Ref]bool{}}
-	if last := p.latest(); last != nil {
+	if last, _ := p.lastOf(p.layers); last != nil {
 		p.layer(last)
 	}
 	if slices.ContainsFunc(a.Layers, func(l *Layer) bool { return l.Status != Reconciled }) {
@@ -35,17 +35,6 @@ type pathfinder struct {
 	layers []*Layer
 	path   *timing.Path
 	on     map[live.Ref]bool // what is on the path already, as a graph may have circles
-}
-
-// latest is the layer that was reconciled last, or nil.
-func (p *pathfinder) latest() *Layer {
-	var last *Layer
-	for _, l := range p.layers {
-		if at, ok := p.judge.times.ready[l.ref()]; ok && (last == nil || at.After(p.judge.times.ready[last.ref()])) {
-			last = l
-		}
-	}
-	return last
 }
 
 // layer adds the path to a layer's being reconciled.
@@ -110,13 +99,7 @@ func (p *pathfinder) object(ref live.Ref) {
 	p.on[ref] = true
 	switch {
 	case ref.GroupKind == gitops.HelmReleaseKind:
-		var before live.Ref
-		for _, d := range p.needs(ref) {
-			if t.ready[d].After(t.ready[before]) {
-				before = d
-			}
-		}
-		if t.ready[before].After(t.seen[ref]) {
+		if before, ready := t.ready.last(p.needs(ref)); ready.After(t.seen[ref]) {
 			p.object(before)
 			p.path.Until(t.started[ref], ref.Identity()+" is taken up", timing.Helm)
 		}
@@ -171,14 +154,11 @@ func (p *pathfinder) declares(l *Layer) *Layer {
 }
 
 // lastObject is the object of a layer's inventory that was current last, and when.
-func (p *pathfinder) lastObject(l *Layer) (last live.Ref, ready time.Time) {
+func (p *pathfinder) lastObject(l *Layer) (live.Ref, time.Time) {
 	if l.live == nil {
-		return last, ready
+		return live.Ref{}, time.Time{}
 	}
-	for _, ref := range live.Inventory(l.live) {
-		if at := p.judge.times.ready[ref]; ref.GroupKind != gitops.KustomizationKind && at.After(ready) {
-			last, ready = ref, at
-		}
-	}
-	return last, ready
+	return p.judge.times.ready.last(slices.DeleteFunc(live.Inventory(l.live), func(ref live.Ref) bool {
+		return ref.GroupKind == gitops.KustomizationKind // a layer of its own
+	}))
 }

@@ -23,11 +23,11 @@ func (j *Judge) notice(c live.View, now time.Time) {
 	for _, gk := range Tracked {
 		for _, u := range c.List(gk) {
 			ref := live.RefOf(u)
-			if v := u.GetResourceVersion(); v == "" || j.versions[ref] != v {
-				j.versions[ref] = v
-			} else {
+			v := u.GetResourceVersion()
+			if v != "" && j.versions[ref] == v {
 				continue // looked at already
 			}
+			j.versions[ref] = v
 			if d := digest(u); j.digests[ref] != d {
 				j.digests[ref] = d
 				if a, ok := j.asked[ref]; !ok || handled(u) == a.token && !sameFailure(u) {

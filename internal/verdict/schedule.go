@@ -1,11 +1,11 @@
 package verdict
 
 import (
-	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"seatrial.dev/seatrial/internal/live"
@@ -26,12 +26,17 @@ func (j *Judge) unschedulable(c live.View, u *unstructured.Unstructured, now tim
 	if u.GroupVersionKind().GroupKind() == podKind {
 		return j.refused(u, now)
 	}
-	labels, _, _ := unstructured.NestedStringMap(u.Object, "spec", "selector", "matchLabels")
-	open := slices.DeleteFunc(c.List(podKind), func(pod *unstructured.Unstructured) bool {
-		state, _ := live.Observe(pod)
-		return pod.GetNamespace() != u.GetNamespace() || state == live.Current || !has(pod.GetLabels(), labels)
-	})
-	return len(labels) > 0 && len(open) > 0 && !slices.ContainsFunc(open, func(pod *unstructured.Unstructured) bool { return !j.refused(pod, now) })
+	template, _, _ := unstructured.NestedStringMap(u.Object, "spec", "selector", "matchLabels")
+	selector := labels.SelectorFromSet(template)
+	open, taken := 0, false
+	for _, pod := range c.List(podKind) { // each is looked at, as each has its own time
+		if state, _ := live.Observe(pod); pod.GetNamespace() != u.GetNamespace() || state == live.Current || !selector.Matches(labels.Set(pod.GetLabels())) {
+			continue
+		}
+		open++
+		taken = !j.refused(pod, now) || taken
+	}
+	return len(template) > 0 && open > 0 && !taken
 }
 
 // refused says whether no node has taken a pod for refusedFor, for another reason than that a
@@ -47,14 +52,4 @@ func (j *Judge) refused(pod *unstructured.Unstructured, now time.Time) bool {
 		j.unplaced[pod.GetUID()] = now
 	}
 	return known && now.Sub(since) >= refusedFor
-}
-
-// has says whether labels contain all of some.
-func has(labels, some map[string]string) bool {
-	for k, v := range some {
-		if labels[k] != v {
-			return false
-		}
-	}
-	return true
 }

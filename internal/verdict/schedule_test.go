@@ -38,6 +38,7 @@ func TestOnlyUnschedulablePodsAreNotWaitedFor(t *testing.T) {
 		final bool
 	}{
 		"no node takes its pod":              {[]string{refused}, true, true},
+		"no node takes any of its pods":      {[]string{refused, pod("web-2", "web", "web", "False", "Unschedulable"), pod("web-3", "web", "web", "False", "Unschedulable")}, true, true},
 		"nodes may be added":                 {[]string{refused}, false, false},
 		"another pod is on its way":          {[]string{refused, pod("web-2", "web", "web", "True", "Scheduled")}, true, false},
 		"no pod yet":                         {nil, true, false},

@@ -3,6 +3,7 @@ package verdict
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"seatrial.dev/seatrial/internal/gitops"
@@ -29,6 +30,16 @@ func (m moments) note(ref live.Ref, now time.Time) {
 	}
 }
 
+// last is the latest of some objects' moments, and whose it is.
+func (m moments) last(refs []live.Ref) (last live.Ref, at time.Time) {
+	for _, ref := range refs {
+		if m[ref].After(at) {
+			last, at = ref, m[ref]
+		}
+	}
+	return last, at
+}
+
 // noted are the kinds beside layers whose moments are noted wherever they come from.
 var noted = []schema.GroupKind{gitops.HelmReleaseKind, gitops.HelmChartKind, gitops.GitRepositoryKind, gitops.OCIRepositoryKind, gitops.BucketKind}
 
@@ -40,10 +51,7 @@ func (j *Judge) noteTimes(c live.View, layers []*Layer, now time.Time) {
 			continue
 		}
 		ref := l.ref()
-		t.seen.note(ref, now)
-		if live.Reason(l.live) != dependencyNotReady && len(live.Conditions(l.live)) > 0 {
-			t.started.note(ref, now)
-		}
+		t.found(ref, l.live, now)
 		if l.Objects > 0 {
 			t.applied.note(ref, now)
 		}
@@ -54,13 +62,18 @@ func (j *Judge) noteTimes(c live.View, layers []*Layer, now time.Time) {
 	for _, gk := range noted {
 		for _, u := range c.List(gk) {
 			ref := live.RefOf(u)
-			t.seen.note(ref, now)
-			if live.Reason(u) != dependencyNotReady && len(live.Conditions(u)) > 0 {
-				t.started.note(ref, now)
-			}
+			t.found(ref, u, now)
 			if state, _ := j.observe(u); state == live.Current {
 				t.ready.note(ref, now)
 			}
 		}
+	}
+}
+
+// found records that an object exists, and whether it waits for no other.
+func (t timeline) found(ref live.Ref, u *unstructured.Unstructured, now time.Time) {
+	t.seen.note(ref, now)
+	if live.Reason(u) != dependencyNotReady && len(live.Conditions(u)) > 0 {
+		t.started.note(ref, now)
 	}
 }

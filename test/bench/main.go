@@ -8,7 +8,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -17,6 +16,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"seatrial.dev/seatrial/test/repos"
 )
 
 // bench is what is asked for.
@@ -68,11 +69,11 @@ func run(seatrial, sizes, only string, runs int, args []string, cold bool) error
 		}
 		return b.time("sample, cold", "", "SEATRIAL_CACHE="+cache)
 	}
-	repos, err := b.repos(sizes)
+	all, err := b.repos(sizes)
 	if err != nil {
 		return err
 	}
-	for _, r := range repos {
+	for _, r := range all {
 		if only != "" && r.name != only {
 			continue
 		}
@@ -89,9 +90,8 @@ type repo struct{ name, dir string }
 // repos makes the repos to rehearse.
 func (b *bench) repos(sizes string) ([]repo, error) {
 	catalogue := filepath.Join(b.work, "catalogue")
-	generate := exec.Command(b.seatrial, "generate", "--blueprint", "fixtures/blueprints/full.yaml", "--out", catalogue)
-	if text, err := generate.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("generate the catalogue (is this the project's folder?): %w\n%s", err, text)
+	if err := repos.Catalogue(b.seatrial, catalogue); err != nil {
+		return nil, err
 	}
 	out := []repo{{"sample", ""}, {"catalogue", catalogue}}
 	for _, size := range strings.Split(sizes, ",") {
@@ -105,7 +105,7 @@ func (b *bench) repos(sizes string) ([]repo, error) {
 		}
 		out = append(out, repo{size, dir})
 	}
-	fixtures, err := filepath.Glob("fixtures/repos/*")
+	fixtures, err := repos.Fixtures()
 	if err != nil {
 		return nil, err
 	}
@@ -120,9 +120,6 @@ func (b *bench) time(name, dir string, env ...string) error {
 	args := append([]string{"verify"}, b.args...)
 	if dir != "" {
 		args = append(args, dir)
-		if key := filepath.Join(dir, "age.agekey"); exists(key) {
-			args = append(args, "--age-key", key)
-		}
 	}
 	empty := filepath.Join(b.work, "empty")
 	if err := os.MkdirAll(empty, 0o755); err != nil {
@@ -155,9 +152,4 @@ func median(all []sample, of func(sample) float64) float64 {
 	}
 	slices.Sort(v)
 	return v[len(v)/2]
-}
-
-func exists(file string) bool {
-	_, err := os.Stat(file)
-	return !errors.Is(err, os.ErrNotExist)
 }

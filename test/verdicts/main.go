@@ -21,6 +21,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/test/repos"
 )
 
 func main() {
@@ -41,7 +42,7 @@ func main() {
 }
 
 // run writes a file for each repo with what the command finds in it.
-func run(seatrial, out string, repos []string) error {
+func run(seatrial, out string, more []string) error {
 	seatrial, err := filepath.Abs(seatrial)
 	if err != nil {
 		return err
@@ -58,16 +59,15 @@ func run(seatrial, out string, repos []string) error {
 	if err := os.Mkdir(sample, 0o755); err != nil { // empty: the sample is rehearsed
 		return err
 	}
-	generate := exec.Command(seatrial, "generate", "--blueprint", "fixtures/blueprints/full.yaml", "--out", catalogue)
-	if text, err := generate.CombinedOutput(); err != nil {
-		return fmt.Errorf("generate the catalogue (is this the project's folder?): %w\n%s", err, text)
+	if err := repos.Catalogue(seatrial, catalogue); err != nil {
+		return err
 	}
-	fixtures, err := filepath.Glob("fixtures/repos/*")
+	fixtures, err := repos.Fixtures()
 	if err != nil {
 		return err
 	}
 	written := map[string]bool{}
-	for _, dir := range slices.Concat([]string{sample, catalogue}, fixtures, repos) {
+	for _, dir := range slices.Concat([]string{sample, catalogue}, fixtures, more) {
 		said, err := of(seatrial, dir)
 		if err != nil {
 			return err
