@@ -10,8 +10,12 @@ import (
 	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 )
 
-// The components' default of 20 requests a second costs a rehearsal many seconds.
-var fast = []string{"--kube-api-qps=1000", "--kube-api-burst=2000", "--leader-elect=false", "--bind-address=127.0.0.1"}
+// The components' default of 20 requests a second costs a rehearsal many seconds. By default
+// they also record each time that anything in this process waits.
+var fast = []string{
+	"--kube-api-qps=1000", "--kube-api-burst=2000", "--leader-elect=false", "--bind-address=127.0.0.1",
+	"--profiling=false", "--contention-profiling=false",
+}
 
 // serving has a component serve with the API server's certificate: making an RSA key of
 // its own costs it a tenth of a second or more.
