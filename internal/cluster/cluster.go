@@ -66,6 +66,18 @@ type Provider interface {
 	Down() error
 }
 
+// Staged is a Provider that is brought up in stages, so that what does not depend on each
+// other is done at the same time.
+type Staged interface {
+	Provider
+	// Begin starts what takes long and has nothing to do with the repo, and returns at
+	// once. Up waits for it, and gets its error; Down ends it.
+	Begin(ctx context.Context)
+	// Complete returns when all controllers are running. Up has returned when their kinds
+	// were served.
+	Complete(ctx context.Context) error
+}
+
 // Kept says how the user reaches and ends a cluster that outlives its rehearsal.
 type Kept struct {
 	// Name is what the cluster is ended by; empty if it is the user's own, or Ours.

@@ -97,6 +97,7 @@ func (r *rehearsal) phases() []phase {
 			{r.standIn, "put stand-ins in place", timing.Ours},                   // for charts and packages
 			{r.redirect, "admission policies come into force", timing.APIServer}, // that point the repo's sources at both
 			{r.giveKeys, "create the Secrets with keys", timing.APIServer},       // that decrypt SOPS files
+			{r.complete, "", ""}, // until then, the controllers were starting
 			{r.sync, "start Flux's sync", timing.Flux},
 		}},
 		{"", &t.Reconcile, []step{{r.judge, "", ""}}},
@@ -104,14 +105,17 @@ func (r *rehearsal) phases() []phase {
 	}
 }
 
-// Run rehearses a repo on a cluster and returns the report. If there is no error, the cluster
-// is still up (unless the repo is too large to be rehearsed), and the caller has to end it.
+// Run rehearses a repo on a cluster and returns the report. The caller has to end the cluster,
+// which is up if there is no error and the repo is not too large to be rehearsed.
 func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*report.Report, error) {
 	if o.Path == nil {
 		o.Path = timing.Begin(time.Now())
 	}
 	r := &rehearsal{Options: o, console: console, cluster: c, unwatch: func() {}, report: report.New(c.Tier(), o.Versions)}
 	defer func() { r.unwatch() }()
+	if staged, ok := c.(cluster.Staged); ok {
+		staged.Begin(ctx)
+	}
 	for _, p := range r.phases() {
 		if r.finished {
 			break

@@ -1,7 +1,6 @@
 package rehearse
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -56,40 +55,49 @@ func (r *rehearsal) up(ctx context.Context) error {
 	for _, ref := range r.keySecrets() {
 		planned = append(planned, cluster.Object{Version: "v1", Kind: "Secret", Namespace: ref.Namespace, Name: ref.Name})
 	}
-	start := time.Now()
 	if err := r.cluster.Up(ctx, planned); err != nil {
 		return err
 	}
 	r.booted = true
-	r.boots(start, time.Now())
+	of := timing.Kubernetes
+	if _, staged := r.cluster.(cluster.Staged); staged {
+		of = timing.APIServer
+	}
+	r.Path.Until(time.Now(), "the cluster boots", of)
+	r.noteBoot()
 	version, err := r.cluster.Client().Typed.Discovery().ServerVersion()
 	if err != nil {
 		return err
-	}
-	for name, s := range r.report.Timings.BootParts {
-		r.report.Timings.BootParts[name] = math.Round(s*100) / 100
 	}
 	r.report.Versions["kubernetes"] = version.GitVersion
 	return nil
 }
 
-// boots adds the boot to the critical path, and its parts to the report.
-func (r *rehearsal) boots(start, end time.Time) {
-	parts := r.cluster.Phases()
-	r.report.Timings.BootParts = parts
-	const first = "control plane"
-	if s, ok := parts[first]; ok {
-		r.Path.Until(start.Add(time.Duration(s*float64(time.Second))), "the control plane boots", timing.APIServer)
-		slowest := first
-		for name, s := range parts {
-			if name != first && (slowest == first || s > parts[slowest]) {
-				slowest = name
-			}
-		}
-		of := map[string]string{"Flux": timing.Flux, "kapp-controller": timing.Kapp}[slowest]
-		r.Path.Until(end, slowest+" starts", cmp.Or(of, timing.Kubernetes))
+// complete waits for the cluster's controllers, if Up did not.
+func (r *rehearsal) complete(ctx context.Context) error {
+	staged, ok := r.cluster.(cluster.Staged)
+	if !ok {
+		return nil
 	}
-	r.Path.Until(end, "the cluster boots", timing.Kubernetes)
+	if err := staged.Complete(ctx); err != nil {
+		return err
+	}
+	r.noteBoot()
+	last, of := "Flux", timing.Flux
+	if parts := r.cluster.Phases(); parts["kapp-controller"] > parts[last] {
+		last, of = "kapp-controller", timing.Kapp
+	}
+	r.Path.Until(time.Now(), last+" starts", of)
+	return nil
+}
+
+// noteBoot puts the times of the boot's parts into the report.
+func (r *rehearsal) noteBoot() {
+	parts := r.cluster.Phases()
+	for name, s := range parts {
+		parts[name] = math.Round(s*100) / 100
+	}
+	r.report.Timings.BootParts = parts
 }
 
 // publish puts the tree where the cluster's controllers clone it.

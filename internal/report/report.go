@@ -64,7 +64,7 @@ type Timings struct {
 	Bootstrap float64 `json:"bootstrap"`
 	Reconcile float64 `json:"reconcile"`
 	Teardown  float64 `json:"teardown"`
-	// BootParts are the times of parts of Boot; some of the parts run concurrently.
+	// BootParts are the times of the parts of Boot, some of which run at the same time, and go on after it.
 	// Absent if the tier has no parts.
 	BootParts map[string]float64 `json:"bootParts,omitempty"`
 }

@@ -73,4 +73,4 @@ func (c *Cluster) Diagnose(_ context.Context, put func(string, []byte) error, _ 
 	return nil
 }
 
-var _ cluster.Provider = (*Cluster)(nil)
+var _ cluster.Staged = (*Cluster)(nil)

@@ -19,7 +19,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"seatrial.dev/seatrial/internal/cluster"
@@ -45,9 +44,12 @@ type Cluster struct {
 	client *kube.Client
 	parts  cluster.Phases // of Up, some side by side
 
-	// ends stops the goroutines that serve the cluster; unwatch stops the watch over its programs' memory.
-	ends    context.CancelFunc
-	unwatch func()
+	// Each is set by the function that its comment names.
+	alive    context.Context    // Begin: ends with Down
+	ends     context.CancelFunc // Begin: ends it
+	begun    func() error       // Begin: waits until the control plane serves
+	complete func() error       // Up: waits until all controllers run
+	unwatch  func()             // begin: stops the watch over the programs' memory
 
 	mu             sync.Mutex
 	servers        []io.Closer
@@ -73,99 +75,6 @@ func (c *Cluster) BlindSpots() []string {
 	return append([]string{
 		"pods are simulated: images are not pulled, probes and init scripts do not run, and operators inside charts do nothing",
 	}, slices.Sorted(maps.Keys(c.openedWebhooks))...)
-}
-
-// Up implements cluster.Provider. The control plane must be ready within one minute.
-func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
-	if err := c.begin(ctx); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = c.Down()
-		}
-	}()
-	var alive context.Context
-	alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
-	c.openWebhooks(alive)
-	group, ctx := errgroup.WithContext(ctx)
-	var parts sync.WaitGroup
-	for name, add := range map[string]func(context.Context) error{"nodes": c.addMachines, "Flux": c.addFlux, "kapp-controller": c.addKappController} {
-		parts.Add(1)
-		group.Go(func() error {
-			defer parts.Done()
-			return c.parts.Run(name, func() error { return add(ctx) })
-		})
-	}
-	complete := make(chan struct{})
-	go func() { parts.Wait(); close(complete) }()
-	group.Go(func() error { // report a program that dies at once: the parts would wait for it until they time out
-		select {
-		case err := <-c.group.Failed():
-			return err
-		case <-complete:
-			return nil
-		}
-	})
-	return group.Wait()
-}
-
-// begin starts the control plane, and the watch over the programs' memory.
-func (c *Cluster) begin(ctx context.Context) (err error) {
-	if c.ports, err = choosePorts(c.Sandbox.Namespaces); err != nil {
-		return err
-	}
-	if c.group, err = process.NewGroup(c.path("logs"), c.Sandbox); err != nil {
-		return err
-	}
-	watched := make(chan struct{})
-	c.unwatch = sync.OnceFunc(func() { close(watched) })
-	c.Sandbox.OnEnd(c.stop)
-	if err = c.parts.Run("control plane", func() error { return c.startControlPlane(ctx) }); err != nil {
-		_ = c.Down()
-		return err
-	}
-	c.group.LimitMemory(watched)
-	return nil
-}
-
-func (c *Cluster) startControlPlane(ctx context.Context) error {
-	program, err := c.Engine.Binary("controlplane")
-	if err != nil {
-		return err
-	}
-	home, err := c.home("controlplane", "cluster")
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	own := c.ports.ofControlPlane()
-	spec := process.Spec{
-		Name: "controlplane", Program: program, Ready: "ready", Env: c.env("controlplane"),
-		Args: []string{
-			"--dir", c.path("controlplane", "cluster"), "--port", fmt.Sprint(c.ports.api),
-			"--route", fmt.Sprintf("%s/packaging-api=127.0.0.1:%d", kappNamespace, c.ports.packaging),
-		},
-		Cell: sandbox.Cell{
-			Execute: []string{program}, Write: []string{home},
-			Bind: own, Connect: append([]int{c.ports.packaging}, own...),
-		},
-	}
-	if c.seeded() {
-		spec.Args = append(spec.Args, "--state", c.Engine.Seed())
-		spec.Cell.Read = []string{c.Engine.Seed()}
-	}
-	err = c.group.Start(ctx, spec)
-	if err != nil {
-		return err
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", c.adminKubeconfig())
-	if err != nil {
-		return err
-	}
-	c.client, err = kube.New(config)
-	return err
 }
 
 // home makes a program's own folder, in which the program may write, with a folder tmp
@@ -268,6 +177,9 @@ func (c *Cluster) Down() error {
 	}
 	if c.ends != nil {
 		c.ends()
+	}
+	if c.begun != nil {
+		_ = c.begun()
 	}
 	c.stop()
 	return c.Sandbox.Close()

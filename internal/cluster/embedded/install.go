@@ -62,8 +62,8 @@ func machines() []*unstructured.Unstructured {
 // seeded says whether the cluster begins with a seed.
 func (c *Cluster) seeded() bool { return pace.Lively && c.Engine.Seed() != "" }
 
-// addMachines adds the machines, and secretgen-controller's CRDs, which a cluster has as well.
-func (c *Cluster) addMachines(ctx context.Context) error {
+// installMachines adds the machines, and secretgen-controller's CRDs, which a cluster has as well.
+func (c *Cluster) installMachines(ctx context.Context) error {
 	if c.seeded() {
 		return nil
 	}

@@ -23,10 +23,13 @@ const settledWithin = time.Minute
 // of any repo comes near. The cluster stays up until Down.
 func (c *Cluster) Seed(ctx context.Context) ([]byte, error) {
 	c.PackagingGlobalNamespace = seedNamespace
-	if err := c.begin(ctx); err != nil {
+	if err := c.prepare(); err != nil {
 		return nil, err
 	}
-	if err := c.addMachines(ctx); err != nil {
+	if err := c.startControlPlane(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.installMachines(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.installFlux(ctx); err != nil {
