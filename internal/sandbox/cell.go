@@ -185,7 +185,7 @@ func (s *Sandbox) ownRoot(c Cell) error {
 	if err := enter(dir); err != nil {
 		return err
 	}
-	return unix.MountSetattr(unix.AT_FDCWD, "/", 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	return sealRoot("/")
 }
 
 // rules are the Landlock rules of a cell. No program needs /proc, so none may read it.

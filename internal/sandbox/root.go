@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -136,6 +137,25 @@ func setAttributes(path string, attr uint64) error {
 		return fmt.Errorf("protect %s: %w", path, err)
 	}
 	return nil
+}
+
+// sealWithin is how long a mount may be busy.
+const sealWithin = 5 * time.Second
+
+// sealRoot makes the mount at path, without those within it, read-only. The kernel refuses
+// that while a file in it is open for writing, and a program that another thread starts at
+// this moment holds copies of this process's open files until it is executed.
+func sealRoot(path string) error {
+	for end := time.Now().Add(sealWithin); ; {
+		err := unix.MountSetattr(unix.AT_FDCWD, path, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(end) {
+			return fmt.Errorf("make a program's root read-only: %w", err)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // writeEtc writes an /etc that names no user, group or host of the machine.
