@@ -166,17 +166,6 @@ var partsOf = map[string][2]string{
 	"kapp-controller":      {"kapp-controller", "github.com/vmware-tanzu/carvel-kapp-controller"},
 }
 
-// shown says whether a module is a part of its own. What another module has changed is told of
-// the part whose version its family reports.
-func shown(module string) bool {
-	for _, where := range partsOf {
-		if where[1] == module {
-			return true
-		}
-	}
-	return false
-}
-
 // Versions returns the pinned versions of the engine's parts, for reports, and what of them is
 // built otherwise than upstream does.
 func Versions() (map[string]string, error) {
@@ -186,15 +175,18 @@ func Versions() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[name] = v
 		changed, err := family(where[0]).substitutions()
 		if err != nil {
 			return nil, err
 		}
+		var says []string
 		for _, s := range changed {
-			if s.Module == where[1] || !shown(s.Module) && family(where[0]).stamp == where[1] {
-				out[name] += ", one line changed: it " + s.Says
+			if s.Part == name {
+				says = append(says, "it "+s.Says)
 			}
+		}
+		if out[name] = v; len(says) > 0 {
+			out[name] += ", changed: " + strings.Join(says, "; ")
 		}
 	}
 	return out, nil

@@ -18,6 +18,8 @@ import (
 
 // substitution is a text in a file of a pinned module that is built as another.
 type substitution struct {
+	// Part of the engine that reports tell it of.
+	Part    string `json:"part"`
 	Module  string `json:"module"`
 	File    string `json:"file"` // in the module, with slashes
 	Text    string `json:"text"`

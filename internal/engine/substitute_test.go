@@ -46,8 +46,19 @@ func TestVersionsTellOfSubstitutions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, changed := range map[string]bool{"kustomize-controller": true, "helm-controller": true, "kubernetes": true, "kapp-controller": true, "source-controller": false, "etcd": false} {
-		if got := strings.Contains(versions[name], "one line changed: it looks every "); got != changed {
+		if got := strings.Contains(versions[name], ", changed: it "); got != changed {
 			t.Errorf("%s: %s", name, versions[name])
+		}
+	}
+	for _, f := range families {
+		changed, err := f.substitutions()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range changed {
+			if !strings.Contains(versions[s.Part], s.Says) {
+				t.Errorf("no version tells that %s of %s %s", s.File, s.Module, s.Says)
+			}
 		}
 	}
 }

@@ -126,7 +126,11 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 		}
 	}
 	r.diagnose(ctx)
-	if !r.finished {
+	if r.finished {
+		if err := c.Down(); err != nil { // whatever Begin started
+			return nil, err
+		}
+	} else {
 		r.report.BlindSpots = append(r.report.BlindSpots, r.subject.unredacted()...)
 	}
 	r.report.Conceal(r.subject.Known.Text)

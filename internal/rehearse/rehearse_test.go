@@ -3,13 +3,20 @@ package rehearse
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"k8s.io/client-go/rest"
+
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
@@ -20,6 +27,8 @@ type provider struct {
 }
 
 func (p *provider) Tier() string { return "test" }
+
+func (p *provider) Down() error { return nil }
 
 func (p *provider) Up(_ context.Context, planned []cluster.Object) error {
 	p.planned = planned
@@ -82,5 +91,70 @@ func TestTooLargeIsNotRehearsed(t *testing.T) {
 	}
 	if r.Verdict != verdict.Fail || len(r.Findings) == 0 || r.Findings[0].Code != finding.TooLarge || r.Tree != o.Snapshot.Tree {
 		t.Errorf("got %+v", r)
+	}
+}
+
+// staged is a cluster that is brought up in stages, on which nothing is redirected. It notes
+// what is asked of it.
+type staged struct {
+	cluster.Provider
+	client *kube.Client
+	calls  []string
+	failed error // what Complete returns
+}
+
+func (s *staged) note(call string)          { s.calls = append(s.calls, call) }
+func (s *staged) Tier() string              { return "test" }
+func (s *staged) Labels() map[string]string { return nil }
+func (s *staged) Redirects() bool           { return false }
+func (s *staged) Phases() map[string]float64 {
+	return map[string]float64{"Flux": 1, "kapp-controller": 2}
+}
+func (s *staged) Client() *kube.Client                       { return s.client }
+func (s *staged) Begin(context.Context)                      { s.note("Begin") }
+func (s *staged) Up(context.Context, []cluster.Object) error { s.note("Up"); return nil }
+func (s *staged) Complete(context.Context) error             { s.note("Complete"); return s.failed }
+func (s *staged) Down() error                                { s.note("Down"); return nil }
+func (s *staged) Publish(context.Context, *gitrepo.Snapshot) (cluster.Remote, error) {
+	s.note("Publish")
+	return cluster.Remote{}, nil
+}
+func (s *staged) Bootstrap(context.Context, cluster.Sync) (*gitrepo.Snapshot, []gitrepo.Change, error) {
+	s.note("Bootstrap")
+	return nil, nil, errors.New("no Flux today")
+}
+
+// A cluster in stages begins before the repo is read, and Flux is bootstrapped only when its
+// controllers run. It is ended if the repo is too large for a rehearsal.
+func TestStages(t *testing.T) {
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"gitVersion":"v1.0.0"}`)
+	}))
+	defer h.Close()
+	client, err := kube.New(&rest.Config{Host: h.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deep := "a: " + strings.Repeat("[", 500) + strings.Repeat("]", 500) + "\n"
+	healthy := map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: s, namespace: web}}\n"}
+	for _, c := range []struct {
+		files        map[string]string
+		failed       error
+		calls, fails string
+	}{
+		{healthy, nil, "Begin Up Publish Complete Bootstrap", "no Flux today"},
+		{healthy, errors.New("kapp-controller ended"), "Begin Up Publish Complete", "kapp-controller ended"},
+		{map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/deep.yaml": deep}, nil, "Begin Down", ""},
+		{map[string]string{"a.yaml": "a: b\n"}, nil, "Begin", "found no cluster"},
+	} {
+		s := &staged{client: client, failed: c.failed}
+		_, err := Run(t.Context(), Options{Subject: taken(t, files(t, c.files)), Upstream: true, Versions: map[string]string{}}, s, &console{})
+		if got := strings.Join(s.calls, " "); got != c.calls {
+			t.Errorf("got %s, want %s", got, c.calls)
+		}
+		if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%s: got %v, want %q", c.calls, err, c.fails)
+		}
 	}
 }

@@ -59,11 +59,11 @@ func (r *rehearsal) up(ctx context.Context) error {
 		return err
 	}
 	r.booted = true
-	of := timing.Kubernetes
+	what, of := "the cluster boots", timing.Kubernetes
 	if _, staged := r.cluster.(cluster.Staged); staged {
-		of = timing.APIServer
+		what, of = "the control plane boots", timing.APIServer
 	}
-	r.Path.Until(time.Now(), "the cluster boots", of)
+	r.Path.Until(time.Now(), what, of)
 	r.noteBoot()
 	version, err := r.cluster.Client().Typed.Discovery().ServerVersion()
 	if err != nil {

@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // The critical path tells where a run's time went: all of it but what the outer process takes to
@@ -41,16 +44,25 @@ func TestTimingsAccountForTheRun(t *testing.T) {
 func TestPaceChangesNoVerdict(t *testing.T) {
 	dir := t.TempDir()
 	patient := filepath.Join(dir, "patient")
-	for _, args := range [][]string{
-		{"go", "build", "-tags", "patient", "-o", patient, "./cmd/seatrial"},
-		{"go", "run", "./test/verdicts", "-out", filepath.Join(dir, "lively"), seatrial},
-		{"go", "run", "./test/verdicts", "-out", filepath.Join(dir, "slow"), patient},
-	} {
+	command := func(args ...string) error {
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Dir = root
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+			return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
 		}
+		return nil
+	}
+	if err := command("go", "build", "-tags", "patient", "-o", patient, "./cmd/seatrial"); err != nil {
+		t.Fatal(err)
+	}
+	var both errgroup.Group // side by side: the patient one sleeps most of the time
+	for out, build := range map[string]string{"lively": seatrial, "slow": patient} {
+		both.Go(func() error {
+			return command("go", "run", "./test/verdicts", "-short", "-out", filepath.Join(dir, out), build)
+		})
+	}
+	if err := both.Wait(); err != nil {
+		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "lively", "*.json"))
 	if err != nil || len(files) < 10 {

@@ -26,8 +26,9 @@ import (
 
 func main() {
 	out := flag.String("out", "verdicts", "folder to write a file for each repo into")
+	short := flag.Bool("short", false, "leave out the full catalogue")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: go run ./test/verdicts [-out DIR] SEATRIAL [REPO...]\nREPO: further repos beside the sample, the full catalogue and fixtures/repos")
+		fmt.Fprintln(os.Stderr, "usage: go run ./test/verdicts [-out DIR] [-short] SEATRIAL [REPO...]\nREPO: further repos beside the sample, the full catalogue and fixtures/repos")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -35,14 +36,14 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *out, flag.Args()[1:]); err != nil {
+	if err := run(flag.Arg(0), *out, *short, flag.Args()[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "verdicts:", err)
 		os.Exit(2)
 	}
 }
 
 // run writes a file for each repo with what the command finds in it.
-func run(seatrial, out string, more []string) error {
+func run(seatrial, out string, short bool, more []string) error {
 	seatrial, err := filepath.Abs(seatrial)
 	if err != nil {
 		return err
@@ -56,18 +57,22 @@ func run(seatrial, out string, more []string) error {
 	}
 	defer os.RemoveAll(work)
 	sample, catalogue := filepath.Join(work, "sample"), filepath.Join(work, "catalogue")
+	own := []string{sample}
 	if err := os.Mkdir(sample, 0o755); err != nil { // empty: the sample is rehearsed
 		return err
 	}
-	if err := repos.Catalogue(seatrial, catalogue); err != nil {
-		return err
+	if !short {
+		if err := repos.Catalogue(seatrial, catalogue); err != nil {
+			return err
+		}
+		own = append(own, catalogue)
 	}
 	fixtures, err := repos.Fixtures()
 	if err != nil {
 		return err
 	}
 	written := map[string]bool{}
-	for _, dir := range slices.Concat([]string{sample, catalogue}, fixtures, more) {
+	for _, dir := range slices.Concat(own, fixtures, more) {
 		said, err := of(seatrial, dir)
 		if err != nil {
 			return err

@@ -63,7 +63,12 @@ func New(o Options) *Cluster { return &Cluster{Options: o, openedWebhooks: map[s
 func (c *Cluster) Tier() string { return "embedded" }
 
 // Client implements cluster.Provider.
-func (c *Cluster) Client() *kube.Client { return c.client }
+func (c *Cluster) Client() *kube.Client {
+	if c.complete == nil { // Begin may be about to set it
+		return nil
+	}
+	return c.client
+}
 
 // Failed implements cluster.Provider.
 func (c *Cluster) Failed() <-chan error { return c.group.Failed() }
