@@ -98,7 +98,7 @@ func (v *verify) snapshot(ctx context.Context, box *sandbox.Sandbox, key *secret
 // finish ends the cluster, or hands it over to the user, and hands out the report.
 func (v *verify) finish(ctx context.Context, box *sandbox.Sandbox, provider cluster.Provider, r *report.Report, path *timing.Path) error {
 	var left error
-	if !v.keep {
+	if !v.keep || provider.Client() == nil { // without a client, nothing came up that could be kept
 		start := time.Now()
 		left = provider.Down()
 		r.Timings.Teardown = time.Since(start).Seconds()
@@ -115,7 +115,7 @@ func (v *verify) finish(ctx context.Context, box *sandbox.Sandbox, provider clus
 	if !known {
 		return fmt.Errorf("the rehearsal has no verdict, but %q", r.Verdict)
 	}
-	if v.keep && provider.Client() != nil { // Up succeeded
+	if v.keep && provider.Client() != nil {
 		return v.stay(ctx, box, provider, code)
 	}
 	return exit(code)

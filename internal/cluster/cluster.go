@@ -31,7 +31,7 @@ type Provider interface {
 	// the repo declares: a cluster that is not the rehearsal's own looks whether
 	// it has any of them.
 	Up(ctx context.Context, planned []Object) error
-	// Phases are the seconds that the parts of Up took, by name; may be nil.
+	// Phases are the seconds that the parts of the cluster took to come up, by name; may be nil.
 	Phases() map[string]float64
 	// Client is the administrator's connection; nil before Up.
 	Client() *kube.Client
@@ -73,8 +73,8 @@ type Staged interface {
 	// Begin starts what takes long and has nothing to do with the repo, and returns at
 	// once. Up waits for it, and gets its error; Down ends it.
 	Begin(ctx context.Context)
-	// Complete returns when all controllers are running. Up has returned when their kinds
-	// were served.
+	// Complete returns when all controllers are running, or with why one is not. Up has
+	// returned when their kinds were served, and its context ends this wait, too.
 	Complete(ctx context.Context) error
 }
 

@@ -66,9 +66,20 @@ func NewGroup(logs string, box *sandbox.Sandbox) (*Group, error) {
 // Failed receives the first error: usually that a program ended before Stop.
 func (g *Group) Failed() <-chan error { return g.failed }
 
+var errEnded = errors.New("the group has ended")
+
 // Start starts a program and, if Spec.Ready is set, waits for that line. It gives up
 // when ctx ends or when the program ends.
 func (g *Group) Start(ctx context.Context, s Spec) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	ending := g.ending
+	g.mu.Unlock()
+	if ending {
+		return fmt.Errorf("start %s: %w", s.Name, errEnded)
+	}
 	if !g.box.Roots() {
 		if err := g.provide(s.Cell.At); err != nil {
 			return fmt.Errorf("start %s: %w", s.Name, err)
@@ -93,13 +104,13 @@ func (g *Group) Start(ctx context.Context, s Spec) error {
 	}
 	r := &running{spec: s, cmd: cmd, wait: wait, again: start, log: log, done: make(chan struct{})}
 	g.mu.Lock()
-	ending := g.ending
+	ending = g.ending
 	g.running = append(g.running, r)
 	g.mu.Unlock()
 	go g.wait(r)
 	if ending { // it was started while Stop ended the others
 		g.Stop()
-		return fmt.Errorf("start %s: the group has ended", s.Name)
+		return fmt.Errorf("start %s: %w", s.Name, errEnded)
 	}
 	if s.Ready == "" {
 		return nil
@@ -126,8 +137,12 @@ func (g *Group) provide(at map[string]string) error {
 		return err
 	}
 	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ending { // Stop has come in between, and undoes nothing any more
+		undo()
+		return errEnded
+	}
 	g.undo = append(g.undo, undo)
-	g.mu.Unlock()
 	return nil
 }
 

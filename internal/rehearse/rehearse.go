@@ -56,6 +56,8 @@ type rehearsal struct {
 
 	subject  *Subject           // read
 	booted   bool               // up
+	starting context.Context    // up, until complete: ends with the error of a controller that does not start
+	started  func() error       // up: waits for the controllers
 	remote   cluster.Remote     // publish
 	served   []standin.Served   // standIn
 	synced   *gitrepo.Snapshot  // sync: what Flux reconciles; until then, the tree that was read
@@ -126,11 +128,7 @@ func Run(ctx context.Context, o Options, c cluster.Provider, console Console) (*
 		}
 	}
 	r.diagnose(ctx)
-	if r.finished {
-		if err := c.Down(); err != nil { // whatever Begin started
-			return nil, err
-		}
-	} else {
+	if !r.finished {
 		r.report.BlindSpots = append(r.report.BlindSpots, r.subject.unredacted()...)
 	}
 	r.report.Conceal(r.subject.Known.Text)
@@ -144,7 +142,7 @@ func (r *rehearsal) run(ctx context.Context, p phase) (err error) {
 		done = r.console.Step(p.title)
 	}
 	for _, s := range p.steps {
-		if err = s.run(ctx); err != nil {
+		if err = r.step(ctx, s); err != nil {
 			break
 		}
 		if s.what != "" {
@@ -159,6 +157,19 @@ func (r *rehearsal) run(ctx context.Context, p phase) (err error) {
 		return nil
 	}
 	done(err)
+	return err
+}
+
+// step takes a step. While controllers start, one that does not ends it.
+func (r *rehearsal) step(ctx context.Context, s step) error {
+	during := ctx
+	if r.starting != nil {
+		during = r.starting
+	}
+	err := s.run(during)
+	if why := context.Cause(during); err != nil && why != nil && ctx.Err() == nil {
+		return why
+	}
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,8 +28,6 @@ type provider struct {
 }
 
 func (p *provider) Tier() string { return "test" }
-
-func (p *provider) Down() error { return nil }
 
 func (p *provider) Up(_ context.Context, planned []cluster.Object) error {
 	p.planned = planned
@@ -99,11 +98,19 @@ func TestTooLargeIsNotRehearsed(t *testing.T) {
 type staged struct {
 	cluster.Provider
 	client *kube.Client
+	mu     sync.Mutex
 	calls  []string
 	failed error // what Complete returns
+	// published is closed when Publish is called; hangs has Publish wait for the end of its context.
+	published chan struct{}
+	hangs     bool
 }
 
-func (s *staged) note(call string)          { s.calls = append(s.calls, call) }
+func (s *staged) note(call string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, call)
+}
 func (s *staged) Tier() string              { return "test" }
 func (s *staged) Labels() map[string]string { return nil }
 func (s *staged) Redirects() bool           { return false }
@@ -113,10 +120,18 @@ func (s *staged) Phases() map[string]float64 {
 func (s *staged) Client() *kube.Client                       { return s.client }
 func (s *staged) Begin(context.Context)                      { s.note("Begin") }
 func (s *staged) Up(context.Context, []cluster.Object) error { s.note("Up"); return nil }
-func (s *staged) Complete(context.Context) error             { s.note("Complete"); return s.failed }
-func (s *staged) Down() error                                { s.note("Down"); return nil }
-func (s *staged) Publish(context.Context, *gitrepo.Snapshot) (cluster.Remote, error) {
+func (s *staged) Complete(context.Context) error {
+	<-s.published
+	return s.failed
+}
+func (s *staged) Down() error { s.note("Down"); return nil }
+func (s *staged) Publish(ctx context.Context, _ *gitrepo.Snapshot) (cluster.Remote, error) {
 	s.note("Publish")
+	close(s.published)
+	if s.hangs {
+		<-ctx.Done()
+		return cluster.Remote{}, ctx.Err()
+	}
 	return cluster.Remote{}, nil
 }
 func (s *staged) Bootstrap(context.Context, cluster.Sync) (*gitrepo.Snapshot, []gitrepo.Change, error) {
@@ -125,7 +140,7 @@ func (s *staged) Bootstrap(context.Context, cluster.Sync) (*gitrepo.Snapshot, []
 }
 
 // A cluster in stages begins before the repo is read, and Flux is bootstrapped only when its
-// controllers run. It is ended if the repo is too large for a rehearsal.
+// controllers run: why one does not ends what is done meanwhile. Nothing follows if the repo is too large for a rehearsal.
 func TestStages(t *testing.T) {
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -141,14 +156,16 @@ func TestStages(t *testing.T) {
 	for _, c := range []struct {
 		files        map[string]string
 		failed       error
+		hangs        bool
 		calls, fails string
 	}{
-		{healthy, nil, "Begin Up Publish Complete Bootstrap", "no Flux today"},
-		{healthy, errors.New("kapp-controller ended"), "Begin Up Publish Complete", "kapp-controller ended"},
-		{map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/deep.yaml": deep}, nil, "Begin Down", ""},
-		{map[string]string{"a.yaml": "a: b\n"}, nil, "Begin", "found no cluster"},
+		{healthy, nil, false, "Begin Up Publish Bootstrap", "no Flux today"},
+		{healthy, errors.New("kapp-controller ended"), false, "Begin Up Publish", "kapp-controller ended"},
+		{healthy, errors.New("the control plane ended"), true, "Begin Up Publish", "the control plane ended"},
+		{map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/deep.yaml": deep}, nil, false, "Begin", ""},
+		{map[string]string{"a.yaml": "a: b\n"}, nil, false, "Begin", "found no cluster"},
 	} {
-		s := &staged{client: client, failed: c.failed}
+		s := &staged{client: client, failed: c.failed, hangs: c.hangs, published: make(chan struct{})}
 		_, err := Run(t.Context(), Options{Subject: taken(t, files(t, c.files)), Upstream: true, Versions: map[string]string{}}, s, &console{})
 		if got := strings.Join(s.calls, " "); got != c.calls {
 			t.Errorf("got %s, want %s", got, c.calls)

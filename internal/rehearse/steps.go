@@ -60,8 +60,9 @@ func (r *rehearsal) up(ctx context.Context) error {
 	}
 	r.booted = true
 	what, of := "the cluster boots", timing.Kubernetes
-	if _, staged := r.cluster.(cluster.Staged); staged {
+	if staged, ok := r.cluster.(cluster.Staged); ok {
 		what, of = "the control plane boots", timing.APIServer
+		r.await(ctx, staged)
 	}
 	r.Path.Until(time.Now(), what, of)
 	r.noteBoot()
@@ -73,13 +74,28 @@ func (r *rehearsal) up(ctx context.Context) error {
 	return nil
 }
 
+// await has the steps that follow end when a controller of a staged cluster does not start.
+func (r *rehearsal) await(ctx context.Context, c cluster.Staged) {
+	starting, fail := context.WithCancelCause(ctx)
+	done := make(chan error, 1)
+	go func() {
+		err := c.Complete(ctx)
+		if err != nil {
+			fail(err)
+		}
+		done <- err
+	}()
+	r.starting, r.started = starting, func() error { defer fail(nil); return <-done }
+}
+
 // complete waits for the cluster's controllers, if Up did not.
-func (r *rehearsal) complete(ctx context.Context) error {
-	staged, ok := r.cluster.(cluster.Staged)
-	if !ok {
+func (r *rehearsal) complete(context.Context) error {
+	if r.started == nil {
 		return nil
 	}
-	if err := staged.Complete(ctx); err != nil {
+	err := r.started()
+	r.starting = nil
+	if err != nil {
 		return err
 	}
 	r.noteBoot()

@@ -42,16 +42,16 @@ type Cluster struct {
 	ports  ports
 	group  *process.Group
 	client *kube.Client
-	parts  cluster.Phases // of Up, some side by side
+	parts  cluster.Phases // of Begin and Up, some side by side
 
 	// Each is set by the function that its comment names.
-	alive    context.Context    // Begin: ends with Down
-	ends     context.CancelFunc // Begin: ends it
-	begun    func() error       // Begin: waits until the control plane serves
-	complete func() error       // Up: waits until all controllers run
-	unwatch  func()             // begin: stops the watch over the programs' memory
+	alive   context.Context    // start: ends with Down
+	ends    context.CancelFunc // start: ends it
+	begun   func() error       // start: waits until the control plane serves
+	unwatch func()             // prepare: stops the watch over the programs' memory
 
 	mu             sync.Mutex
+	complete       func() error // addParts: waits until all controllers run
 	servers        []io.Closer
 	openedWebhooks map[string]bool
 }
@@ -64,6 +64,8 @@ func (c *Cluster) Tier() string { return "embedded" }
 
 // Client implements cluster.Provider.
 func (c *Cluster) Client() *kube.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.complete == nil { // Begin may be about to set it
 		return nil
 	}
@@ -180,13 +182,7 @@ func (c *Cluster) Down() error {
 	for _, s := range servers {
 		_ = s.Close()
 	}
-	if c.ends != nil {
-		c.ends()
-	}
-	if c.begun != nil {
-		_ = c.begun()
-	}
-	c.stop()
+	c.end()
 	return c.Sandbox.Close()
 }
 

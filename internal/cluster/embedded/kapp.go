@@ -59,7 +59,7 @@ func (c *Cluster) lookAgain(ctx context.Context, apiService string) {
 
 // kappProgram is what kapp-controller and its sidecar have in common: the program, the folder of
 // the Carvel tools, and the environment. They share a folder; only the controller has a token.
-func (c *Cluster) kappProgram() (program, tools, home string, env []string, err error) {
+func (c *Cluster) kappProgram() (program, tools string, env []string, err error) {
 	if program, err = c.Engine.Binary("kapp-controller"); err != nil {
 		return
 	}
@@ -67,11 +67,8 @@ func (c *Cluster) kappProgram() (program, tools, home string, env []string, err 
 	if err != nil {
 		return
 	}
-	if home, err = c.home("kapp"); err != nil {
-		return
-	}
 	tools = filepath.Dir(ytt)
-	return program, tools, home, append(c.env("kapp"), append(gitEnv,
+	return program, tools, append(c.env("kapp"), append(gitEnv,
 		"PATH="+tools+":/usr/bin:/bin",
 		"KAPPCTRL_MEM_TMP_DIR="+c.path("kapp", "tmp"), "KAPPCTRL_SIDECAREXEC_SOCK="+c.sidecarSocket())...), nil
 }
@@ -83,7 +80,11 @@ func (c *Cluster) sidecarSocket() string { return c.path("kapp", "tmp", "exec.so
 // startSidecar starts the helper that runs the Carvel tools for kapp-controller. It needs no
 // API server.
 func (c *Cluster) startSidecar(ctx context.Context) error {
-	program, tools, home, env, err := c.kappProgram()
+	program, tools, env, err := c.kappProgram()
+	if err != nil {
+		return err
+	}
+	home, err := c.home("kapp")
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (c *Cluster) startSidecar(ctx context.Context) error {
 
 // startKappProgram starts the controller's program.
 func (c *Cluster) startKappProgram(ctx context.Context) error {
-	program, tools, home, env, err := c.kappProgram()
+	program, tools, env, err := c.kappProgram()
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (c *Cluster) startKappProgram(ctx context.Context) error {
 			"KAPPCTRL_SYSTEM_NAMESPACE="+kappNamespace, fmt.Sprintf("KAPPCTRL_API_PORT=%d", c.ports.packaging)),
 		Cell: sandbox.Cell{
 			Execute: []string{program, tools}, // it runs kapp itself, with the rights of a package's account
-			Write:   []string{home},
+			Write:   []string{c.path("kapp")},
 			Bind:    []int{metrics, c.ports.packaging}, Connect: []int{c.ports.api},
 			At: map[string]string{
 				"/home/kapp-controller":                         certificate,

@@ -23,10 +23,8 @@ const settledWithin = time.Minute
 // of any repo comes near. The cluster stays up until Down.
 func (c *Cluster) Seed(ctx context.Context) ([]byte, error) {
 	c.PackagingGlobalNamespace = seedNamespace
-	if err := c.prepare(); err != nil {
-		return nil, err
-	}
-	if err := c.startControlPlane(ctx); err != nil {
+	c.start(ctx, c.startControlPlane)
+	if err := c.begun(); err != nil {
 		return nil, err
 	}
 	if err := c.installMachines(ctx); err != nil {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -17,27 +18,59 @@ import (
 
 // Begin implements cluster.Staged: it has the control plane started, and what needs none.
 func (c *Cluster) Begin(ctx context.Context) {
+	c.start(ctx, c.startSidecar, func(ctx context.Context) error {
+		return c.parts.Run("control plane", func() error { return c.startControlPlane(ctx) })
+	})
+}
+
+// start has programs started, one after the other; begun waits for that.
+func (c *Cluster) start(ctx context.Context, programs ...func(context.Context) error) {
 	c.alive, c.ends = context.WithCancel(context.WithoutCancel(ctx))
 	ctx = c.untilDown(ctx)
 	c.begun = async(func() error {
 		if err := c.prepare(); err != nil {
 			return err
 		}
-		if err := c.startSidecar(ctx); err != nil {
-			return err
+		for _, program := range programs {
+			if err := program(ctx); err != nil {
+				return c.broken(err)
+			}
 		}
-		return c.parts.Run("control plane", func() error { return c.startControlPlane(ctx) })
+		return nil
 	})
+	c.Sandbox.OnEnd(func() {
+		late := time.After(endWithin)
+		select {
+		case <-late:
+		case <-closed(c.end):
+		}
+	})
+}
+
+// endWithin is how long a process that is to end at once waits for its programs.
+const endWithin = 2 * time.Second
+
+// broken returns why the group of programs failed, if it has, and err otherwise.
+func (c *Cluster) broken(err error) error {
+	select {
+	case why := <-c.group.Failed():
+		return why
+	default:
+		return err
+	}
+}
+
+// closed runs f at once, and returns a channel that is closed at its end.
+func closed(f func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	return done
 }
 
 // async runs f at once; the returned function waits for its end and returns its error.
 func async(f func() error) func() error {
 	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err = f()
-	}()
+	done := closed(func() { err = f() })
 	return func() error { <-done; return err }
 }
 
@@ -63,7 +96,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 		return err
 	}
 	c.openWebhooks(c.alive)
-	return c.addParts(c.untilDown(ctx))
+	return c.addParts(c.untilDown(ctx), c.partsOfCluster(), c.group.Failed())
 }
 
 // part is something that is added to the control plane: what it installs, and what it starts.
@@ -81,18 +114,18 @@ func (c *Cluster) partsOfCluster() []part {
 }
 
 // addParts adds all parts side by side. It returns when everything is installed; complete
-// then waits until everything runs.
-func (c *Cluster) addParts(ctx context.Context) error {
+// then waits until everything runs. An error in failed ends both.
+func (c *Cluster) addParts(ctx context.Context, parts []part, failed <-chan error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	var installed, running sync.WaitGroup
-	for _, p := range c.partsOfCluster() {
-		installed.Add(1)
+	installed := make(chan error, len(parts))
+	var running sync.WaitGroup
+	for _, p := range parts {
 		running.Add(1)
 		group.Go(func() error {
 			defer running.Done()
 			return c.parts.Run(p.name, func() error {
 				err := p.install(ctx)
-				installed.Done()
+				installed <- err
 				if err != nil || p.start == nil {
 					return err
 				}
@@ -100,26 +133,46 @@ func (c *Cluster) addParts(ctx context.Context) error {
 			})
 		})
 	}
-	complete := make(chan struct{})
-	go func() { running.Wait(); close(complete) }()
+	all := closed(running.Wait)
 	group.Go(func() error { // report a program that dies at once: the parts would wait for it until they time out
 		select {
-		case err := <-c.group.Failed():
+		case err := <-failed:
 			return err
-		case <-complete:
+		case <-all:
 			return nil
 		}
 	})
+	c.mu.Lock()
 	c.complete = group.Wait
-	installed.Wait()
-	if ctx.Err() != nil {
-		return group.Wait()
+	c.mu.Unlock()
+	var errs error
+	for range parts {
+		errs = errors.Join(errs, <-installed)
+	}
+	if errs != nil {
+		return group.Wait() // the first error: others may have followed from it
 	}
 	return nil
 }
 
-// Complete implements cluster.Staged.
+// Complete implements cluster.Staged. It ends with the context of Up.
 func (c *Cluster) Complete(context.Context) error { return c.complete() }
+
+// end ends all programs, and waits for what is being started.
+func (c *Cluster) end() {
+	if c.begun == nil {
+		return
+	}
+	c.ends()
+	_ = c.begun()
+	c.stop()
+	c.mu.Lock()
+	complete := c.complete
+	c.mu.Unlock()
+	if complete != nil {
+		_ = complete()
+	}
+}
 
 // prepare makes the group of programs, and begins to watch over their memory.
 func (c *Cluster) prepare() (err error) {
@@ -131,7 +184,6 @@ func (c *Cluster) prepare() (err error) {
 	}
 	watched := make(chan struct{})
 	c.unwatch = sync.OnceFunc(func() { close(watched) })
-	c.Sandbox.OnEnd(c.stop)
 	c.group.LimitMemory(watched)
 	return nil
 }
