@@ -12,7 +12,7 @@ import (
 // often. small is how much is alive in a cluster for which the floor is enough.
 const (
 	floor = 430 << 20
-	small = 200 << 20
+	small = 215 << 20
 )
 
 // collectLate has garbage collected late while the process is small: most of what it ever
