@@ -98,7 +98,8 @@ func (v *verify) snapshot(ctx context.Context, box *sandbox.Sandbox, key *secret
 // finish ends the cluster, or hands it over to the user, and hands out the report.
 func (v *verify) finish(ctx context.Context, box *sandbox.Sandbox, provider cluster.Provider, r *report.Report, path *timing.Path) error {
 	var left error
-	if !v.keep || provider.Client() == nil { // without a client, nothing came up that could be kept
+	kept := v.keep && provider.Client() != nil // without a client, nothing has come up
+	if !kept {
 		start := time.Now()
 		left = provider.Down()
 		r.Timings.Teardown = time.Since(start).Seconds()
@@ -115,7 +116,7 @@ func (v *verify) finish(ctx context.Context, box *sandbox.Sandbox, provider clus
 	if !known {
 		return fmt.Errorf("the rehearsal has no verdict, but %q", r.Verdict)
 	}
-	if v.keep && provider.Client() != nil {
+	if kept {
 		return v.stay(ctx, box, provider, code)
 	}
 	return exit(code)

@@ -185,3 +185,28 @@ func TestProvidesFolders(t *testing.T) {
 		t.Errorf("after Stop: %v", err)
 	}
 }
+
+// What is started after the end of the group, or of the caller's patience, makes no folder: nobody
+// would remove it.
+func TestNothingIsProvidedAfterTheEnd(t *testing.T) {
+	ended := group(t)
+	ended.Stop()
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, start := range map[string]func(Spec) error{
+		"a group that has ended": func(s Spec) error { return ended.Start(soon(t), s) },
+		"a context that is over": func(s Spec) error { return group(t).Start(late, s) },
+		// Stop comes between the first look and the folder.
+		"a group that ends meanwhile": func(s Spec) error { return ended.provide(s.Cell.At) },
+	} {
+		at := filepath.Join(t.TempDir(), "at")
+		s := script("tool", "exit 0")
+		s.Cell.At = map[string]string{at: t.TempDir()}
+		if err := start(s); !errors.Is(err, errEnded) && !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if _, err := os.Stat(at); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: the folder is there (%v)", name, err)
+		}
+	}
+}

@@ -39,9 +39,8 @@ func (c *Cluster) start(ctx context.Context, programs ...func(context.Context) e
 		return nil
 	})
 	c.Sandbox.OnEnd(func() {
-		late := time.After(endWithin)
 		select {
-		case <-late:
+		case <-time.After(endWithin):
 		case <-closed(c.end):
 		}
 	})
