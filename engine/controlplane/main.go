@@ -38,8 +38,10 @@ type cluster struct {
 	port   int    // kube-apiserver's port; the others follow it, in the order below
 	routes routes // where Services that the API server itself calls really are
 	state  string // file with what etcd holds from the start; empty: nothing
-	etcd   *embed.Etcd
-	failed chan error // what ended a component
+	// planned is a file that says how many objects the cluster is going to be given; empty: few.
+	planned string
+	etcd    *embed.Etcd
+	failed  chan error // what ended a component
 }
 
 // The ports, counted from --port.
@@ -66,6 +68,7 @@ func run(args []string) error {
 	fs.IntVar(&c.port, "port", 6443, "first of six consecutive ports on 127.0.0.1")
 	fs.Var(c.routes, "route", "NAMESPACE/SERVICE=HOST:PORT that the API server should call for that Service (repeatable)")
 	fs.StringVar(&c.state, "state", "", "file that --save has written: what the cluster begins with")
+	fs.StringVar(&c.planned, "planned", "", "file with the number of objects that the cluster is going to be given, which may be written later; with many, more memory is used")
 	save := fs.String("save", "", "write the state of the cluster at --port into this file")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -82,7 +85,7 @@ func run(args []string) error {
 	if err := quiet(); err != nil {
 		return err
 	}
-	collectLate(ctx)
+	c.collectLate(ctx)
 	// How often the API server looks for new admission policies. A rehearsal waits for its own.
 	generic.SetPolicyRefreshIntervalForTests(100 * time.Millisecond)
 	for _, step := range []struct {

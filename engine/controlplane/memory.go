@@ -2,25 +2,32 @@ package main
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
 	"time"
 )
 
-// Up to floor bytes, garbage is collected when the heap has grown fivefold, and above it more
-// often. small is how much is alive in a cluster for which the floor is enough.
+// Up to a limit, garbage is collected when the heap has grown fivefold, and above it more
+// often. floor is the limit for few objects, and small is how much is alive in a cluster
+// for which it is enough. Each object that is planned beyond few raises the limit by perObject,
+// to most at most.
 const (
-	floor = 430 << 20
-	small = 215 << 20
+	floor     = 430 << 20
+	small     = 215 << 20
+	few       = 50
+	perObject = 3 << 20
+	most      = 1 << 30
 )
 
 // collectLate has garbage collected late while the process is small: most of what it ever
-// allocates it allocates in its first seconds, and collecting all along takes a fifth of
+// allocates it allocates in its first seconds, and collecting all along takes a quarter of
 // its processor time. As what is alive grows, so does the limit, from twice of it for a small
 // cluster to three times of it for a large one: a cluster of any size works. Nobody reads
 // this process's memory profile.
-func collectLate(ctx context.Context) {
+func (c *cluster) collectLate(ctx context.Context) {
 	runtime.MemProfileRate = 0
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(floor)
@@ -29,7 +36,7 @@ func collectLate(ctx context.Context) {
 		for {
 			metrics.Read(live)
 			n := int64(live[0].Value.Uint64())
-			debug.SetMemoryLimit(max(floor, min(floor+8*(n-small), 3*n)))
+			debug.SetMemoryLimit(max(c.room(), min(floor+8*(n-small), 3*n)))
 			select {
 			case <-ctx.Done():
 				return
@@ -37,4 +44,18 @@ func collectLate(ctx context.Context) {
 			}
 		}
 	}()
+}
+
+// room is the limit for as many objects as the file --planned says by now; whoever writes it
+// learns that only while this process starts.
+func (c *cluster) room() int64 {
+	b, err := os.ReadFile(c.planned)
+	if err != nil {
+		return floor
+	}
+	objects, err := strconv.ParseInt(string(b), 10, 32)
+	if err != nil { // not written yet
+		return floor
+	}
+	return min(floor+perObject*max(0, objects-few), most)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -82,7 +84,7 @@ func (c *Cluster) untilDown(ctx context.Context) context.Context {
 
 // Up implements cluster.Provider, in part: see cluster.Staged. The control plane must be
 // ready within one minute of Begin.
-func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
+func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) (err error) {
 	if c.begun == nil {
 		c.Begin(ctx)
 	}
@@ -92,6 +94,9 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 		}
 	}()
 	if err := c.begun(); err != nil {
+		return err
+	}
+	if err := c.plan(len(planned)); err != nil {
 		return err
 	}
 	c.openWebhooks(c.alive)
@@ -187,6 +192,15 @@ func (c *Cluster) prepare() (err error) {
 	return nil
 }
 
+// planFile tells the control plane how many objects it is going to be given: how much memory it
+// then uses before it collects garbage.
+const planFile = "planned"
+
+// plan writes the plan file. The control plane, which has been started by then, looks at it now and then.
+func (c *Cluster) plan(objects int) error {
+	return os.WriteFile(c.path(planFile), []byte(strconv.Itoa(objects)), 0o644)
+}
+
 // startControlPlane starts Kubernetes, and returns when it serves.
 func (c *Cluster) startControlPlane(ctx context.Context) error {
 	program, err := c.Engine.Binary("controlplane")
@@ -199,21 +213,26 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	if err := c.plan(0); err != nil {
+		return err
+	}
 	own := c.ports.ofControlPlane()
 	spec := process.Spec{
 		Name: "controlplane", Program: program, Ready: "ready", Env: c.env("controlplane"),
 		Args: []string{
 			"--dir", c.path("controlplane", "cluster"), "--port", fmt.Sprint(c.ports.api),
+			"--planned", c.path(planFile),
 			"--route", fmt.Sprintf("%s/packaging-api=127.0.0.1:%d", kappNamespace, c.ports.packaging),
 		},
 		Cell: sandbox.Cell{
 			Execute: []string{program}, Write: []string{home},
+			Read: []string{c.path(planFile)},
 			Bind: own, Connect: append([]int{c.ports.packaging}, own...),
 		},
 	}
 	if c.seeded() {
 		spec.Args = append(spec.Args, "--state", c.Engine.Seed())
-		spec.Cell.Read = []string{c.Engine.Seed()}
+		spec.Cell.Read = append(spec.Cell.Read, c.Engine.Seed())
 	}
 	err = c.group.Start(ctx, spec)
 	if err != nil {
