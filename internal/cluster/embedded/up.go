@@ -96,7 +96,7 @@ func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) (err error) 
 	if err := c.begun(); err != nil {
 		return err
 	}
-	if err := c.plan(len(planned)); err != nil {
+	if err := c.plan(planned); err != nil {
 		return err
 	}
 	c.openWebhooks(c.alive)
@@ -196,9 +196,10 @@ func (c *Cluster) prepare() (err error) {
 // then uses before it collects garbage.
 const planFile = "planned"
 
-// plan writes the plan file. The control plane, which has been started by then, looks at it now and then.
-func (c *Cluster) plan(objects int) error {
-	return os.WriteFile(c.path(planFile), []byte(strconv.Itoa(objects)), 0o644)
+// plan writes the plan file: first before the control plane starts, then when the repo has been
+// read. It is looked at five times a second.
+func (c *Cluster) plan(planned []cluster.Object) error {
+	return os.WriteFile(c.path(planFile), []byte(strconv.Itoa(len(planned))), 0o644)
 }
 
 // startControlPlane starts Kubernetes, and returns when it serves.
@@ -213,7 +214,7 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := c.plan(0); err != nil {
+	if err := c.plan(nil); err != nil {
 		return err
 	}
 	own := c.ports.ofControlPlane()

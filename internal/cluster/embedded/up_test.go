@@ -3,8 +3,12 @@ package embedded
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"time"
+
+	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/sandbox"
 )
 
 func nothing(context.Context) error { return nil }
@@ -58,5 +62,16 @@ func TestEndWaitsForWhatStarts(t *testing.T) {
 	c.end()
 	if !ended {
 		t.Error("a part was still starting")
+	}
+}
+
+// The control plane is told how many objects are planned.
+func TestPlanIsTold(t *testing.T) {
+	c := New(Options{Sandbox: &sandbox.Sandbox{Dir: t.TempDir()}})
+	if err := c.plan(make([]cluster.Object, 131)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(c.path(planFile)); err != nil || string(b) != "131" {
+		t.Errorf("got %q, %v", b, err)
 	}
 }
