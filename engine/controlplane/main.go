@@ -38,7 +38,7 @@ type cluster struct {
 	port   int    // kube-apiserver's port; the others follow it, in the order below
 	routes routes // where Services that the API server itself calls really are
 	state  string // file with what etcd holds from the start; empty: nothing
-	// planned is a file that says how many objects the cluster is going to be given; empty: few.
+	// planned is a file that says how many objects the cluster is going to be given.
 	planned string
 	etcd    *embed.Etcd
 	failed  chan error // what ended a component
@@ -68,7 +68,7 @@ func run(args []string) error {
 	fs.IntVar(&c.port, "port", 6443, "first of six consecutive ports on 127.0.0.1")
 	fs.Var(c.routes, "route", "NAMESPACE/SERVICE=HOST:PORT that the API server should call for that Service (repeatable)")
 	fs.StringVar(&c.state, "state", "", "file that --save has written: what the cluster begins with")
-	fs.StringVar(&c.planned, "planned", "", "file with the number of objects that the cluster is going to be given, which may be written later; with many, more memory is used")
+	fs.StringVar(&c.planned, "planned", "", "file with the number of objects that the cluster is going to be given, which may change; with many, more memory is used")
 	save := fs.String("save", "", "write the state of the cluster at --port into this file")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -76,8 +76,8 @@ func run(args []string) error {
 	if *save != "" {
 		return c.saveState(context.Background(), *save)
 	}
-	if c.dir == "" {
-		return errors.New("--dir is required")
+	if c.dir == "" || c.planned == "" {
+		return errors.New("--dir and --planned are required")
 	}
 	// A first signal ends the process at once: the state is disposable.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -85,7 +85,9 @@ func run(args []string) error {
 	if err := quiet(); err != nil {
 		return err
 	}
-	c.collectLate(ctx)
+	if err := c.collectLate(ctx); err != nil {
+		return err
+	}
 	// How often the API server looks for new admission policies. A rehearsal waits for its own.
 	generic.SetPolicyRefreshIntervalForTests(100 * time.Millisecond)
 	for _, step := range []struct {

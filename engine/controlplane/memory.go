@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -27,16 +28,23 @@ const (
 // its processor time. As what is alive grows, so does the limit, from twice of it for a small
 // cluster to three times of it for a large one: a cluster of any size works. Nobody reads
 // this process's memory profile.
-func (c *cluster) collectLate(ctx context.Context) {
+func (c *cluster) collectLate(ctx context.Context) error {
 	runtime.MemProfileRate = 0
 	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(floor)
+	room, err := c.room()
+	if err != nil {
+		return err
+	}
+	debug.SetMemoryLimit(room)
 	go func() {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		for {
 			metrics.Read(live)
 			n := int64(live[0].Value.Uint64())
-			debug.SetMemoryLimit(max(c.room(), min(floor+8*(n-small), 3*n)))
+			if now, err := c.room(); err == nil { // else it is being written
+				room = now
+			}
+			debug.SetMemoryLimit(max(room, min(floor+8*(n-small), 3*n)))
 			select {
 			case <-ctx.Done():
 				return
@@ -44,18 +52,19 @@ func (c *cluster) collectLate(ctx context.Context) {
 			}
 		}
 	}()
+	return nil
 }
 
-// room is the limit for as many objects as the file --planned says by now; whoever writes it
-// learns that only while this process starts.
-func (c *cluster) room() int64 {
+// room is the limit for as many objects as the file --planned says by now. It says 0 until the
+// repo has been read, which is while this process starts.
+func (c *cluster) room() (int64, error) {
 	b, err := os.ReadFile(c.planned)
 	if err != nil {
-		return floor
+		return 0, err
 	}
 	objects, err := strconv.ParseInt(string(b), 10, 32)
-	if err != nil { // not written yet
-		return floor
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", c.planned, err)
 	}
-	return min(floor+perObject*max(0, objects-few), most)
+	return min(floor+perObject*max(0, objects-few), most), nil
 }
