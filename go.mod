@@ -25,6 +25,11 @@ require (
 )
 
 require (
+	k8s.io/component-base v0.36.4 // indirect
+	k8s.io/pod-security-admission v0.36.4
+)
+
+require (
 	al.essio.dev/pkg/shellescape v1.5.1 // indirect
 	cel.dev/expr v0.25.2 // indirect
 	cloud.google.com/go v0.123.0 // indirect

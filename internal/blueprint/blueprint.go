@@ -34,9 +34,11 @@ type Blueprint struct {
 	StorageClass string `yaml:"storageClass" json:"storageClass,omitempty"`
 	// ClusterIssuer of the services' certificates: by default vault-issuer if Vault is among the services, else bootstrap-issuer, which signs for itself. Another name is an issuer of your own.
 	Issuer string `yaml:"issuer" json:"issuer,omitempty"`
-	// Registry and project through which every image is pulled, such as harbor.services.my-domain.com/dh-proxy.
-	RegistryProxy string `yaml:"registryProxy" json:"registryProxy,omitempty"`
-	// Proxies of single upstream registries, by the registry's host: quay.io, say. They win over registryProxy.
+	// Certificates, as PEM, of the authority behind an issuer of your own, which services trust when they sign people on by Keycloak; not needed if it is publicly trusted.
+	IssuerCA string `yaml:"issuerCA" json:"issuerCA,omitempty"`
+	// Where images are pulled through: registry and project, by the upstream registry's host, as docker.io: harbor.my-domain.com/dh-proxy. A registry that is not named is pulled from directly. One text is the proxy of all registries.
+	RegistryProxy RegistryProxy `yaml:"registryProxy" json:"registryProxy,omitempty"`
+	// The older way to write registryProxy for single registries.
 	RegistryProxies map[string]string `yaml:"registryProxies" json:"registryProxies,omitempty"`
 	// The age recipients that secrets are encrypted for.
 	Recipients []string `yaml:"recipients" json:"recipients,omitempty"`
@@ -89,7 +91,7 @@ func Default() *Blueprint {
 	b := defaults()
 	b.APIVersion, b.Kind = APIVersion, Kind
 	b.Services = map[string]*Service{"harbor": {}, "minio": {}}
-	b.Issuer = bootstrapIssuer // there is no Vault
+	b.Issuer = BootstrapIssuer // there is no Vault
 	return b
 }
 
@@ -102,8 +104,9 @@ func defaults() *Blueprint {
 	}
 }
 
-// bootstrapIssuer is the self-signed ClusterIssuer: it needs nothing but cert-manager.
-const bootstrapIssuer = "bootstrap-issuer"
+// BootstrapIssuer is the ClusterIssuer that needs nothing but cert-manager: it signs with an
+// authority that is generated along with the repo.
+const BootstrapIssuer = "bootstrap-issuer"
 
 // ClusterDir is the cluster's folder in the repo.
 func (b *Blueprint) ClusterDir() string {

@@ -98,7 +98,7 @@ func Parse(name string, b []byte) (*Blueprint, error) {
 	}
 	if _, written := r.lines["issuer"]; !written && bp.Services["vault"] == nil {
 		if _, asked := r.lines["services.vault"]; !asked {
-			bp.Issuer = bootstrapIssuer
+			bp.Issuer = BootstrapIssuer
 		}
 	}
 	for name, s := range bp.Services {
@@ -144,6 +144,9 @@ func (r *reader) walk(n *yaml.Node, t reflect.Type, path string) {
 	}
 	if path != "" {
 		r.lines[path] = n.Line
+	}
+	if t == reflect.TypeFor[RegistryProxy]() && n.Kind == yaml.ScalarNode {
+		t = reflect.TypeFor[string]() // the other form of it
 	}
 	null := n.Kind == yaml.ScalarNode && n.Tag == "!!null"
 	want, ok := "", true

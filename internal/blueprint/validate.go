@@ -2,6 +2,7 @@ package blueprint
 
 import (
 	"bytes"
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"net/url"
@@ -21,6 +22,7 @@ var (
 	label     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 	subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 	domain    = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$`)
+	registry  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]+)?$`)
 	proxy     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9._-]+)*$`)
 	word      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
 	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -45,7 +47,6 @@ func (r *reader) validate(b *Blueprint) {
 		{"packagingGlobalNamespace", b.PackagingGlobalNamespace, "a namespace such as tkg-system", label, false},
 		{"issuer", b.Issuer, "a name such as vault-issuer", subdomain, false},
 		{"storageClass", b.StorageClass, "the name of a StorageClass, or nothing for the cluster's default", subdomain, true},
-		{"registryProxy", b.RegistryProxy, "a registry and a project, such as harbor.services.my-domain.com/dh-proxy, without https://", proxy, true},
 		{"git.owner", b.Git.Owner, "the owner's name at the Git provider", word, false},
 		{"git.repository", b.Git.Repository, "the repository's name", word, false},
 		{"git.branch", b.Git.Branch, "a branch such as main", word, false},
@@ -61,9 +62,11 @@ func (r *reader) validate(b *Blueprint) {
 	if b.Path != "" && (path.IsAbs(b.Path) || path.Clean(b.Path) != b.Path || strings.HasPrefix(b.Path, "..") || !word.MatchString(b.Path)) {
 		r.at("path", fmt.Sprintf("got %q", b.Path), "write a folder of the repo such as platforms/clusters/services")
 	}
-	for host, p := range b.RegistryProxies {
-		if !proxy.MatchString(p) {
-			r.at("registryProxies."+host, fmt.Sprintf("got %q", p), "write a registry and a project, without https://")
+	r.validateProxies("registryProxy", b.RegistryProxy)
+	r.validateProxies("registryProxies", b.RegistryProxies)
+	if b.IssuerCA != "" {
+		if block, _ := pem.Decode([]byte(b.IssuerCA)); block == nil || block.Type != "CERTIFICATE" {
+			r.at("issuerCA", "it holds no PEM certificate", "write the authority's certificates: -----BEGIN CERTIFICATE-----…")
 		}
 	}
 	for i, recipient := range b.Recipients {
@@ -95,6 +98,23 @@ func ambiguous(text string) bool {
 func (r *reader) oneOf(key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		r.at(key, fmt.Sprintf("got %q", value), meant(value, allowed))
+	}
+}
+
+// validateProxies checks the proxies under a key of the blueprint, by the upstream registry's host.
+func (r *reader) validateProxies(key string, proxies map[string]string) {
+	for host, p := range proxies {
+		at := strings.TrimSuffix(key+"."+host, ".")
+		if !proxy.MatchString(p) || ambiguous(p) {
+			r.at(at, fmt.Sprintf("got %q", p), "write a registry and a project, such as harbor.services.my-domain.com/dh-proxy, without https://")
+		}
+		switch {
+		case host == AnyRegistry:
+		case host == "index.docker.io", host == "registry-1.docker.io":
+			r.at(at, "no image is named so", "write docker.io")
+		case !registry.MatchString(host):
+			r.at(at, fmt.Sprintf("%q is not a registry's host", host), "write the host that images are named with, such as docker.io or quay.io")
+		}
 	}
 }
 

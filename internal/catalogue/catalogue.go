@@ -29,7 +29,9 @@ type Service struct {
 	// Namespace is where the service's objects live. Components have none: they live in
 	// the namespace of the service that needs them.
 	Namespace string `json:"namespace,omitempty"`
-	// PodSecurity is the Pod Security level that the namespace needs beyond the cluster's own.
+	// PodSecurity is the Pod Security level that the namespace is labelled with; empty for one
+	// whose pods keep to "restricted", the strictest, which is what unlabelled namespaces of a
+	// Tanzu cluster enforce.
 	PodSecurity string `json:"podSecurity,omitempty"`
 	// Component is empty for a service that a blueprint can ask for. Otherwise it is "database"
 	// or "cache", for what is deployed along with a service that needs one, or "stand-in", for
@@ -42,18 +44,22 @@ type Service struct {
 	// Requires are services that must be in the same blueprint.
 	Requires []string `json:"requires,omitempty"`
 	// DependsOn are services whose releases must be ready before this one's.
-	DependsOn []string   `json:"dependsOn,omitempty"`
-	Database  *Database  `json:"database,omitempty"`
-	Cache     bool       `json:"cache,omitempty"`
-	Expose    []Exposure `json:"expose,omitempty"`
+	DependsOn []string `json:"dependsOn,omitempty"`
+	// After are services whose releases must be ready before this one's if the blueprint asks for them.
+	After []string `json:"after,omitempty"`
+	// Moved says what to do for whoever has an earlier chart of this service, if there was one.
+	Moved    string     `json:"moved,omitempty"`
+	Database *Database  `json:"database,omitempty"`
+	Cache    bool       `json:"cache,omitempty"`
+	Expose   []Exposure `json:"expose,omitempty"`
 	// OIDCClient is true if people sign on to it by Keycloak.
 	OIDCClient bool `json:"oidcClient,omitempty"`
 	// ResourcesAt is where in the values its main resources are; "resources" by default.
 	ResourcesAt string `json:"resourcesAt,omitempty"`
 	// Images are all images that the service's pods run, as its manifests refer to them.
 	Images []string `json:"images"`
-	// ValuesRewrite are the images whose registry proxy is set in the chart's values; a
-	// post-renderer or an overlay rewrites all others.
+	// ValuesRewrite are the images whose registry proxy is set in the chart's values or in another
+	// file of the service; a post-renderer or an overlay rewrites all others.
 	ValuesRewrite []string `json:"valuesRewrite,omitempty"`
 }
 
@@ -90,6 +96,8 @@ type Database struct {
 	User string `json:"user"`
 	// Extensions are created when the database is.
 	Extensions []string `json:"extensions,omitempty"`
+	// Settings are parameters of the server.
+	Settings map[string]string `json:"settings,omitempty"`
 }
 
 // Exposure is a host name that leads to a Service.
@@ -99,8 +107,16 @@ type Exposure struct {
 	Port            int    `json:"port"`
 	ResponseTimeout string `json:"responseTimeout,omitempty"`
 	Websockets      bool   `json:"websockets,omitempty"`
+	// Routes are parts of the host that lead to other ports of the Service.
+	Routes []Route `json:"routes,omitempty"`
 	// Issuer overrides the blueprint's.
 	Issuer string `json:"issuer,omitempty"`
+}
+
+// Route is a part of a host: the paths that begin with Prefix.
+type Route struct {
+	Prefix string `json:"prefix"`
+	Port   int    `json:"port"`
 }
 
 // PackageRepository is where packages come from.
@@ -188,20 +204,33 @@ func (s *Service) File(name string) ([]byte, error) {
 	return b, err
 }
 
+// Files are the YAML files of the service's folder whose names begin with layer, sorted: layer.yaml
+// and layer-TEXT.yaml.
+func (s *Service) Files(layer string) ([]string, error) {
+	entries, err := fs.ReadDir(repotemplate.Files, path.Join("services", s.Name))
+	var out []string
+	for _, e := range entries {
+		rest, found := strings.CutPrefix(strings.TrimSuffix(e.Name(), ".yaml"), layer)
+		if found && !e.IsDir() && (rest == "" || rest[0] == '-') {
+			out = append(out, e.Name())
+		}
+	}
+	return out, err
+}
+
 // Dir returns a folder inside the service's folder.
 func (s *Service) Dir(name string) (fs.FS, error) {
 	return fs.Sub(repotemplate.Files, path.Join("services", s.Name, name))
 }
 
-// SplitImage splits a reference as a manifest writes it into name and tag or digest.
+// SplitImage splits a reference as a manifest writes it into the name and the version that
+// follows it, as it stands there: ":tag", "@digest", ":tag@digest" or nothing.
 func SplitImage(image string) (name, version string) {
-	if name, digest, ok := strings.Cut(image, "@"); ok {
-		return name, digest
+	name, _, _ = strings.Cut(image, "@")
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		name = name[:i]
 	}
-	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
-		return image[:i], image[i+1:]
-	}
-	return image, ""
+	return name, image[len(name):]
 }
 
 // Registry splits an image's name into the registry's host and the repository there, as

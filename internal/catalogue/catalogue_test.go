@@ -154,11 +154,12 @@ func TestChart(t *testing.T) {
 
 func TestImages(t *testing.T) {
 	for image, want := range map[string][4]string{
-		"postgres:18.4":         {"postgres", "18.4", "docker.io", "library/postgres"},
+		"postgres:18.4":         {"postgres", ":18.4", "docker.io", "library/postgres"},
 		"docker.io/postgres":    {"docker.io/postgres", "", "docker.io", "library/postgres"},
-		"goharbor/core:v2":      {"goharbor/core", "v2", "docker.io", "goharbor/core"},
-		"quay.io/a/b:v1":        {"quay.io/a/b", "v1", "quay.io", "a/b"},
-		"localhost/a@sha256:00": {"localhost/a", "sha256:00", "localhost", "a"},
+		"goharbor/core:v2":      {"goharbor/core", ":v2", "docker.io", "goharbor/core"},
+		"quay.io/a/b:v1":        {"quay.io/a/b", ":v1", "quay.io", "a/b"},
+		"localhost/a@sha256:00": {"localhost/a", "@sha256:00", "localhost", "a"},
+		"a/b:v1@sha256:00":      {"a/b", ":v1@sha256:00", "docker.io", "a/b"},
 		"registry:5000/a":       {"registry:5000/a", "", "registry:5000", "a"},
 	} {
 		name, version := SplitImage(image)

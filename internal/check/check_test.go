@@ -96,8 +96,11 @@ var faults = map[string]fault{
 		want: finding.Finding{Code: finding.SOPSNoDecryption, Severity: finding.Error, Layer: "helm", Object: "Secret/minio/minio-credentials", File: manifests + "helm/s.yaml", Line: 2},
 	},
 	"missing path": {
-		change: func(f fstest.MapFS) { delete(f, manifests+"kapp-post/cert-manager.yaml") },
-		want:   finding.Finding{Code: finding.PathNotFound, Severity: finding.Error, Layer: "kapp-post", Object: "Kustomization/flux-system/kapp-post", File: "platforms/clusters/services/kustomizations/kapp-layer-kustomizations.yaml", Line: 55},
+		change: func(f fstest.MapFS) {
+			delete(f, manifests+"kapp-post/cert-manager.yaml")
+			delete(f, manifests+"kapp-post/cert-manager-secrets.yaml")
+		},
+		want: finding.Finding{Code: finding.PathNotFound, Severity: finding.Error, Layer: "kapp-post", Object: "Kustomization/flux-system/kapp-post", File: "platforms/clusters/services/kustomizations/kapp-layer-kustomizations.yaml", Line: 55},
 	},
 	"broken YAML": {
 		change: func(f fstest.MapFS) {

@@ -129,6 +129,13 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 	for _, name := range plan.Kept {
 		c.Note("kept as you changed it: " + name)
 	}
+	moved, err := plan.Moved()
+	if err != nil {
+		return err
+	}
+	for _, note := range moved {
+		c.Note(note)
+	}
 	if dryRun {
 		_, err := s.Out.Write(plan.Diff())
 		c.Note(fmt.Sprintf("%s would change in %s; nothing was written", prose.Count(len(plan.Changes), "file"), filepath.Clean(out)))

@@ -105,7 +105,7 @@ func starter(c *catalogue.Catalogue, cluster, domain string, recipients, service
 	fmt.Fprintf(&b, "# yaml-language-server: $schema=./%s\napiVersion: %s\nkind: %s\n", schemaFile, blueprint.APIVersion, blueprint.Kind)
 	fmt.Fprintf(&b, "cluster: %s\nflavour: %s # or %s\ndomain: %s\n", cluster, d.Flavour, blueprint.Generic, domain)
 	fmt.Fprintf(&b, "git: {provider: %s, owner: %s, repository: %s, branch: %s}\n", d.Git.Provider, d.Git.Owner, d.Git.Repository, d.Git.Branch)
-	fmt.Fprintf(&b, "packagingGlobalNamespace: %s\n# issuer: vault-issuer # the default with Vault; without, bootstrap-issuer\n# storageClass: fast\n# registryProxy: harbor.%s/dh-proxy\n", d.PackagingGlobalNamespace, domain)
+	fmt.Fprintf(&b, "packagingGlobalNamespace: %s\n# issuer: vault-issuer # the default with Vault; without, bootstrap-issuer\n# storageClass: fast\n# registryProxy: {docker.io: registry.my-domain.com/docker-proxy, quay.io: registry.my-domain.com/quay-proxy}\n", d.PackagingGlobalNamespace)
 	b.WriteString("# The public keys (seatrial secrets keygen) that secrets are encrypted for.\n")
 	if len(recipients) == 0 {
 		b.WriteString("# recipients: [age1…]\n")

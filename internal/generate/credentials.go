@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
@@ -71,15 +72,47 @@ func (c *Credentials) password(name string, length int) (string, error) {
 const permanent = " (encryption key)"
 
 // Rotated returns a set that will draw all credentials anew, except the keys that
-// services have encrypted data with: with another key they could not read it.
+// services have encrypted data with: with another key they could not read it. The cluster's
+// authority stays, too: what trusts it was told so by hand.
 func (c *Credentials) Rotated() *Credentials {
 	next := NewCredentials()
+	n, _ := strconv.Atoi(c.values[rotated]) // none yet is none
+	next.values[rotated] = strconv.Itoa(n + 1)
 	for name, v := range c.values {
-		if strings.HasSuffix(name, permanent) {
+		if strings.HasSuffix(name, permanent) || strings.HasPrefix(name, authorityPrefix) {
 			next.values[name] = v
 		}
 	}
 	return next
+}
+
+// rotated is the name under which it is kept how often all credentials were drawn anew.
+const rotated = "rotations"
+
+// rotations is how often all credentials were drawn anew; empty if never.
+func (c *Credentials) rotations() string {
+	n := c.values[rotated]
+	if n != "" {
+		c.used[rotated] = true
+	}
+	return n
+}
+
+// strong returns a credential that also satisfies a policy which wants upper and lower case,
+// a digit and another character.
+func (c *Credentials) strong(name string) (string, error) {
+	v, err := c.password(name, 0)
+	if err != nil || c == nil {
+		return v, err
+	}
+	for _, class := range []string{"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789", "-_"} {
+		if !strings.ContainsAny(v, class) {
+			v += "-A1a"
+			break
+		}
+	}
+	c.values[name] = v
+	return v, nil
 }
 
 // bcrypt gives the hash of a credential, for files in the form of htpasswd.

@@ -41,7 +41,9 @@ func Render(b *blueprint.Blueprint, credentials *Credentials, essentials Manifes
 		return nil, err
 	}
 	r := &renderer{blueprint: b, catalogue: c, credentials: credentials, files: map[string]File{}}
-	for name, text := range essentials {
+	for _, name := range slices.Sorted(maps.Keys(essentials)) {
+		text := essentials[name]
+		r.essentials = append(r.essentials, string(text))
 		if err := r.put(r.source("cluster-essentials", name), File{Data: text}); err != nil {
 			return nil, err
 		}
@@ -75,6 +77,7 @@ type renderer struct {
 	catalogue   *catalogue.Catalogue
 	credentials *Credentials
 	files       map[string]File
+	essentials  []string // release manifests
 }
 
 // source is the path of what a layer applies.

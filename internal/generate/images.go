@@ -17,6 +17,8 @@ type Image struct {
 	Source string `json:"source"`
 	// PulledAs is the name under which the cluster pulls it.
 	PulledAs string `json:"pulledAs"`
+	// Direct says why it is not pulled through a registry proxy, where there is one.
+	Direct string `json:"direct,omitempty"`
 }
 
 // Images lists the images of a blueprint's services and of their components. Where the
@@ -38,14 +40,16 @@ func Images(b *blueprint.Blueprint) ([]Image, error) {
 				short, version := catalogue.SplitImage(image)
 				host, repository := catalogue.Registry(short)
 				full := host + "/" + repository
-				pulled := full
-				if p := Proxied(b, short); p != short {
+				pulled, direct := full, r.direct(s)
+				if p := Proxied(b, short); p != short && direct == "" {
 					pulled = p
+				} else if direct == "" && len(b.Proxies()) > 0 {
+					direct = "registryProxy names no proxy of " + host
 				}
 				if s.wish.Version != "" || version == "" {
-					version = "<as the chart says>"
+					version = ":<as the chart says>"
 				}
-				out = append(out, Image{Service: s.release, Image: full + ":" + version, Source: source(s), PulledAs: pulled + ":" + version})
+				out = append(out, Image{Service: s.release, Image: full + version, Source: source(s), PulledAs: pulled + version, Direct: direct})
 			}
 		}
 	}
@@ -60,6 +64,15 @@ func Notes(b *blueprint.Blueprint) []string {
 		return nil // rendering reports the error
 	}
 	var out []string
+	if one := b.RegistryProxy[blueprint.AnyRegistry]; one != "" {
+		out = append(out, fmt.Sprintf("registryProxy is one project for all registries, and a proxy project of Harbor serves one: write registryProxy: {docker.io: %s, quay.io: …}, a project for each registry", one))
+	}
+	if len(b.RegistryProxies) > 0 {
+		out = append(out, "registryProxies is the older way: write its entries under registryProxy")
+	}
+	if (&renderer{blueprint: b, catalogue: c}).ownProxy() {
+		out = append(out, "images come through the Harbor that this repo installs: cert-manager, contour and Harbor itself are pulled directly, the others wait for Harbor, and for its proxy projects: docs/registry-proxy.md")
+	}
 	for _, s := range c.Services {
 		wish := b.Services[s.Name]
 		if wish == nil || wish.Version == "" {

@@ -67,9 +67,10 @@ func (r *renderer) services() error {
 		for _, s := range r.instances(name) {
 			if s.entry.Chart != nil {
 				charts[s.entry.Chart.Repository] = *s.entry.Chart
-				if level := s.entry.PodSecurity; namespaces[s.namespace] == "" {
-					namespaces[s.namespace] = level
-				}
+			}
+			// A package makes its namespace itself, but with no level.
+			if level := s.entry.PodSecurity; (s.entry.Chart != nil || level != "") && namespaces[s.namespace] == "" {
+				namespaces[s.namespace] = level
 			}
 			if s.entry.Package != nil {
 				packages[s.entry.Package.Repository] = true
@@ -126,27 +127,44 @@ func (r *renderer) instances(name string) []*instance {
 	if entry.Cache {
 		component("cache")
 	}
-	for _, other := range entry.DependsOn {
+	others := slices.Clone(entry.DependsOn)
+	for _, other := range entry.After {
+		if r.blueprint.Services[other] != nil {
+			others = append(others, other)
+		}
+	}
+	if r.ownProxy() && r.direct(s) == "" && entry.Chart != nil {
+		others = append(others, harbor)
+		for _, c := range out[1:] {
+			c.dependsOn = append(c.dependsOn, releaseRef{harbor, r.catalogue.Service(harbor).Namespace})
+		}
+	}
+	for _, other := range others {
 		s.dependsOn = append(s.dependsOn, releaseRef{other, r.catalogue.Service(other).Namespace})
 	}
 	return out
 }
 
-// extra are the layers to which a service's folder may add a file, by the name of that file.
+// extra are the layers to which a service's folder may add files: those whose names are the
+// layer's, with any text after it.
 var extra = []string{"secrets", "cluster-essentials", "helm-post", "kapp-post"}
 
 func (r *renderer) service(s *instance) error {
 	d := r.data(s)
 	for _, layer := range extra {
-		text, err := s.entry.File(layer + ".yaml")
+		files, err := s.entry.Files(layer)
 		if err != nil {
 			return err
 		}
-		if text == nil {
-			continue
-		}
-		if err := r.keep(s.entry.Name+"/"+layer, string(text), r.source(layer, s.release), d); err != nil {
-			return err
+		for _, file := range files {
+			text, err := s.entry.File(file)
+			if err != nil {
+				return err
+			}
+			to := s.release + strings.TrimSuffix(strings.TrimPrefix(file, layer), ".yaml")
+			if err := r.keep(s.entry.Name+"/"+file, string(text), r.source(layer, to), d); err != nil {
+				return err
+			}
 		}
 	}
 	values, err := r.values(s, d)
@@ -259,12 +277,17 @@ func (r *renderer) expose(s *instance, d data, e catalogue.Exposure, main bool) 
 	if e.Issuer != "" {
 		d.Issuer = e.Issuer
 	}
+	layer := "helm-post"
+	if r.ownProxy() && s.entry.Name == harbor {
+		// The releases wait for Harbor, so its route can't wait for them, nor its certificate for a human.
+		layer, d.Issuer = "kapp-post", blueprint.BootstrapIssuer
+	}
 	var err error
 	if d.FQDN, err = r.host(s.entry.Name, e.Host); err != nil {
 		return err
 	}
-	d.Service, d.Port, d.ResponseTimeout, d.Websockets = e.Service, e.Port, e.ResponseTimeout, e.Websockets
-	return r.render("parts/exposure.yaml", r.source("helm-post", d.Name), d)
+	d.Exposure, d.Routes = e, append(slices.Clone(e.Routes), catalogue.Route{Prefix: "/", Port: e.Port})
+	return r.render("parts/exposure.yaml", r.source(layer, d.Name), d)
 }
 
 func indent(text string, by int) string {

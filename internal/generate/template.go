@@ -34,9 +34,9 @@ type data struct {
 	// For the templates of a namespace, a repository or a host name.
 	Name, PodSecurity, Repository, URL, Image, DepName string
 	OCI                                                bool
-	FQDN, Service, Issuer, ResponseTimeout             string
-	Port                                               int
-	Websockets                                         bool
+	FQDN, Issuer                                       string
+	Exposure                                           catalogue.Exposure
+	Routes                                             []catalogue.Route
 }
 
 type releaseRef struct{ Name, Namespace string }
@@ -63,7 +63,7 @@ func (r *renderer) data(s *instance) data {
 	}
 	for _, image := range s.entry.Images {
 		name, _ := catalogue.SplitImage(image)
-		if to := Proxied(r.blueprint, name); to != name && !slices.Contains(s.entry.ValuesRewrite, name) {
+		if to := Proxied(r.blueprint, name); to != name && r.direct(s) == "" && !slices.Contains(s.entry.ValuesRewrite, name) {
 			d.ProxiedImages = append(d.ProxiedImages, proxied{name, to})
 		}
 	}
@@ -74,11 +74,32 @@ func (r *renderer) data(s *instance) data {
 // registry proxy; its own name without one.
 func Proxied(b *blueprint.Blueprint, name string) string {
 	host, repository := catalogue.Registry(name)
-	proxy := cmp.Or(b.RegistryProxies[host], b.RegistryProxy)
+	proxy := b.Proxy(host)
 	if proxy == "" {
 		return name
 	}
 	return proxy + "/" + repository
+}
+
+// pulledAs is a whole image reference, pulled through the blueprint's registry proxy if it has one.
+func pulledAs(b *blueprint.Blueprint, image string) string {
+	name, _ := catalogue.SplitImage(image)
+	return Proxied(b, name) + strings.TrimPrefix(image, name)
+}
+
+// ownAuthority says whether the services' certificates are signed by the authority that is
+// generated for the cluster: by the bootstrap issuer, or by a Vault that is given it.
+func (r *renderer) ownAuthority() bool {
+	return r.blueprint.Issuer == blueprint.BootstrapIssuer || r.blueprint.Services["vault"] != nil
+}
+
+// caBundle returns the certificates of the authority that signs the services' certificates, as PEM.
+func (r *renderer) caBundle(c *Credentials) (string, error) {
+	if !r.ownAuthority() {
+		return r.blueprint.IssuerCA, nil
+	}
+	a, err := c.authority(r.blueprint.Cluster)
+	return a.Certificate, err
 }
 
 // fill executes a template. If c is nil, the names of credentials take the place of
@@ -91,15 +112,28 @@ func (r *renderer) fill(name, text string, d data, c *Credentials) ([]byte, erro
 		"layer":    r.has,
 		"top":      func(dir string) string { top, _, _ := strings.Cut(dir, "/"); return top },
 		"host":     r.host,
-		"registry": func(host string) string { return cmp.Or(b.RegistryProxies[host], b.RegistryProxy, host) },
+		"registry": func(host string) string { return cmp.Or(b.Proxy(host), host) },
+		"image":    func(image string) string { return pulledAs(b, image) },
 		"baseDN": func() string {
 			return "dc=" + strings.ReplaceAll(b.Domain, ".", ",dc=")
 		},
+		"domainLabel":   func() string { label, _, _ := strings.Cut(b.Domain, "."); return label },
+		"indent":        func(by int, text string) string { return strings.TrimRight(indent(text, by), "\n") },
+		"trustsCA":      func() bool { return b.Services["keycloak"] != nil && (r.ownAuthority() || b.IssuerCA != "") },
+		"ownAuthority":  r.ownAuthority,
+		"caBundle":      func() (string, error) { return r.caBundle(c) },
+		"platformCA":    func() (string, error) { a, err := c.authority(b.Cluster); return a.Certificate, err },
+		"caKey":         func() (string, error) { a, err := c.authority(b.Cluster); return a.Key, err },
+		"revision":      func() (string, error) { return r.revision(d) },
+		"ldapMappers":   func() []ldapMapper { return ldapMappers },
+		"proxies":       r.proxies,
+		"directImages":  r.directImages,
 		"oidcClients":   r.oidcClients,
 		"helmTimeout":   r.helmTimeout,
 		"secret":        func(name string) (string, error) { return c.password(name, 0) },
 		"secretOf":      func(length int, name string) (string, error) { return c.password(name, length) },
 		"encryptionKey": func(length int, name string) (string, error) { return c.password(name+permanent, length) },
+		"strongSecret":  c.strong,
 		"bcrypt":        c.bcrypt,
 	}).Parse(text)
 	if err != nil {
@@ -147,6 +181,33 @@ func (r *renderer) helmTimeout() (string, error) {
 		}
 	}
 	return fmt.Sprintf("%dm", int((longest + 5*time.Minute).Minutes())), nil
+}
+
+// ldapMapper says which attribute of the directory a property of Keycloak's users is.
+type ldapMapper struct {
+	Name, Attribute, Property string
+	Mandatory                 bool
+}
+
+// ldapMappers have the names that Keycloak gives its own, which it would add otherwise.
+var ldapMappers = []ldapMapper{
+	{"username", "uid", "username", true},
+	{"first name", "givenName", "firstName", false},
+	{"last name", "sn", "lastName", true},
+	{"email", "mail", "email", false},
+}
+
+// revision changes whenever the Secrets of a service do: with what they say, and with each rotation.
+func (r *renderer) revision(d data) (string, error) {
+	text, err := r.catalogue.Service(d.Release).File("secrets.yaml")
+	if err != nil {
+		return "", err
+	}
+	shape, err := r.fill(d.Release+"/secrets", string(text), d, nil)
+	if err != nil {
+		return "", err
+	}
+	return digest(shape, []byte(r.credentials.rotations()))[:12], nil
 }
 
 // oidcClients are the services that people sign on to by Keycloak.

@@ -25,8 +25,8 @@ type description struct {
 	CRDs []string `json:"crds"`
 }
 
-// packChart makes a chart archive of the given version.
-func packChart(s *catalogue.Service, version string) ([]byte, error) {
+// PackChart makes the archive of a stand-in for a service's chart, with the given version.
+func PackChart(s *catalogue.Service, version string) ([]byte, error) {
 	text, err := s.File("stand-in.yaml")
 	if err != nil {
 		return nil, err

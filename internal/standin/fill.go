@@ -113,7 +113,7 @@ func (f *filler) charts(ctx context.Context, from *gitops.Source) (*Served, erro
 	for _, service := range services {
 		name := service.Chart.Name
 		for _, version := range versions(f.repo.Exact(from, name), service.Chart.Version) {
-			archive, err := packChart(service, version)
+			archive, err := PackChart(service, version)
 			if err != nil {
 				return nil, err
 			}

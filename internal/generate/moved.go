@@ -1,0 +1,49 @@
+package generate
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"sigs.k8s.io/yaml"
+
+	"seatrial.dev/seatrial/internal/catalogue"
+)
+
+// Moved returns what the owner of a repo has to know of the services whose chart becomes
+// another one by the plan, not just another version.
+func (p *Plan) Moved() ([]string, error) {
+	c, err := catalogue.Load()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, change := range p.Changes {
+		if path.Base(path.Dir(change.Path)) != "helm" || change.Old == nil || change.New == nil {
+			continue
+		}
+		was, is := chartOf(change.Old), chartOf(change.New)
+		i := slices.IndexFunc(c.Services, func(s *catalogue.Service) bool { return s.Chart != nil && s.Chart.Name == is && s.Moved != "" })
+		if was != "" && was != is && i >= 0 {
+			out = append(out, fmt.Sprintf("%s: chart %s replaces %s: %s", c.Services[i].Name, is, was, c.Services[i].Moved))
+		}
+	}
+	return out, nil
+}
+
+// chartOf returns the name of a HelmRelease's chart, or nothing for another text.
+func chartOf(manifest []byte) string {
+	var release struct {
+		Spec struct {
+			Chart struct {
+				Spec struct {
+					Chart string `json:"chart"`
+				} `json:"spec"`
+			} `json:"chart"`
+		} `json:"spec"`
+	}
+	if err := yaml.Unmarshal(manifest, &release); err != nil {
+		return "" // the owner's own text
+	}
+	return release.Spec.Chart.Spec.Chart
+}

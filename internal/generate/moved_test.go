@@ -1,0 +1,52 @@
+package generate
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"seatrial.dev/seatrial/internal/blueprint"
+	"seatrial.dev/seatrial/internal/secrets"
+)
+
+// Who has the chart of OpenLDAP that was withdrawn is told what to do.
+func TestReplacedChartIsTold(t *testing.T) {
+	key, err := secrets.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := blueprint.Default()
+	b.Services = map[string]*blueprint.Service{"openldap": {}, "trivy": {}}
+	files, dir := render(t, b), filepath.Join(t.TempDir(), "out")
+	const file = sources + "helm/openldap.yaml"
+	now := files[file]
+	files[file] = File{Data: []byte(strings.Replace(string(now.Data), "chart: openldap-stack-ha", "chart: openldap", 1))}
+	if err := Write(dir, files, key.Recipients()); err != nil {
+		t.Fatal(err)
+	}
+	files[file] = now
+	plan, err := MakePlan(dir, files, Terms{Recipients: key.Recipients(), Known: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	notes, err := plan.Moved()
+	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "openldap: chart openldap-stack-ha replaces openldap: its directory starts empty") {
+		t.Errorf("%v %q", err, notes)
+	}
+	if err := plan.Apply(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := MakePlan(dir, files, Terms{Recipients: key.Recipients(), Known: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if notes, err := again.Moved(); err != nil || len(notes) > 0 {
+		t.Errorf("told again: %v %q", err, notes)
+	}
+	if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+		t.Error(err)
+	}
+}
