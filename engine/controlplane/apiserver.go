@@ -21,6 +21,10 @@ func (c *cluster) startAPIServer(ctx context.Context) error {
 	c.routes["default/kubernetes"] = c.addr(portAPI)
 	apiserver.SetServiceResolverForTests(c.routes)
 	o := options.NewServerRunOptions()
+	admission, err := c.podSecurity.write(c.path("admission.json"))
+	if err != nil {
+		return err
+	}
 	if err := parse("kube-apiserver", o.Flags(),
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", c.port+portAPI),
 		"--etcd-servers=http://"+c.addr(portEtcdClient),
@@ -34,6 +38,7 @@ func (c *cluster) startAPIServer(ctx context.Context) error {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file="+c.path("pki/front-proxy.crt"), "--proxy-client-key-file="+c.path("pki/front-proxy.key"),
 		"--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=Node,RBAC", "--allow-privileged=true", "--profiling=false",
+		"--admission-control-config-file="+admission,
 		// The simulated nodes take what they are given; a rehearsal is one short burst of requests from few
 		// clients, and to be fair between them takes a twentieth of its processor time.
 		"--enable-priority-and-fairness=false", "--max-requests-inflight=1000", "--max-mutating-requests-inflight=500",

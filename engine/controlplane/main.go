@@ -40,8 +40,10 @@ type cluster struct {
 	state  string // file with what etcd holds from the start; empty: nothing
 	// planned is a file that says how many objects the cluster is going to be given.
 	planned string
-	etcd    *embed.Etcd
-	failed  chan error // what ended a component
+	// podSecurity is the Pod Security level that namespaces without a label enforce.
+	podSecurity podSecurity
+	etcd        *embed.Etcd
+	failed      chan error // what ended a component
 }
 
 // The ports, counted from --port.
@@ -69,6 +71,7 @@ func run(args []string) error {
 	fs.Var(c.routes, "route", "NAMESPACE/SERVICE=HOST:PORT that the API server should call for that Service (repeatable)")
 	fs.StringVar(&c.state, "state", "", "file that --save has written: what the cluster begins with")
 	fs.StringVar(&c.planned, "planned", "", "file with the number of objects that the cluster is going to be given, which may change; with many, more memory is used")
+	fs.Var(&c.podSecurity, "pod-security", "Pod Security level that namespaces without a label enforce, and after a colon those that are exempt from it, as restricted:kube-system,tkg-system (default: privileged, as Kubernetes has it)")
 	save := fs.String("save", "", "write the state of the cluster at --port into this file")
 	if err := fs.Parse(args); err != nil {
 		return err

@@ -48,7 +48,11 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 	}
 	read.set(snapshot)
 	path.Until(time.Now(), "take the tree", timing.Ours)
-	provider, versions, err := v.provider(box, given.Engine)
+	takes, err := v.platform(ctx, snapshot)
+	if err != nil {
+		return err
+	}
+	provider, versions, err := v.provider(box, given.Engine, takes.PodSecurity)
 	if err != nil {
 		return err
 	}
@@ -57,6 +61,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 			Snapshot: snapshot, Path: v.path, Key: key, Dir: filepath.Join(box.Dir, "tree"), Working: g.Working, Read: g.Stop,
 		},
 		Timeout: v.timeout, Versions: versions, Path: path, Upstream: v.tiers.sources.value == sourcesUpstream,
+		Platform: takes, Enforced: v.tiers.is(tierEmbedded),
 	}
 	if v.logs != "" {
 		o.Log = func(name string, text []byte) error { return box.Hand(parcelLog, name, text) }
@@ -66,6 +71,9 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		return errors.Join(err, provider.Down())
 	}
 	r.Timings.Engine = given.EngineSeconds
+	if !o.Enforced {
+		r.BlindSpots = append(r.BlindSpots, notEnforced(takes)...)
+	}
 	if box.Unconfined && v.tiers.is(tierEmbedded) {
 		r.BlindSpots = append([]string{"UNCONFINED: nothing kept what the repo has programs do from this machine's files and network"}, r.BlindSpots...)
 	}

@@ -18,15 +18,16 @@ import (
 	"seatrial.dev/seatrial/internal/sandbox"
 )
 
-// provider makes the tier's cluster and names the versions of its parts.
-func (v *verify) provider(box *sandbox.Sandbox, families map[string]string) (cluster.Provider, map[string]string, error) {
+// provider makes the tier's cluster and names the versions of its parts. podSecurity is the level
+// that the embedded tier enforces where a namespace has no label; empty for Kubernetes's own.
+func (v *verify) provider(box *sandbox.Sandbox, families map[string]string, podSecurity string) (cluster.Provider, map[string]string, error) {
 	t := &v.tiers
 	if t.is(tierEmbedded) {
 		versions, err := engine.Versions()
 		if err != nil {
 			return nil, nil, err
 		}
-		return embedded.New(embedded.Options{Engine: engineIn(box, families), Sandbox: box, PackagingGlobalNamespace: t.globalNamespace}), versions, nil
+		return embedded.New(embedded.Options{Engine: engineIn(box, families), Sandbox: box, PackagingGlobalNamespace: t.globalNamespace, PodSecurity: podSecurity}), versions, nil
 	}
 	if t.run == "" {
 		b := make([]byte, 4)

@@ -43,6 +43,7 @@ type verify struct {
 	keep       bool
 	unconfined bool
 	tiers      tierFlags
+	declares   platformFlags
 }
 
 // given is what the outer process passes to the inner one, in the sandbox.
@@ -104,6 +105,7 @@ Nothing is left behind, unless --keep says so.`,
 	f.BoolVar(&v.keep, "keep", false, "leave the cluster up and say how to reach and end it")
 	f.BoolVar(&v.unconfined, "unconfined", false, "rehearse even where this machine can't keep the repo from its files and network: for repos that you trust")
 	v.tiers.register(f)
+	v.declares.register(f)
 	return cmd
 }
 

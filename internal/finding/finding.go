@@ -22,33 +22,36 @@ type Code string
 
 // The codes. Those marked (live) are only found by a rehearsal.
 const (
-	YAMLInvalid       Code = "yaml-invalid"            // a manifest that a layer uses does not parse
-	PathNotFound      Code = "path-not-found"          // a layer's path is not in the repo
-	BuildFailed       Code = "build-failed"            // kustomize build fails
-	TooLarge          Code = "too-large"               // a file or layer is too large to be read: nothing is rehearsed
-	DependencyCycle   Code = "dependency-cycle"        // layers depend on each other in a circle
-	DanglingDepends   Code = "dangling-dependency"     // dependsOn names a layer that does not exist
-	DanglingSource    Code = "dangling-source"         // a release takes its chart from a source that no layer brings
-	CRDAndCR          Code = "crd-and-cr-in-one-layer" // an object and what installs its kind are applied together
-	RemovedAPI        Code = "removed-api-version"     // an apiVersion that Kubernetes or Flux no longer serves
-	SOPSRecipient     Code = "sops-wrong-recipient"    // a file is encrypted for another key
-	SOPSNoDecryption  Code = "sops-without-decryption" // an encrypted file in a layer that does not decrypt
-	PlaintextSecret   Code = "plaintext-secret"        // a Secret's values are readable in Git
-	SOPSChanged       Code = "sops-file-changed"       // a file was changed after it was encrypted
-	MissingDependency Code = "missing-dependency"      // something needs what another layer or release brings, and does not wait for it
-	UnknownValue      Code = "unknown-value"           // a chart's value that is likely misspelt
-	SecretKeyMissing  Code = "secret-key-missing"      // (live) a pod reads a key that its Secret or ConfigMap does not have
-	BackendNotFound   Code = "backend-not-found"       // (live) a route leads to a Service or port that does not exist
-	UnknownKind       Code = "unknown-kind"            // (live) nothing serves an object's kind
-	DecryptFailed     Code = "sops-decrypt-failed"     // (live) a file can't be decrypted for another reason
-	ApplyFailed       Code = "apply-failed"            // (live) the API server refuses an object, or a layer is not applied for a reason that no other code has
-	SourceFailed      Code = "source-failed"           // (live) a chart, image or Git source can't be fetched
-	HelmFailed        Code = "helm-release-failed"     // (live)
-	PackageFailed     Code = "package-install-failed"  // (live)
-	PackageRBAC       Code = "package-lacks-rbac"      // (live) a package's service account may not do what the package needs
-	HealthCheckFailed Code = "health-check-failed"     // (live) a layer waits for an object that does not become ready, and that can't be told by itself
-	NotCurrent        Code = "object-not-current"      // (live) an object is not current, whether its layer waits for it or calls itself Ready
-	NotReconciled     Code = "not-reconciled"          // (live) a layer did not reconcile in time
+	YAMLInvalid        Code = "yaml-invalid"            // a manifest that a layer uses does not parse
+	PathNotFound       Code = "path-not-found"          // a layer's path is not in the repo
+	BuildFailed        Code = "build-failed"            // kustomize build fails
+	TooLarge           Code = "too-large"               // a file or layer is too large to be read: nothing is rehearsed
+	DependencyCycle    Code = "dependency-cycle"        // layers depend on each other in a circle
+	DanglingDepends    Code = "dangling-dependency"     // dependsOn names a layer that does not exist
+	DanglingSource     Code = "dangling-source"         // a release takes its chart from a source that no layer brings
+	CRDAndCR           Code = "crd-and-cr-in-one-layer" // an object and what installs its kind are applied together
+	RemovedAPI         Code = "removed-api-version"     // an apiVersion that Kubernetes or Flux no longer serves
+	SOPSRecipient      Code = "sops-wrong-recipient"    // a file is encrypted for another key
+	SOPSNoDecryption   Code = "sops-without-decryption" // an encrypted file in a layer that does not decrypt
+	PlaintextSecret    Code = "plaintext-secret"        // a Secret's values are readable in Git
+	SOPSChanged        Code = "sops-file-changed"       // a file was changed after it was encrypted
+	MissingDependency  Code = "missing-dependency"      // something needs what another layer or release brings, and does not wait for it
+	UnknownValue       Code = "unknown-value"           // a chart's value that is likely misspelt
+	SecretKeyMissing   Code = "secret-key-missing"      // (live) a pod reads a key that its Secret or ConfigMap does not have
+	BackendNotFound    Code = "backend-not-found"       // (live) a route leads to a Service or port that does not exist
+	PodSecurity        Code = "pod-security"            // (live) Pod Security refuses a workload's pods
+	ImageInvalid       Code = "image-invalid"           // (live) an image reference that no registry can have
+	ImageBypassesProxy Code = "image-bypasses-proxy"    // (live) an image does not come through the registry proxy that the repo declares
+	UnknownKind        Code = "unknown-kind"            // (live) nothing serves an object's kind
+	DecryptFailed      Code = "sops-decrypt-failed"     // (live) a file can't be decrypted for another reason
+	ApplyFailed        Code = "apply-failed"            // (live) the API server refuses an object, or a layer is not applied for a reason that no other code has
+	SourceFailed       Code = "source-failed"           // (live) a chart, image or Git source can't be fetched
+	HelmFailed         Code = "helm-release-failed"     // (live)
+	PackageFailed      Code = "package-install-failed"  // (live)
+	PackageRBAC        Code = "package-lacks-rbac"      // (live) a package's service account may not do what the package needs
+	HealthCheckFailed  Code = "health-check-failed"     // (live) a layer waits for an object that does not become ready, and that can't be told by itself
+	NotCurrent         Code = "object-not-current"      // (live) an object is not current, whether its layer waits for it or calls itself Ready
+	NotReconciled      Code = "not-reconciled"          // (live) a layer did not reconcile in time
 )
 
 // Finding is one problem.

@@ -67,10 +67,9 @@ func (r *renderer) services() error {
 		for _, s := range r.instances(name) {
 			if s.entry.Chart != nil {
 				charts[s.entry.Chart.Repository] = *s.entry.Chart
-			}
-			// A package makes its namespace itself, but with no level.
-			if level := s.entry.PodSecurity; (s.entry.Chart != nil || level != "") && namespaces[s.namespace] == "" {
-				namespaces[s.namespace] = level
+				if level := s.entry.PodSecurity; namespaces[s.namespace] == "" {
+					namespaces[s.namespace] = level
+				}
 			}
 			if s.entry.Package != nil {
 				packages[s.entry.Package.Repository] = true
@@ -261,10 +260,10 @@ func (r *renderer) packaged(s *instance, d data, values string) error {
 	if err := r.render("parts/package-values.yaml", r.source("kapp", d.Release+"-values"), d); err != nil {
 		return err
 	}
-	if len(d.ProxiedImages) == 0 {
+	if len(d.ProxiedImages) == 0 && d.PodSecurity == "" {
 		return nil
 	}
-	return r.render("parts/package-overlay.yaml", r.source("kapp", d.Release+"-registry-proxy"), d)
+	return r.render("parts/package-overlay.yaml", r.source("kapp", d.Release+"-overlay"), d)
 }
 
 // expose renders the certificate and the route of a host name. main says that it is the

@@ -56,6 +56,7 @@ func (r *renderer) data(s *instance) data {
 	}
 	if s.entry.Package != nil {
 		d.Package = *s.entry.Package
+		d.PodSecurity = s.entry.PodSecurity
 		d.Package.Version = cmp.Or(s.wish.Version, d.Package.Version)
 	}
 	if s.database != nil {

@@ -291,6 +291,38 @@ func (s *Snapshot) Export(ctx context.Context, to string) error {
 	return err
 }
 
+// maxNamed is how many files Files returns at most.
+const maxNamed = 20
+
+// Files returns the contents of the tree's files whose slash-separated paths end in suffix, by
+// path; none if there are more than twenty.
+func (s *Snapshot) Files(ctx context.Context, suffix string) (map[string][]byte, error) {
+	list, err := s.output(ctx, nil, "ls-tree", "-r", "-z", "--full-tree", s.Commit)
+	if err != nil {
+		return nil, err
+	}
+	hashes := map[string]string{}
+	for _, entry := range strings.Split(list, "\x00") {
+		about, name, _ := strings.Cut(entry, "\t")
+		fields := strings.Fields(about) // mode, type and hash
+		if len(fields) == 3 && strings.HasPrefix(fields[0], "100") && strings.HasSuffix("/"+name, "/"+suffix) {
+			hashes[name] = fields[2]
+		}
+	}
+	out := map[string][]byte{}
+	if len(hashes) > maxNamed {
+		return out, nil
+	}
+	for name, hash := range hashes {
+		text, err := s.output(ctx, nil, "cat-file", "blob", hash)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = []byte(text)
+	}
+	return out, nil
+}
+
 // Replace commits the snapshot again with some files changed, and returns the
 // new snapshot; contents are by slash-separated path.
 func (s *Snapshot) Replace(ctx context.Context, contents map[string][]byte) (*Snapshot, error) {

@@ -146,6 +146,30 @@ func TestReplaceChangesOnlyTheNamedFile(t *testing.T) {
 	}
 }
 
+func TestFilesAreFoundByTheEndOfTheirPath(t *testing.T) {
+	dir := committed(t)
+	write(t, filepath.Join(dir, "a", "end", "file.yaml"), "one\n")
+	write(t, filepath.Join(dir, "a", "rend", "file.yaml"), "other\n")
+	write(t, filepath.Join(dir, "end", "file.yaml"), "two\n")
+	if err := os.Symlink("file.yaml", filepath.Join(dir, "a", "end", "link")); err != nil {
+		t.Fatal(err)
+	}
+	s := take(t, dir)
+	got, err := s.Files(t.Context(), "end/file.yaml")
+	if err != nil || len(got) != 2 || strings.TrimSpace(string(got["a/end/file.yaml"])) != "one" || strings.TrimSpace(string(got["end/file.yaml"])) != "two" {
+		t.Errorf("%v %q", err, got)
+	}
+	for i := range maxNamed {
+		write(t, filepath.Join(dir, strings.Repeat("d/", i+1), "end", "file.yaml"), "more\n")
+	}
+	if got, err := take(t, dir).Files(t.Context(), "end/file.yaml"); err != nil || len(got) > 0 {
+		t.Errorf("%v, %d files", err, len(got))
+	}
+	if got, err := s.Files(t.Context(), "end/link"); err != nil || len(got) > 0 {
+		t.Errorf("a link was followed: %v %q", err, got)
+	}
+}
+
 func TestShallowCloneIsServed(t *testing.T) {
 	dir := committed(t)
 	write(t, filepath.Join(dir, "y.yaml"), "y: 1\n")

@@ -31,6 +31,7 @@ func (r *rehearsal) judge(ctx context.Context) error {
 	defer func() { r.took = time.Since(start) }()
 	r.Path.Until(start, "start to watch", timing.Ours)
 	r.judged = verdict.NewJudge(r.subject.Repo, r.synced.Commit, r.cluster.Patience(), start)
+	r.judged.On(r.Platform, r.Enforced)
 	defer func() { r.follow(time.Now()) }()
 	deadline := time.NewTimer(r.Timeout)
 	defer deadline.Stop()

@@ -11,6 +11,7 @@ import (
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/live"
+	"seatrial.dev/seatrial/internal/platform"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/standin"
 	"seatrial.dev/seatrial/internal/timing"
@@ -24,6 +25,10 @@ type Options struct {
 	Subject SubjectOptions
 	// Upstream has charts and packages fetched from their real sources, without stand-ins.
 	Upstream bool
+	// Platform is what the repo takes for granted of its cluster.
+	Platform platform.Platform
+	// Enforced is true if the cluster itself enforces the Platform's Pod Security default.
+	Enforced bool
 	// Log receives the logs and the like that are collected at the end, as files; nil:
 	// none are collected.
 	Log func(name string, text []byte) error

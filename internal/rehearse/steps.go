@@ -36,6 +36,10 @@ func (r *rehearsal) read(ctx context.Context) error {
 		r.report.Verdict, r.report.Findings, r.finished = verdict.Fail, slices.Clone(s.Static), true
 		return nil
 	}
+	r.report.Assumptions = r.Platform.Assumptions()
+	for _, a := range r.report.Assumptions {
+		r.console.Note("as the repo says of its cluster: " + a)
+	}
 	r.report.Rekeyed, r.report.BlindSpots = s.Rekeyed, append(r.report.BlindSpots, s.BlindSpots...)
 	if len(s.BlindSpots) > 0 {
 		r.console.Note(fmt.Sprintf("no age key given: %d SOPS files are rehearsed with the same names and placeholder values", len(s.Rekeyed)))

@@ -40,6 +40,8 @@ type Report struct {
 	Findings     []finding.Finding `json:"findings"`
 	// BlindSpots are what this tier could not see of this repo.
 	BlindSpots []string `json:"blindSpots"`
+	// Assumptions are what the repo takes for granted of its cluster, and the rehearsal with it.
+	Assumptions []string `json:"assumptions,omitempty"`
 	// StandIns are sources that were replaced.
 	StandIns []StandIn `json:"standIns"`
 	// Rekeyed are SOPS files that were re-made with placeholder values.

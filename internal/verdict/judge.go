@@ -19,6 +19,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/live"
+	"seatrial.dev/seatrial/internal/platform"
 )
 
 // Patience is how long the cluster must not have changed before the judge acts.
@@ -41,6 +42,8 @@ type Judge struct {
 	repo     *gitops.Repo
 	revision string
 	patience Patience
+	platform platform.Platform
+	enforced bool // by the cluster: the platform's default of Pod Security
 	start    time.Time
 
 	doomed   map[gitops.Ref]doomed // layers that can never start
@@ -86,6 +89,10 @@ func NewJudge(repo *gitops.Repo, commit string, p Patience, now time.Time) *Judg
 	}
 	return j
 }
+
+// On tells the judge what the repo takes for granted of its cluster; enforced says that the
+// rehearsal's own cluster enforces its Pod Security default.
+func (j *Judge) On(p platform.Platform, enforced bool) { j.platform, j.enforced = p, enforced }
 
 // Retry is an object that should be asked to reconcile once more.
 type Retry struct {

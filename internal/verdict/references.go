@@ -19,6 +19,7 @@ import (
 var (
 	secretKind    = schema.GroupKind{Kind: "Secret"}
 	configMapKind = schema.GroupKind{Kind: "ConfigMap"}
+	namespaceKind = schema.GroupKind{Kind: "Namespace"}
 	serviceKind   = schema.GroupKind{Kind: "Service"}
 	jobKind       = schema.GroupKind{Group: "batch", Kind: "Job"}
 	proxyKind     = schema.GroupKind{Group: "projectcontour.io", Kind: "HTTPProxy"}
@@ -36,7 +37,7 @@ var (
 
 // Referred are the kinds that References looks at.
 func Referred() []schema.GroupKind {
-	out := []schema.GroupKind{secretKind, configMapKind, serviceKind, proxyKind, ingressKind}
+	out := []schema.GroupKind{namespaceKind, secretKind, configMapKind, serviceKind, proxyKind, ingressKind}
 	for gk := range workloadKinds {
 		out = append(out, gk)
 	}
@@ -50,11 +51,12 @@ type lookup struct {
 }
 
 // References returns findings about pods that read Secrets or ConfigMaps which do not
-// exist, and about routes that lead to Services or ports which do not exist. It fails
-// the layers that these pods and routes belong to.
+// exist, whose images can't be pulled or that Pod Security refuses, and about routes that lead
+// to Services or ports which do not exist. It fails the layers that these pods and routes belong to.
 func (j *Judge) References(c live.View, a Assessment) []finding.Finding {
 	k := lookup{c, a.Layers}
 	var out []finding.Finding
+	guarded := security{lookup: k, platform: j.platform, enforced: j.enforced}
 	for gk, path := range workloadKinds {
 		for _, u := range c.List(gk) {
 			if u.GetNamespace() == gitops.FluxNamespace || u.GetNamespace() == "kapp-controller" || len(u.GetOwnerReferences()) > 0 {
@@ -65,6 +67,10 @@ func (j *Judge) References(c live.View, a Assessment) []finding.Finding {
 				if f, bad := k.unread(u, r); bad {
 					out = append(out, f)
 				}
+			}
+			out = append(out, k.unpulled(u, spec, j.platform)...)
+			if f, bad := guarded.refused(u, path); bad {
+				out = append(out, f)
 			}
 		}
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	Engine                   *engine.Engine
 	Sandbox                  *sandbox.Sandbox
 	PackagingGlobalNamespace string
+	// PodSecurity is the level that namespaces without a label enforce; empty for Kubernetes's own.
+	PodSecurity string
 }
 
 // Cluster implements cluster.Provider.

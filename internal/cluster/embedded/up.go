@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/platform"
 	"seatrial.dev/seatrial/internal/process"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -230,6 +232,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 			Read: []string{c.path(planFile)},
 			Bind: own, Connect: append([]int{c.ports.packaging}, own...),
 		},
+	}
+	if c.PodSecurity != "" {
+		spec.Args = append(spec.Args, "--pod-security", c.PodSecurity+":"+strings.Join(platform.Exempt, ","))
 	}
 	if c.seeded() {
 		spec.Args = append(spec.Args, "--state", c.Engine.Seed())
