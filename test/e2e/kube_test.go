@@ -107,3 +107,13 @@ func strict(t *testing.T, kubeconfig, file string) {
 		}
 	}
 }
+
+// namespaceLabels returns the Pod Security label of a namespace.
+func namespaceLabels(t *testing.T, kubeconfig, name string) string {
+	t.Helper()
+	ns, err := connect(t, kubeconfig).Typed.CoreV1().Namespaces().Get(soon(t), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ns.Labels["pod-security.kubernetes.io/enforce"]
+}
