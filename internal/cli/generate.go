@@ -29,7 +29,7 @@ const blueprintFile = "seatrial.yaml"
 
 func newGenerate(s Streams) *cobra.Command {
 	var file, out, ageKey string
-	var dryRun, rotate bool
+	var dryRun, rotate, check bool
 	cmd := &cobra.Command{
 		Use:   "generate",
 		Short: "Write a GitOps repo from a blueprint",
@@ -63,6 +63,18 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 			if err != nil {
 				return err
 			}
+			if check {
+				_, withdrawn, unknown, err := lookUp(cmd.Context(), c, b)
+				switch {
+				case err != nil:
+					return err
+				case withdrawn > 0:
+					c.Note("nothing was written: choose versions that can be had, or leave --check out")
+					return exit(exitFail)
+				case unknown > 0:
+					c.Note("what could not be looked up is taken as it is")
+				}
+			}
 			essentials, err := fetchEssentials(cmd.Context(), b, dir, http.DefaultClient)
 			if err != nil {
 				return err
@@ -75,6 +87,7 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 	f.StringVar(&out, "out", "", "folder to write: new, empty, or a repo (default: the working folder if it was generated before, else services)")
 	f.StringVar(&ageKey, "age-key", "", "file with the age key that reads the credentials in use, and whose recipient secrets are encrypted for if the blueprint names none; - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
 	f.BoolVar(&dryRun, "dry-run", false, "show on stdout what would change, and write nothing")
+	f.BoolVar(&check, "check", false, "look every version up where it comes from first, and write nothing if one was withdrawn")
 	f.BoolVar(&rotate, "rotate", false, "draw all credentials anew")
 	return cmd
 }
