@@ -128,6 +128,7 @@ func (r *renderer) fill(name, text string, d data, c *Credentials) ([]byte, erro
 		"revision":      func() (string, error) { return r.revision(d) },
 		"ldapMappers":   func() []ldapMapper { return ldapMappers },
 		"proxies":       r.proxies,
+		"ownProxy":      r.ownProxy,
 		"directImages":  r.directImages,
 		"oidcClients":   r.oidcClients,
 		"helmTimeout":   r.helmTimeout,
