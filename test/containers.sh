@@ -89,20 +89,20 @@ leftovers() {
 left() { comm -13 <(sort <<<"$1") <(leftovers | sort); }
 
 test_functions() {
-  (cd "$root" && timeout 300 dagger functions) >"$work/out" 2>"$work/log" || fail "dagger functions: $(tail -5 "$work/log")"
+  (cd "$root" && timeout 300 dagger functions) >"$work/out" 2>"$work/log" || fail "dagger functions: $(tail -n 5 "$work/log")"
   local name
   for name in check generate gitea images kubeconfig rehearse up verify; do
     grep -q "^[^ ]*$name " "$work/out" || fail "dagger functions does not list $name"
   done
 }
 
-test_example() { (cd examples/go && timeout 600 dagger functions >"$work/out" 2>"$work/log" && grep -q '^gate ' "$work/out") || fail "$(tail -20 "$work/log")"; }
+test_example() { (cd examples/go && timeout 600 dagger functions >"$work/out" 2>"$work/log" && grep -q '^gate ' "$work/out") || fail "$(tail -n 20 "$work/log")"; }
 
-test_module() { timeout 1500 dagger --progress=plain call -m tests --engine="$engine" all 2>"$work/log" || fail "$(tail -40 "$work/log")"; }
+test_module() { timeout 1500 dagger --progress=plain call -m tests --engine="$engine" all 2>"$work/log" || fail "$(tail -n 40 "$work/log")"; }
 
 test_checks() {
   cp -r fixtures/repos/dependency-cycle "$work/faulty"
-  call check 2>"$work/log" || fail "check: $(tail -20 "$work/log")"
+  call check 2>"$work/log" || fail "check: $(tail -n 20 "$work/log")"
   local code=0
   call --source="$work/faulty" check >"$work/out" 2>"$work/log" || code=$?
   [ "$code" = 1 ] || fail "check of a faulty repo: exit $code"
@@ -111,7 +111,7 @@ test_checks() {
 
 test_verify() {
   local code=0 file
-  call verify outputs export --path="$work/outputs" 2>"$work/log" >/dev/null || fail "$(tail -20 "$work/log")"
+  call verify outputs export --path="$work/outputs" 2>"$work/log" >/dev/null || fail "$(tail -n 20 "$work/log")"
   for file in report.json junit.xml summary.md logs; do [ -s "$work/outputs/$file" ] || fail "no $file"; done
   grep -q '"verdict": "pass"' "$work/outputs/report.json" || fail "the sample does not pass"
   call --source=fixtures/repos/package-lacks-rbac verify >"$work/out" 2>"$work/log" || code=$?
@@ -123,15 +123,15 @@ test_kind() {
   local before code=0
   before=$(leftovers)
   seatrial verify --cluster kind "${kind_flags[@]}" --report "$work/kind.json" --logs "$work/kind-logs" >"$work/out" 2>"$work/log" ||
-    fail "the sample on kind: $(tail -40 "$work/log" "$work/out")"
-  tail -1 "$work/out" >&2
+    fail "the sample on kind: $(tail -n 40 "$work/log" "$work/out")"
+  tail -n 1 "$work/out" >&2
   [ -z "$(left "$before")" ] || fail "left: $(left "$before")"
   # The same faults, with the same codes, as on the embedded tier.
   "$work/seatrial" verify fixtures/repos/many-faults --report "$work/embedded-faults.json" >/dev/null 2>&1 || code=$?
   [ "$code" = 1 ] || fail "many-faults on the embedded tier: exit $code"
   code=0
   "$work/seatrial" verify fixtures/repos/many-faults --cluster kind "${kind_flags[@]}" --report "$work/kind-faults.json" --logs "$work/fault-logs" >"$work/out" 2>"$work/log" || code=$?
-  [ "$code" = 1 ] || fail "many-faults on kind: exit $code: $(tail -40 "$work/log")"
+  [ "$code" = 1 ] || fail "many-faults on kind: exit $code: $(tail -n 40 "$work/log")"
   diff <(codes "$work/embedded-faults.json") <(codes "$work/kind-faults.json") >&2 || fail "the tiers differ"
   ls "$work/fault-logs" >&2
   ls "$work"/fault-logs/describe-packageinstall-* "$work/fault-logs/events.txt" "$work/fault-logs/flux-get-all.txt" >/dev/null || fail "logs are missing"
@@ -146,14 +146,14 @@ test_kind_killed() {
   sleep $((30 + RANDOM % 60))
   pkill -9 -f "^$work/seatrial verify" || fail "it had ended"
   wait "$pid" 2>/dev/null || true
-  seatrial verify --cluster kind "${kind_flags[@]}" >"$work/out" 2>"$work/log" || fail "after a kill: $(tail -40 "$work/log")"
+  seatrial verify --cluster kind "${kind_flags[@]}" >"$work/out" 2>"$work/log" || fail "after a kill: $(tail -n 40 "$work/log")"
   [ -z "$(left "$before")" ] || fail "left after a kill and another run: $(left "$before")"
 }
 
 test_kind_kept() {
   local before config
   before=$(leftovers)
-  seatrial verify "$root/fixtures/repos/healthy" --cluster kind "${kind_flags[@]}" --keep >"$work/out" 2>"$work/log" || fail "with --keep: $(tail -40 "$work/log" "$work/out")"
+  seatrial verify "$root/fixtures/repos/healthy" --cluster kind "${kind_flags[@]}" --keep >"$work/out" 2>"$work/log" || fail "with --keep: $(tail -n 40 "$work/log" "$work/out")"
   config=$(sed -n 's/.*export KUBECONFIG=//p' "$work/log")
   kept=$(sed -n 's/.*seatrial down //p' "$work/log")
   [ "$("$work/seatrial" down)" = "$kept" ] || fail "seatrial down does not list $kept"
@@ -176,7 +176,7 @@ test_existing() {
   done
   before=$(things "$config")
   seatrial verify "$root/fixtures/repos/healthy" --cluster existing --kubeconfig "$config" "${kind_flags[@]:1}" --report "$work/existing.json" >"$work/out" 2>"$work/log" ||
-    fail "in an existing cluster: $(tail -40 "$work/log" "$work/out")"
+    fail "in an existing cluster: $(tail -n 40 "$work/log" "$work/out")"
   [ "$(things "$config")" = "$before" ] || fail "left in the cluster: $(diff <(echo "$before") <(things "$config"))"
   # What is there already is not touched.
   kubectl --kubeconfig "$config" create namespace web >/dev/null
@@ -194,7 +194,7 @@ test_existing() {
 test_module_kind() {
   local before
   before=$(leftovers)
-  call --docker="${DOCKER_HOST#unix://}" verify --cluster=kind "${kind_options[@]}" 2>"$work/log" || fail "$(tail -60 "$work/log")"
+  call --docker="${DOCKER_HOST#unix://}" verify --cluster=kind "${kind_options[@]}" 2>"$work/log" || fail "$(tail -n 60 "$work/log")"
   [ -z "$(left "$before")" ] || fail "left: $(left "$before")"
 }
 

@@ -21,6 +21,7 @@ func TestWhatRealChartsNeed(t *testing.T) {
 		{"GitLab's locks", "helm/gitlab-postgresql.yaml", "args:\n    - -c\n    - max_locks_per_transaction=256\n", ""},
 		{"only GitLab's", "helm/harbor-postgresql.yaml", "", "args:"},
 		{"SonarQube's groups", "helm/sonarqube.yaml", "ldap.group.baseDn: ou=groups,dc=services,dc=my-domain,dc=com", ""},
+		{"the kind of groups that the directory has", "helm/sonarqube.yaml", "ldap.group.request: (&(objectClass=groupOfNames)(member={dn}))", ""},
 		{"SonarQube after the directory", "helm/sonarqube.yaml", "  - name: openldap\n    namespace: openldap\n", ""},
 		{"SonarQube binds as the directory's administrator", "helm/sonarqube.yaml", "ldap.bindDn: cn=admin,dc=", "cn=Manager"},
 		{"registry clients can't reach MinIO inside the cluster", "helm/gitlab.yaml", "redirect:\n          disable: true\n", ""},
@@ -35,7 +36,7 @@ func TestWhatRealChartsNeed(t *testing.T) {
 		{"and Grafana", "helm/grafana.yaml", "role_attribute_path: contains(groups[*], 'platform-admins')", ""},
 		{"a realm that exists is not imported again", "helm/keycloak.yaml", "args: [start, --http-port=8080]", "import-realm"},
 		{"a package would take a label away", "kapp/contour.yaml", "ytt-paths-from-secret-name.0: contour-overlay", ""},
-		{"so its overlay gives it", "kapp/contour-overlay.yaml", "pod-security.kubernetes.io/enforce: privileged", ""},
+		{"so its overlay gives it", "kapp/contour-overlay.yaml", "pod-security.kubernetes.io/enforce: #@ \"privileged\"", ""},
 	} {
 		text := string(files[sources+c.file].Data)
 		if !strings.Contains(text, c.has) || c.hasNot != "" && strings.Contains(text, c.hasNot) {

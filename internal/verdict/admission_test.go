@@ -11,7 +11,7 @@ import (
 
 // podless is a workload whose pods were not created.
 func podless(kind, spec string) string {
-	return "apiVersion: apps/v1\nkind: " + kind + "\nmetadata: {name: web, namespace: web}\nspec: {template: {spec: {" + spec + "}}}\nstatus: {observedGeneration: 0}\n"
+	return "apiVersion: apps/v1\nkind: " + kind + "\nmetadata: {name: web, namespace: web, labels: {kapp.k14s.io/app: '1'}}\nspec: {template: {spec: {" + spec + "}}}\nstatus: {observedGeneration: 0}\n"
 }
 
 func namespace(name, labels string) string {
@@ -53,6 +53,10 @@ func TestPodSecurity(t *testing.T) {
 		"an exempt namespace":             {platform: tkg, objects: []string{namespace("tkg-system", ""), strings.ReplaceAll(podless("Deployment", plain), "namespace: web", "namespace: tkg-system")}},
 		"pods that this cluster admitted": {platform: tkg, enforced: true, objects: []string{namespace("web", ""), deployment("", plain)}},
 		"pods that no default applied to": {platform: tkg, objects: []string{namespace("web", ""), deployment("", plain)}, says: "restricted"},
+		"the cluster's own":               {platform: tkg, objects: []string{namespace("web", ""), strings.Replace(podless("StatefulSet", plain), "kapp.k14s.io/app", "app", 1)}},
+		"scaled to nothing":               {platform: tkg, objects: []string{namespace("web", ""), strings.Replace(podless("Deployment", plain), "spec: {", "spec: {replicas: 0, ", 1)}},
+		"suspended":                       {platform: tkg, objects: []string{namespace("web", ""), strings.Replace(strings.Replace(podless("Job", plain), "apps/v1", "batch/v1", 1), "spec: {", "spec: {suspend: true, ", 1)}},
+		"no node wants it":                {platform: tkg, objects: []string{namespace("web", ""), strings.Replace(podless("DaemonSet", plain), "status: {", "status: {desiredNumberScheduled: 0, ", 1)}},
 		"admitted despite the label":      {objects: []string{namespace("web", enforces+"restricted"), deployment("", plain)}},
 	} {
 		t.Run(name, func(t *testing.T) {

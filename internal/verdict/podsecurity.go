@@ -62,8 +62,9 @@ func (s security) level(namespace string) (psa.LevelVersion, bool) {
 // refused returns a finding if Pod Security does not admit a workload's pods.
 func (s security) refused(u *unstructured.Unstructured, path []string) (finding.Finding, bool) {
 	level, labelled := s.level(u.GetNamespace())
-	if level.Level == psa.LevelPrivileged || (labelled || s.enforced) && hasPods(u) {
-		return finding.Finding{}, false // it has been admitted, perhaps because a webhook changed it
+	admitted := (labelled || s.enforced) && hasPods(u) // perhaps because a webhook changed them
+	if level.Level == psa.LevelPrivileged || admitted || !wantsPods(u) {
+		return finding.Finding{}, false
 	}
 	template, _, _ := unstructured.NestedMap(u.Object, path[:len(path)-1]...)
 	var pod corev1.PodTemplateSpec
@@ -100,6 +101,15 @@ func (s security) declared(namespace string) string {
 		}
 	}
 	return ""
+}
+
+// wantsPods says whether a workload is to have pods at all: not one that is scaled to nothing,
+// suspended, or for nodes that the cluster does not have.
+func wantsPods(u *unstructured.Unstructured) bool {
+	replicas, scaled, _ := unstructured.NestedInt64(u.Object, "spec", "replicas")
+	suspended, _, _ := unstructured.NestedBool(u.Object, "spec", "suspend")
+	nodes, counted, _ := unstructured.NestedInt64(u.Object, "status", "desiredNumberScheduled")
+	return !(scaled && replicas == 0) && !suspended && !(counted && nodes == 0)
 }
 
 // hasPods says whether a workload has, or had, a pod.

@@ -68,6 +68,9 @@ func (j *Judge) References(c live.View, a Assessment) []finding.Finding {
 					out = append(out, f)
 				}
 			}
+			if !k.deployed(u) {
+				continue // the cluster's own: what it runs is not for the repo to say
+			}
 			out = append(out, k.unpulled(u, spec, j.platform)...)
 			if f, bad := guarded.refused(u, path); bad {
 				out = append(out, f)
@@ -173,6 +176,17 @@ func (k lookup) owner(u *unstructured.Unstructured) finding.Finding {
 		})
 	}
 	return f
+}
+
+// deployed says whether an object comes from the repo: applied by a layer, installed by a
+// release of it, or by a package.
+func (k lookup) deployed(u *unstructured.Unstructured) bool {
+	for _, label := range []string{"kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name", "kapp.k14s.io/app"} {
+		if u.GetLabels()[label] != "" {
+			return true
+		}
+	}
+	return k.owner(u).Layer != ""
 }
 
 // mapsIn are the mappings of a list.

@@ -223,6 +223,10 @@ type renderer struct{ helm, charts, dir string }
 // chart finds a real chart: its folder or its archive.
 func (r *renderer) chart(s *catalogue.Service) (string, error) {
 	if r.charts == "live" {
+		at := filepath.Join(r.dir, s.Chart.Name+"-"+s.Chart.Version+".tgz")
+		if _, err := os.Stat(at); err == nil {
+			return at, nil
+		}
 		args := []string{"pull", "--version", s.Chart.Version, "--destination", r.dir}
 		if s.Chart.OCI() {
 			args = append(args, s.Chart.URL+"/"+s.Chart.Name)
@@ -232,7 +236,7 @@ func (r *renderer) chart(s *catalogue.Service) (string, error) {
 		if out, err := exec.Command(r.helm, args...).CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%w: %s", err, out)
 		}
-		return filepath.Join(r.dir, s.Chart.Name+"-"+s.Chart.Version+".tgz"), nil
+		return at, nil
 	}
 	for _, name := range []string{s.Chart.Name + "-" + s.Chart.Version + ".tgz", s.Name, s.Chart.Name} {
 		at := filepath.Join(r.charts, name)
