@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +39,16 @@ func TestReplacedChartIsTold(t *testing.T) {
 	}
 	if err := plan.Apply(); err != nil {
 		t.Fatal(err)
+	}
+	other := maps.Clone(files)
+	other[file] = File{Data: append(bytes.Clone(now.Data), "# more\n"...)}
+	newer, err := MakePlan(dir, other, Terms{Recipients: key.Recipients(), Known: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer newer.Close()
+	if notes, err := newer.Moved(); err != nil || len(notes) > 0 {
+		t.Errorf("the same chart counts as another: %v %q", err, notes)
 	}
 	again, err := MakePlan(dir, files, Terms{Recipients: key.Recipients(), Known: true})
 	if err != nil {
