@@ -100,13 +100,22 @@ func defaults() *Blueprint {
 	return &Blueprint{
 		Cluster: "services", Flavour: TKG2, Domain: "services.my-domain.com",
 		Git:                      Git{Provider: "github", Owner: "my-org", Repository: "shared-services", Branch: "main"},
-		PackagingGlobalNamespace: "tkg-system", Issuer: "vault-issuer",
+		PackagingGlobalNamespace: "tkg-system", Issuer: VaultIssuer,
 	}
 }
 
 // BootstrapIssuer is the ClusterIssuer that needs nothing but cert-manager: it signs with an
 // authority that is generated along with the repo.
 const BootstrapIssuer = "bootstrap-issuer"
+
+// VaultIssuer is the ClusterIssuer that has the blueprint's Vault sign with the same authority.
+const VaultIssuer = "vault-issuer"
+
+// OwnAuthority says whether the services' certificates are signed by the authority that is
+// generated for the cluster: by the bootstrap issuer, or by a Vault that is given it.
+func (b *Blueprint) OwnAuthority() bool {
+	return b.Issuer == BootstrapIssuer || b.Issuer == VaultIssuer && b.Services["vault"] != nil
+}
 
 // ClusterDir is the cluster's folder in the repo.
 func (b *Blueprint) ClusterDir() string {

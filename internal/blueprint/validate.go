@@ -65,7 +65,9 @@ func (r *reader) validate(b *Blueprint) {
 	r.validateProxies("registryProxy", b.RegistryProxy)
 	r.validateProxies("registryProxies", b.RegistryProxies)
 	if b.IssuerCA != "" {
-		if block, _ := pem.Decode([]byte(b.IssuerCA)); block == nil || block.Type != "CERTIFICATE" {
+		if b.OwnAuthority() {
+			r.at("issuerCA", fmt.Sprintf("the authority behind %s is generated", b.Issuer), "remove it, or name your own issuer under issuer")
+		} else if block, _ := pem.Decode([]byte(b.IssuerCA)); block == nil || block.Type != "CERTIFICATE" {
 			r.at("issuerCA", "it holds no PEM certificate", "write the authority's certificates: -----BEGIN CERTIFICATE-----…")
 		}
 	}
@@ -105,7 +107,8 @@ func (r *reader) oneOf(key, value string, allowed ...string) {
 func (r *reader) validateProxies(key string, proxies map[string]string) {
 	for host, p := range proxies {
 		at := strings.TrimSuffix(key+"."+host, ".")
-		if !proxy.MatchString(p) || ambiguous(p) {
+		first, _, _ := strings.Cut(p, "/")
+		if !proxy.MatchString(p) || ambiguous(p) || !strings.ContainsAny(first, ".:") && first != "localhost" {
 			r.at(at, fmt.Sprintf("got %q", p), "write a registry and a project, such as harbor.services.my-domain.com/dh-proxy, without https://")
 		}
 		switch {

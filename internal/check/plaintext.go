@@ -18,7 +18,7 @@ func plaintext(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
 	for _, l := range r.Layers {
 		for _, o := range l.Objects {
-			if o.GetKind() != "Secret" || o.GetAPIVersion() != "v1" || o.Encrypted || !hasValues(o.Unstructured) {
+			if o.GetKind() != "Secret" || o.GetAPIVersion() != "v1" || o.Encrypted || !hasValues(o.Unstructured) || isOverlay(o.Unstructured) {
 				continue
 			}
 			f := about(l, o, finding.PlaintextSecret)
@@ -37,6 +37,19 @@ func plaintext(r *gitops.Repo, _ Options) []finding.Finding {
 func generatedFromSOPS(value string) bool {
 	b, err := base64.StdEncoding.DecodeString(value)
 	return err == nil && (bytes.Contains(b, []byte("ENC[AES256_GCM")) || bytes.HasPrefix(b, []byte("ENC[")))
+}
+
+// isOverlay says whether all that a Secret holds is ytt overlays, which kapp-controller reads from
+// Secrets only: programs, for a package.
+func isOverlay(u *unstructured.Unstructured) bool {
+	values, _, _ := unstructured.NestedStringMap(u.Object, "stringData")
+	for _, v := range values {
+		if !strings.HasPrefix(v, `#@ load("@ytt:overlay"`) {
+			return false
+		}
+	}
+	_, encoded, _ := unstructured.NestedFieldNoCopy(u.Object, "data")
+	return len(values) > 0 && !encoded
 }
 
 func hasValues(u *unstructured.Unstructured) bool {

@@ -16,7 +16,7 @@ func TestFlagsRefuse(t *testing.T) {
 		{&choice{of: []string{"a", "b", "c"}}, []string{"b"}, map[string]string{"d": "use a, b or c", "": "use a, b or c", "A": "use"}},
 		{new(reportFiles), []string{"r", "r.json", "r.xml", "r.md", "r.txt"}, map[string]string{"r.pdf": ".pdf", "": "name a file"}},
 		{new(runName), []string{"", "a", "a-1", strings.Repeat("a", 20)}, map[string]string{"A": "lower-case", "a-": "lower-case", strings.Repeat("a", 21): "up to 20"}},
-		{new(registryProxies), []string{"docker.io=harbor.my-domain.com/hub", "*=localhost:5000"}, map[string]string{"docker.io": "REGISTRY=PROXY", "a=https://m": "REGISTRY=PROXY", "=m": "REGISTRY=PROXY", "a/b=m": "REGISTRY=PROXY", "a=m/": "REGISTRY=PROXY"}},
+		{new(registryProxies), []string{"docker.io=harbor.my-domain.com/hub", "*=localhost:5000"}, map[string]string{"docker.io": "REGISTRY=PROXY", "a=https://m": "REGISTRY=PROXY", "=m": "REGISTRY=PROXY", "a/b=m": "REGISTRY=PROXY", "a=m/": "REGISTRY=PROXY", "registry-1.docker.io=m": "write docker.io"}},
 		{new(mirrors), []string{"docker.io=https://m.example.com", "localhost:5000=http://m:1"}, map[string]string{"docker.io": "REGISTRY=URL", "a/b=https://m": "REGISTRY=URL", "=https://m": "REGISTRY=URL", "a=m": "REGISTRY=URL", "a=//m": "REGISTRY=URL"}},
 	} {
 		for _, s := range c.good {

@@ -72,7 +72,7 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 					c.Note("nothing was written: choose versions that can be had, or leave --check out")
 					return exit(exitFail)
 				case unknown > 0:
-					c.Note("what could not be looked up is taken as it is")
+					c.Note(prose.Count(unknown, "version") + " could not be looked up, and are taken as they are")
 				}
 			}
 			essentials, err := fetchEssentials(cmd.Context(), b, dir, http.DefaultClient)
@@ -165,7 +165,7 @@ func write(s Streams, c *console.Console, b *blueprint.Blueprint, essentials gen
 		}
 	}
 	c.Note(fmt.Sprintf("wrote %s of %d to %s; Flux is bootstrapped on %s", prose.Count(len(plan.Changes)-removed, "file"), len(files), filepath.Clean(out), generate.Path(b)))
-	c.Note("rehearse it with: seatrial verify " + filepath.Clean(out))
+	c.Note("rehearse it with: seatrial verify " + filepath.Clean(out) + " --age-key FILE, or without the key, with placeholders for secrets")
 	return nil
 }
 

@@ -26,7 +26,7 @@ type platformFlags struct {
 func (p *platformFlags) register(f *pflag.FlagSet) {
 	p.podSecurity = newChoice(declared, "privileged", "baseline", "restricted")
 	f.Var(&p.podSecurity, "pod-security", "Pod Security level that namespaces without a label enforce (declared: restricted in a repo that was generated for tkg-2, else Kubernetes's own)")
-	f.Var(&p.proxies, "registry-proxy", "what images of a registry have to be pulled through, as docker.io=harbor.example.com/proxy, or * for all registries; may be repeated")
+	f.Var(&p.proxies, "registry-proxy", "what images of a registry have to be pulled through, as docker.io=harbor.example.com/proxy, or * for all others, over what the repo declares; may be repeated")
 }
 
 // platform returns what the tree declares, with the flags over it.
@@ -42,9 +42,10 @@ func (v *verify) platform(ctx context.Context, s *gitrepo.Snapshot) (platform.Pl
 	if v.declares.podSecurity.value != declared {
 		p.PodSecurity, p.Flavour = v.declares.podSecurity.value, ""
 	}
-	if len(v.declares.proxies) > 0 {
-		p.Proxies = v.declares.proxies
+	if len(v.declares.proxies) > 0 && p.Proxies == nil {
+		p.Proxies = map[string]string{}
 	}
+	maps.Copy(p.Proxies, v.declares.proxies)
 	if !v.tiers.flags.Changed("packaging-global-namespace") && p.PackagingGlobalNamespace != "" {
 		v.tiers.globalNamespace = p.PackagingGlobalNamespace
 	}
@@ -79,6 +80,9 @@ func (r *registryProxies) Set(s string) error {
 	host, proxy, ok := strings.Cut(s, "=")
 	if !ok || host == "" || proxy == "" || strings.ContainsAny(host, "/ ") || strings.Contains(proxy, "://") || strings.HasSuffix(proxy, "/") {
 		return errors.New("want REGISTRY=PROXY without https://, for example docker.io=harbor.example.com/proxy")
+	}
+	if host == "index.docker.io" || host == "registry-1.docker.io" {
+		return errors.New("write docker.io: no image is named with " + host)
 	}
 	if *r == nil {
 		*r = registryProxies{}

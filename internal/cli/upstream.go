@@ -13,6 +13,9 @@ import (
 	"seatrial.dev/seatrial/internal/upstream"
 )
 
+// fewUnknown is how many versions are told by name that could not be looked up: the reason is mostly one.
+const fewUnknown = 3
+
 // lookUp looks a blueprint's versions up where they come from. It notes each that is not
 // there, or not known to be, and counts both.
 func lookUp(ctx context.Context, c *console.Console, b *blueprint.Blueprint) (results []upstream.Result, withdrawn, unknown int, err error) {
@@ -29,9 +32,13 @@ func lookUp(ctx context.Context, c *console.Console, b *blueprint.Blueprint) (re
 			c.Note(fmt.Sprintf("withdrawn: %s: %s", r.Pin, r.Why))
 			withdrawn++
 		case upstream.Unknown:
-			c.Note(fmt.Sprintf("not looked up: %s: %s", r.Pin, r.Why))
-			unknown++
+			if unknown++; unknown <= fewUnknown {
+				c.Note(fmt.Sprintf("not looked up: %s: %s", r.Pin, r.Why))
+			}
 		}
+	}
+	if unknown > fewUnknown {
+		c.Note(fmt.Sprintf("not looked up: %s", prose.Count(unknown-fewUnknown, "more version")))
 	}
 	return results, withdrawn, unknown, ctx.Err()
 }

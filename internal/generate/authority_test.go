@@ -87,6 +87,10 @@ func TestAuthorityOfAnotherIssuer(t *testing.T) {
 	if text := string(files[sources+"helm/harbor.yaml"].Data); strings.Contains(text, "caBundle") {
 		t.Error(text)
 	}
+	b.Services["vault"] = &blueprint.Service{}
+	if text := string(render(t, b)[sources+"kapp-post/cert-manager.yaml"].Data); strings.Contains(text, "name: letsencrypt") || !strings.Contains(text, "letsencrypt, is not made here") {
+		t.Errorf("an issuer of the owner's own is overwritten:\n%s", text)
+	}
 	b.IssuerCA = newAuthorityText(t)
 	files = render(t, b)
 	if got := secretsIn(t, files[sources+"secrets/harbor.yaml"])["platform-ca/ca.crt"]; strings.TrimSpace(got) != strings.TrimSpace(b.IssuerCA) {

@@ -40,7 +40,7 @@ func Images(b *blueprint.Blueprint) ([]Image, error) {
 				short, version := catalogue.SplitImage(image)
 				host, repository := catalogue.Registry(short)
 				full := host + "/" + repository
-				pulled, direct := full, r.direct(s)
+				pulled, direct := full, r.direct(s, short)
 				if p := Proxied(b, short); p != short && direct == "" {
 					pulled = p
 				} else if direct == "" && len(b.Proxies()) > 0 {
@@ -67,6 +67,7 @@ func Notes(b *blueprint.Blueprint) []string {
 	if one := b.RegistryProxy[blueprint.AnyRegistry]; one != "" {
 		out = append(out, fmt.Sprintf("registryProxy is one project for all registries, and a proxy project of Harbor serves one: write registryProxy: {docker.io: %s, quay.io: …}, a project for each registry", one))
 	}
+	out = append(out, proxyNotes(b)...)
 	if len(b.RegistryProxies) > 0 {
 		out = append(out, "registryProxies is the older way: write its entries under registryProxy")
 	}

@@ -1,12 +1,14 @@
 package generate
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/catalogue"
+	"seatrial.dev/seatrial/internal/spelling"
 )
 
 // harbor is the service that can be a registry proxy.
@@ -17,24 +19,29 @@ func (r *renderer) ownProxy() bool {
 	if r.blueprint.Services[harbor] == nil {
 		return false
 	}
-	host, err := r.host(harbor)
-	if err != nil {
-		return false
-	}
-	for _, proxy := range r.blueprint.Proxies() {
-		if at, _, _ := strings.Cut(proxy, "/"); at == host {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.blueprint.Proxies(), r.own)
 }
 
-// direct says why the images of a service or component do not come through the registry
-// proxy although its registry has one; empty if they do.
-func (r *renderer) direct(s *instance) string {
-	if !r.ownProxy() {
+// own says whether a registry proxy is the Harbor that this repo installs.
+func (r *renderer) own(proxy string) bool {
+	host, err := r.host(harbor)
+	at, _, _ := strings.Cut(proxy, "/")
+	return err == nil && at == host
+}
+
+// direct says why an image of a service or component does not come through the proxy that
+// its registry has; empty if it does.
+func (r *renderer) direct(s *instance, image string) string {
+	host, _ := catalogue.Registry(image)
+	if r.blueprint.Services[harbor] == nil || !r.own(r.blueprint.Proxy(host)) {
 		return ""
 	}
+	return r.before(s)
+}
+
+// before says why a service or component has to run before the Harbor that is the repo's
+// proxy; empty if it can wait for it.
+func (r *renderer) before(s *instance) string {
 	switch {
 	case s.entry.Package != nil:
 		return "the way to Harbor, which is the proxy, leads through it"
@@ -46,21 +53,60 @@ func (r *renderer) direct(s *instance) string {
 	return ""
 }
 
+// proxyNotes say what is odd about a blueprint's registry proxies.
+func proxyNotes(b *blueprint.Blueprint) []string {
+	images, err := Images(b)
+	if err != nil {
+		return nil // rendering reports the error
+	}
+	used := map[string]bool{}
+	for _, i := range images {
+		host, _ := catalogue.Registry(i.Image)
+		used[host] = true
+	}
+	var out []string
+	serves := map[string]string{}
+	for _, p := range sortedProxies(b) {
+		if p.Registry == blueprint.AnyRegistry {
+			continue
+		}
+		if !used[p.Registry] {
+			note := fmt.Sprintf("registryProxy names %s, from which no image of this blueprint comes", p.Registry)
+			if near := spelling.Nearest(p.Registry, slices.Sorted(maps.Keys(used))); near != "" {
+				note += ": did you mean " + near + "?"
+			}
+			out = append(out, note)
+		}
+		if other := serves[p.Proxy]; other != "" {
+			out = append(out, fmt.Sprintf("%s and %s share %s, and a proxy project of Harbor serves one registry", other, p.Registry, p.Proxy))
+		}
+		serves[p.Proxy] = p.Registry
+	}
+	return out
+}
+
 // registryProxy is a registry, or * for all others, and what its images are pulled through.
 type registryProxy struct{ Registry, Proxy string }
 
-// proxies are all registry proxies, sorted by registry.
-func (r *renderer) proxies() []registryProxy {
+// sortedProxies are all registry proxies of a blueprint, sorted by registry.
+func sortedProxies(b *blueprint.Blueprint) []registryProxy {
 	all := map[string]string{}
-	maps.Copy(all, r.blueprint.RegistryProxy)
-	maps.Copy(all, r.blueprint.RegistryProxies)
+	maps.Copy(all, b.RegistryProxy)
+	maps.Copy(all, b.RegistryProxies)
 	var out []registryProxy
 	for _, host := range slices.Sorted(maps.Keys(all)) {
-		name := host
-		if host == blueprint.AnyRegistry {
-			name = "'*'"
+		out = append(out, registryProxy{host, all[host]})
+	}
+	return out
+}
+
+// proxies are all registry proxies, as a template of YAML writes them.
+func (r *renderer) proxies() []registryProxy {
+	out := sortedProxies(r.blueprint)
+	for i := range out {
+		if out[i].Registry == blueprint.AnyRegistry {
+			out[i].Registry = "'*'"
 		}
-		out = append(out, registryProxy{name, all[host]})
 	}
 	return out
 }

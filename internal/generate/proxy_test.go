@@ -53,7 +53,7 @@ func TestOwnHarborAsProxy(t *testing.T) {
 	b := alone(load(t), "harbor")
 	b.Services["trivy"], b.Services["gitlab"], b.Services["contour"] = &blueprint.Service{}, &blueprint.Service{}, &blueprint.Service{}
 	b.Services["harbor"].Host = "registry"
-	b.RegistryProxy = blueprint.RegistryProxy{"docker.io": "registry.services.my-domain.com/dh-proxy", "ghcr.io": "registry.services.my-domain.com/ghcr"}
+	b.RegistryProxy = blueprint.RegistryProxy{"docker.io": "registry.services.my-domain.com/dh-proxy", "ghcr.io": "registry.services.my-domain.com/ghcr", "quay.io": "harbor.platform.my-domain.com/quay"}
 	b.Services["vault"], b.Issuer = &blueprint.Service{}, "vault-issuer"
 	images, err := Images(b)
 	if err != nil {
@@ -62,12 +62,12 @@ func TestOwnHarborAsProxy(t *testing.T) {
 	direct := map[string]string{}
 	for _, i := range images {
 		direct[i.Service] = i.Direct
-		if (i.Direct == "") != strings.HasPrefix(i.PulledAs, "registry.services.my-domain.com/") {
+		if (i.Direct == "") != (strings.HasPrefix(i.PulledAs, "registry.services.my-domain.com/") || strings.HasPrefix(i.PulledAs, "harbor.platform.my-domain.com/quay/jetstack/")) {
 			t.Errorf("%s: pulled as %s, because %q", i.Image, i.PulledAs, i.Direct)
 		}
 	}
 	for service, why := range map[string]string{
-		"contour": "the way to Harbor", "cert-manager": "the way to Harbor", "harbor": "it is the proxy", "harbor-postgresql": "needs it", "trivy": "", "gitlab-postgresql": "", "vault": "",
+		"contour": "the way to Harbor", "cert-manager": "", "harbor": "it is the proxy", "harbor-postgresql": "needs it", "trivy": "", "gitlab-postgresql": "", "vault": "",
 	} {
 		if got := direct[service]; (got == "") != (why == "") || !strings.Contains(got, why) {
 			t.Errorf("%s: %q, want %q", service, got, why)
@@ -121,8 +121,10 @@ func TestDeclaredProxies(t *testing.T) {
 func TestOlderFormsOfTheProxyAreNoted(t *testing.T) {
 	b := blueprint.Default()
 	b.RegistryProxy, b.RegistryProxies = every, map[string]string{"quay.io": "harbor.my-domain.com/quay"}
+	b.Services["keycloak"] = &blueprint.Service{}
+	b.RegistryProxy = blueprint.RegistryProxy{blueprint.AnyRegistry: "harbor.platform.my-domain.com/dh-proxy", "dokcer.io": "harbor.my-domain.com/hub", "ghcr.io": "harbor.my-domain.com/quay"}
 	notes := strings.Join(Notes(b), "\n")
-	for _, want := range []string{"write registryProxy: {docker.io: harbor.platform.my-domain.com/dh-proxy, quay.io: …}", "registryProxies is the older way"} {
+	for _, want := range []string{"registryProxy names dokcer.io, from which no image of this blueprint comes: did you mean docker.io?", "ghcr.io and quay.io share harbor.my-domain.com/quay", "write registryProxy: {docker.io: harbor.platform.my-domain.com/dh-proxy, quay.io: …}", "registryProxies is the older way"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("no %q in %s", want, notes)
 		}

@@ -36,7 +36,7 @@ func TestWhatRealChartsNeed(t *testing.T) {
 		{"and Grafana", "helm/grafana.yaml", "role_attribute_path: contains(groups[*], 'platform-admins')", ""},
 		{"a realm that exists is not imported again", "helm/keycloak.yaml", "args: [start, --http-port=8080]", "import-realm"},
 		{"a package would take a label away", "kapp/contour.yaml", "ytt-paths-from-secret-name.0: contour-overlay", ""},
-		{"so its overlay gives it", "kapp/contour-overlay.yaml", "pod-security.kubernetes.io/enforce: #@ \"privileged\"", ""},
+		{"so its overlay gives it", "kapp/contour-overlay.yml", "pod-security.kubernetes.io/enforce: #@ \"privileged\"", ""},
 	} {
 		text := string(files[sources+c.file].Data)
 		if !strings.Contains(text, c.has) || c.hasNot != "" && strings.Contains(text, c.hasNot) {

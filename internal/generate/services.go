@@ -132,7 +132,7 @@ func (r *renderer) instances(name string) []*instance {
 			others = append(others, other)
 		}
 	}
-	if r.ownProxy() && r.direct(s) == "" && entry.Chart != nil {
+	if r.ownProxy() && r.before(s) == "" && entry.Chart != nil {
 		others = append(others, harbor)
 		for _, c := range out[1:] {
 			c.dependsOn = append(c.dependsOn, releaseRef{harbor, r.catalogue.Service(harbor).Namespace})
@@ -263,7 +263,22 @@ func (r *renderer) packaged(s *instance, d data, values string) error {
 	if len(d.ProxiedImages) == 0 && d.PodSecurity == "" {
 		return nil
 	}
-	return r.render("parts/package-overlay.yaml", r.source("kapp", d.Release+"-overlay"), d)
+	return r.overlay(d)
+}
+
+// overlay renders a package's ytt overlay. kapp-controller reads it from a Secret, but it holds no
+// secret: encrypted, it could be neither reviewed nor rehearsed without the key. SOPS's rules are
+// for .yaml files, so this one is a .yml.
+func (r *renderer) overlay(d data) error {
+	text, err := fs.ReadFile(repotemplate.Files, "parts/package-overlay.yaml")
+	if err != nil {
+		return err
+	}
+	out, err := r.fill("parts/package-overlay.yaml", string(text), d, nil)
+	if err != nil {
+		return err
+	}
+	return r.put(strings.TrimSuffix(r.source("kapp", d.Release+"-overlay"), ".yaml")+".yml", File{Data: out})
 }
 
 // expose renders the certificate and the route of a host name. main says that it is the

@@ -64,7 +64,7 @@ func (r *renderer) data(s *instance) data {
 	}
 	for _, image := range s.entry.Images {
 		name, _ := catalogue.SplitImage(image)
-		if to := Proxied(r.blueprint, name); to != name && r.direct(s) == "" && !slices.Contains(s.entry.ValuesRewrite, name) {
+		if to := Proxied(r.blueprint, name); to != name && r.direct(s, name) == "" && !slices.Contains(s.entry.ValuesRewrite, name) {
 			d.ProxiedImages = append(d.ProxiedImages, proxied{name, to})
 		}
 	}
@@ -88,15 +88,9 @@ func pulledAs(b *blueprint.Blueprint, image string) string {
 	return Proxied(b, name) + strings.TrimPrefix(image, name)
 }
 
-// ownAuthority says whether the services' certificates are signed by the authority that is
-// generated for the cluster: by the bootstrap issuer, or by a Vault that is given it.
-func (r *renderer) ownAuthority() bool {
-	return r.blueprint.Issuer == blueprint.BootstrapIssuer || r.blueprint.Services["vault"] != nil
-}
-
 // caBundle returns the certificates of the authority that signs the services' certificates, as PEM.
 func (r *renderer) caBundle(c *Credentials) (string, error) {
-	if !r.ownAuthority() {
+	if !r.blueprint.OwnAuthority() {
 		return r.blueprint.IssuerCA, nil
 	}
 	a, err := c.authority(r.blueprint.Cluster)
@@ -120,8 +114,9 @@ func (r *renderer) fill(name, text string, d data, c *Credentials) ([]byte, erro
 		},
 		"domainLabel":   func() string { label, _, _ := strings.Cut(b.Domain, "."); return label },
 		"indent":        func(by int, text string) string { return strings.TrimRight(indent(text, by), "\n") },
-		"trustsCA":      func() bool { return b.Services["keycloak"] != nil && (r.ownAuthority() || b.IssuerCA != "") },
-		"ownAuthority":  r.ownAuthority,
+		"trustsCA":      func() bool { return b.Services["keycloak"] != nil && (r.blueprint.OwnAuthority() || b.IssuerCA != "") },
+		"ownAuthority":  b.OwnAuthority,
+		"vaultSigns":    func() bool { return b.Issuer == blueprint.VaultIssuer && b.Services["vault"] != nil },
 		"caBundle":      func() (string, error) { return r.caBundle(c) },
 		"platformCA":    func() (string, error) { a, err := c.authority(b.Cluster); return a.Certificate, err },
 		"caKey":         func() (string, error) { a, err := c.authority(b.Cluster); return a.Key, err },
@@ -129,6 +124,7 @@ func (r *renderer) fill(name, text string, d data, c *Credentials) ([]byte, erro
 		"ldapMappers":   func() []ldapMapper { return ldapMappers },
 		"proxies":       r.proxies,
 		"ownProxy":      r.ownProxy,
+		"oneProxy":      func() bool { return b.RegistryProxy[blueprint.AnyRegistry] != "" },
 		"directImages":  r.directImages,
 		"oidcClients":   r.oidcClients,
 		"helmTimeout":   r.helmTimeout,

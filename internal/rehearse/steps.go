@@ -38,7 +38,7 @@ func (r *rehearsal) read(ctx context.Context) error {
 	}
 	r.report.Assumptions = r.Platform.Assumptions()
 	for _, a := range r.report.Assumptions {
-		r.console.Note("as the repo says of its cluster: " + a)
+		r.console.Note("taken for granted of its cluster: " + a)
 	}
 	r.report.Rekeyed, r.report.BlindSpots = s.Rekeyed, append(r.report.BlindSpots, s.BlindSpots...)
 	if len(s.BlindSpots) > 0 {

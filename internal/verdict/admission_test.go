@@ -45,6 +45,7 @@ func TestPodSecurity(t *testing.T) {
 	}{
 		"nothing is enforced":             {objects: []string{namespace("web", ""), podless("Deployment", plain)}},
 		"the default":                     {platform: tkg, objects: []string{namespace("web", ""), podless("Deployment", plain)}, says: "they don't meet restricted, which is enforced where a namespace has no label", fix: "enforce: baseline"},
+		"a package's namespace":           {platform: tkg, objects: []string{namespace("web", "kapp.k14s.io/app: '1'"), podless("Deployment", plain)}, says: "no label", fix: "have an overlay of the package label namespace web with pod-security.kubernetes.io/enforce: baseline"},
 		"pods that meet it":               {platform: tkg, objects: []string{namespace("web", ""), podless("StatefulSet", careful)}},
 		"a label":                         {platform: tkg, objects: []string{namespace("web", enforces+"baseline"), podless("Deployment", plain)}},
 		"a label that is not enough":      {platform: tkg, objects: []string{namespace("web", enforces+"baseline"), podless("DaemonSet", hostly)}, says: "DaemonSet web: they don't meet baseline, which its label asks for", fix: "enforce: privileged"},
@@ -93,10 +94,11 @@ func TestImages(t *testing.T) {
 	}{
 		"no proxy is declared":       {object: images("docker.io/a/b:1")},
 		"through the proxy":          {platform: hub, object: images("harbor.my-domain.com/hub/a/b:1", "a/direct:2")},
-		"past the proxy":             {platform: hub, object: images("docker.io/a/b:1", "docker.io/a/b:1", "c:2"), code: finding.ImageBypassesProxy, severity: finding.Warning, says: "pull docker.io/a/b:1, c:2 directly", fix: "harbor.my-domain.com/hub/a/b:1, harbor.my-domain.com/hub/library/c:2"},
-		"a registry without a proxy": {platform: hub, object: images("quay.io/a/b:1"), code: finding.ImageBypassesProxy, severity: finding.Warning, says: "quay.io/a/b:1 directly", fix: "directImages"},
+		"past the proxy":             {platform: hub, object: images("docker.io/a/b:1", "docker.io/a/b:1", "c:2"), code: finding.ImageBypassesProxy, severity: finding.Warning, says: "pull docker.io/a/b:1, c:2 past the registry proxy", fix: "harbor.my-domain.com/hub/a/b:1, harbor.my-domain.com/hub/library/c:2"},
+		"a registry without a proxy": {platform: hub, object: images("quay.io/a/b:1"), code: finding.ImageBypassesProxy, severity: finding.Warning, says: "quay.io/a/b:1 past", fix: "a proxy for the registry of quay.io/a/b:1 with --registry-proxy"},
+		"one with and one without":   {platform: hub, object: images("quay.io/a/b:1", "c:2"), code: finding.ImageBypassesProxy, severity: finding.Warning, says: "quay.io/a/b:1, c:2", fix: "library/c:2: in its manifest, or by images in the layer's kustomization.yaml; name a proxy for the registry of quay.io/a/b:1"},
 		"no reference":               {object: images("docker.io/A/b:1"), code: finding.ImageInvalid, severity: finding.Error, says: `"docker.io/A/b:1"`, fix: "lower case"},
-		"text that was not filled":   {object: images("docker.io/a/b:${VERSION}"), code: finding.ImageInvalid, severity: finding.Error, says: "${VERSION}"},
+		"text that was not filled":   {object: images("docker.io/a/b:${VERSION}"), code: finding.ImageInvalid, severity: finding.Error, says: "container ca of Deployment web", fix: "give VERSION a value in the layer's postBuild.substitute"},
 		"no image":                   {object: deployment("", "containers: [{name: a}]")},
 	} {
 		t.Run(name, func(t *testing.T) {

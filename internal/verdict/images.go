@@ -16,7 +16,7 @@ import (
 // not come through the platform's registry proxy.
 func (k lookup) unpulled(u *unstructured.Unstructured, spec map[string]any, p platform.Platform) []finding.Finding {
 	var out []finding.Finding
-	var images, wanted []string
+	var past, wanted, without []string
 	for _, list := range []string{"initContainers", "containers"} {
 		for _, c := range mapsIn(spec[list]) {
 			image, _ := c["image"].(string)
@@ -24,33 +24,65 @@ func (k lookup) unpulled(u *unstructured.Unstructured, spec map[string]any, p pl
 				continue // an admission webhook may fill it in; the API server refuses the pod otherwise
 			}
 			if _, err := dockerref.ParseNormalizedNamed(image); err != nil {
-				f := k.owner(u)
-				f.Code, f.Severity = finding.ImageInvalid, finding.Error
-				f.Message = fmt.Sprintf("pods of %s %s run %q, which is no reference to an image", u.GetKind(), u.GetName(), image)
-				f.Fix = "write registry/repository:tag in lower case, with no text around it"
-				f.Evidence = "a kubelet would report InvalidImageName: " + err.Error()
-				out = append(out, f)
+				out = append(out, k.invalid(u, fmt.Sprint(c["name"]), image, err))
 				continue
 			}
 			want, bypass := p.Bypass(image)
-			if !bypass || slices.Contains(images, image) {
+			if !bypass || slices.Contains(past, image) {
 				continue
 			}
-			images = append(images, image)
+			past = append(past, image)
 			if want != "" {
 				wanted = append(wanted, want)
+			} else {
+				without = append(without, image)
 			}
 		}
 	}
-	if len(images) == 0 {
+	if len(past) == 0 {
 		return out
 	}
 	f := k.owner(u)
 	f.Code, f.Severity = finding.ImageBypassesProxy, finding.Warning
-	f.Message = fmt.Sprintf("pods of %s %s pull %s directly, and not through the registry proxy", u.GetKind(), u.GetName(), strings.Join(images, ", "))
-	f.Fix = "name a proxy of its registry in registryProxy, or list it in directImages of ConfigMap cluster-essentials with the reason"
+	f.Message = fmt.Sprintf("pods of %s %s pull %s past the registry proxy", u.GetKind(), u.GetName(), strings.Join(past, ", "))
+	var fixes []string
 	if len(wanted) > 0 {
-		f.Fix = fmt.Sprintf("have it pulled as %s: by the chart's registry values, or the images of spec.postRenderers", strings.Join(wanted, ", "))
+		fixes = append(fixes, fmt.Sprintf("have it pulled as %s: %s", strings.Join(wanted, ", "), whereImagesAre(u)))
 	}
+	if len(without) > 0 {
+		fix := "name a proxy for the registry of " + strings.Join(without, ", ")
+		if p.Flavour != "" {
+			fix += " under registryProxy in the blueprint, or list it in directImages of ConfigMap cluster-essentials with the reason"
+		} else {
+			fix += " with --registry-proxy"
+		}
+		fixes = append(fixes, fix)
+	}
+	f.Fix = strings.Join(fixes, "; ")
 	return append(out, f)
+}
+
+// invalid is the finding about an image that no registry can have.
+func (k lookup) invalid(u *unstructured.Unstructured, container, image string, err error) finding.Finding {
+	f := k.owner(u)
+	f.Code, f.Severity = finding.ImageInvalid, finding.Error
+	f.Message = fmt.Sprintf("container %s of %s %s runs %q, which is no reference to an image", container, u.GetKind(), u.GetName(), image)
+	f.Fix = "write registry/repository:tag, the repository in lower case"
+	if _, rest, variable := strings.Cut(image, "${"); variable {
+		name, _, _ := strings.Cut(rest, "}")
+		f.Fix = fmt.Sprintf("give %s a value in the layer's postBuild.substitute: without postBuild, Flux leaves it as it is", name)
+	}
+	f.Evidence = "a kubelet would report InvalidImageName: " + err.Error()
+	return f
+}
+
+// whereImagesAre says where the owner of a workload's manifest changes an image.
+func whereImagesAre(u *unstructured.Unstructured) string {
+	switch labels := u.GetLabels(); {
+	case labels["helm.toolkit.fluxcd.io/name"] != "":
+		return "by the chart's registry values, or the images of spec.postRenderers"
+	case labels["kapp.k14s.io/app"] != "":
+		return "by an overlay of the package (annotation ext.packaging.carvel.dev/ytt-paths-from-secret-name.0 of its PackageInstall)"
+	}
+	return "in its manifest, or by images in the layer's kustomization.yaml"
 }

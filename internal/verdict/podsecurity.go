@@ -87,8 +87,17 @@ func (s security) refused(u *unstructured.Unstructured, path []string) (finding.
 	}
 	f.Message = fmt.Sprintf("Pod Security refuses the pods of %s %s: they don't meet %s, %s", u.GetKind(), u.GetName(), level.Level, why)
 	f.Fix = fmt.Sprintf("label namespace %s%s with %s: %s, or set the pods' securityContext", u.GetNamespace(), s.declared(u.GetNamespace()), psa.EnforceLevelLabel, needs)
+	if s.packaged(u.GetNamespace()) {
+		f.Fix = fmt.Sprintf("have an overlay of the package label namespace %s with %s: %s (another layer's label would be taken away), or set the pods' securityContext", u.GetNamespace(), psa.EnforceLevelLabel, needs)
+	}
 	f.Evidence = fmt.Sprintf("violates PodSecurity %q: %s", level.String(), result.ForbiddenDetail())
 	return f, true
+}
+
+// packaged says whether a package brings a namespace itself.
+func (s security) packaged(namespace string) bool {
+	ns, _ := s.view.Get(live.Ref{GroupKind: namespaceKind, Name: namespace})
+	return ns != nil && ns.GetLabels()["kapp.k14s.io/app"] != ""
 }
 
 // declared is where the repo declares a namespace, in brackets; empty if it does not.

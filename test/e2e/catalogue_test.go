@@ -100,7 +100,7 @@ func declares(t *testing.T, file, text string) {
 func TestMissingPodSecurityLabelIsFound(t *testing.T) {
 	t.Parallel()
 	dir, key := keyed(t, fullBlueprint())
-	want := map[string]string{"tanzu-system-ingress": "label namespace tanzu-system-ingress with pod-security.kubernetes.io/enforce: baseline"}
+	want := map[string]string{"tanzu-system-ingress": "have an overlay of the package label namespace tanzu-system-ingress with pod-security.kubernetes.io/enforce: baseline"}
 	for namespace, level := range map[string]string{"gitea": "baseline", "jenkins": "baseline", "minio": "baseline", "monitoring": "privileged", "openldap": "baseline", "vault": "baseline"} {
 		edit(t, dir, "namespaces/"+namespace+".yaml", "  labels:\n    pod-security.kubernetes.io/enforce: "+level+"\n", "")
 		want[namespace] = "label namespace " + namespace + " (" + sources + "namespaces/" + namespace + ".yaml:"
@@ -136,6 +136,10 @@ func TestOwnHarborAsProxy(t *testing.T) {
 	dir, key := keyed(t, blueprint)
 	if r := verify(t, dir, "--age-key", key); r.code != 0 || len(r.report.Findings) > 0 {
 		t.Errorf("exit %d: %+v", r.code, r.report.Findings)
+	}
+	// Overlays hold no secret, so without the key it is the same.
+	if r := verify(t, dir); r.code != 0 || len(r.report.Findings) > 0 {
+		t.Errorf("without the key: exit %d: %+v", r.code, r.report.Findings)
 	}
 	edit(t, dir, "helm/trivy.yaml", "newName: harbor.services.my-domain.com/hub/aquasec/trivy", "newName: docker.io/aquasec/trivy")
 	r := verify(t, dir, "--age-key", key)
