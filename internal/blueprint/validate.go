@@ -2,6 +2,7 @@ package blueprint
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/pem"
 	"fmt"
 	"maps"
@@ -64,6 +65,14 @@ func (r *reader) validate(b *Blueprint) {
 	}
 	r.validateProxies("registryProxy", b.RegistryProxy)
 	r.validateProxies("registryProxies", b.RegistryProxies)
+	if s := b.Services["harbor"]; s != nil && s.Exposed != nil && !*s.Exposed {
+		own := cmp.Or(s.Host, "harbor") + "." + b.Domain
+		for _, p := range b.Proxies() {
+			if first, _, _ := strings.Cut(p, "/"); first == own {
+				r.at("services.harbor.exposed", "images are to be pulled through "+own+", to which nothing leads then", "remove it, or name another registry in registryProxy")
+			}
+		}
+	}
 	if b.IssuerCA != "" {
 		if b.OwnAuthority() {
 			r.at("issuerCA", fmt.Sprintf("the authority behind %s is generated", b.Issuer), "remove it, or name your own issuer under issuer")

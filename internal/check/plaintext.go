@@ -16,9 +16,10 @@ import (
 // some Secrets hold nothing secret.
 func plaintext(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
+	overlays := overlaySecrets(r)
 	for _, l := range r.Layers {
 		for _, o := range l.Objects {
-			if o.GetKind() != "Secret" || o.GetAPIVersion() != "v1" || o.Encrypted || !hasValues(o.Unstructured) || isOverlay(o.Unstructured) {
+			if o.GetKind() != "Secret" || o.GetAPIVersion() != "v1" || o.Encrypted || !hasValues(o.Unstructured) || overlays[gitops.Ref{Namespace: o.GetNamespace(), Name: o.GetName()}] && isOverlay(o.Unstructured) {
 				continue
 			}
 			f := about(l, o, finding.PlaintextSecret)
@@ -37,6 +38,21 @@ func plaintext(r *gitops.Repo, _ Options) []finding.Finding {
 func generatedFromSOPS(value string) bool {
 	b, err := base64.StdEncoding.DecodeString(value)
 	return err == nil && (bytes.Contains(b, []byte("ENC[AES256_GCM")) || bytes.HasPrefix(b, []byte("ENC[")))
+}
+
+// overlaySecrets are the Secrets that packages take ytt overlays from.
+func overlaySecrets(r *gitops.Repo) map[gitops.Ref]bool {
+	out := map[gitops.Ref]bool{}
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			for key, name := range o.GetAnnotations() {
+				if strings.HasPrefix(key, "ext.packaging.carvel.dev/ytt-paths-from-secret-name") && o.GetKind() == "PackageInstall" {
+					out[gitops.Ref{Namespace: o.GetNamespace(), Name: name}] = true
+				}
+			}
+		}
+	}
+	return out
 }
 
 // isOverlay says whether all that a Secret holds is ytt overlays, which kapp-controller reads from

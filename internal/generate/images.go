@@ -68,6 +68,9 @@ func Notes(b *blueprint.Blueprint) []string {
 		out = append(out, fmt.Sprintf("registryProxy is one project for all registries, and a proxy project of Harbor serves one: write registryProxy: {docker.io: %s, quay.io: …}, a project for each registry", one))
 	}
 	out = append(out, proxyNotes(b)...)
+	if b.Services["vault"] != nil && !b.OwnAuthority() {
+		out = append(out, fmt.Sprintf("issuer %s is your own, and is not made here (before, it was made of Vault); for the one that Vault signs with, write issuer: %s", b.Issuer, blueprint.VaultIssuer))
+	}
 	if len(b.RegistryProxies) > 0 {
 		out = append(out, "registryProxies is the older way: write its entries under registryProxy")
 	}

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"bytes"
 	"fmt"
 	"path"
 	"slices"
@@ -19,6 +20,9 @@ func (p *Plan) Moved() ([]string, error) {
 	}
 	var out []string
 	for _, change := range p.Changes {
+		if path.Base(path.Dir(change.Path)) == "kapp-post" && bytes.Contains(change.Old, []byte("selfSigned: {}")) && change.New != nil && !bytes.Contains(change.New, []byte("selfSigned: {}")) {
+			out = append(out, "bootstrap-issuer signs with an authority now, which services trust, and no longer each certificate for itself: have cert-manager renew them (delete the Secrets NAME-tls), and give a Vault that signs already the authority, too: docs/vault.md, then vault write pki/config/issuers default=ID of the new one")
+		}
 		if path.Base(path.Dir(change.Path)) != "helm" || change.Old == nil || change.New == nil {
 			continue
 		}

@@ -3,12 +3,16 @@
 package platform
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	sigsyaml "sigs.k8s.io/yaml"
 
 	"seatrial.dev/seatrial/internal/catalogue"
 )
@@ -32,38 +36,72 @@ type Platform struct {
 	Direct map[string]string
 }
 
-// flavours are the Pod Security defaults of clusters: a Tanzu Kubernetes release from 1.26 on
-// enforces "restricted" where a namespace says nothing.
+// flavours are the Pod Security defaults of clusters: Tanzu Kubernetes releases from 1.26 on that a
+// Supervisor makes, and standalone clusters of Tanzu 2.4 and newer, enforce "restricted" where a
+// namespace says nothing. Those of 2.3 do not: podSecurity in the ConfigMap says so.
 var flavours = map[string]string{"tkg-2": "restricted"}
 
 // Exempt are the namespaces that a Tanzu cluster's default leaves alone: those of the overlay
 // kube-apiserver-admission of Tanzu's cluster class.
 var Exempt = []string{"kube-system", "tkg-system"}
 
-// Parse reads a manifest that declares a platform.
-func Parse(manifest []byte) (Platform, error) {
-	var m struct {
-		Kind string
-		Data struct{ Flavour, PackagingGlobalNamespace, RegistryProxy, DirectImages string }
-	}
-	if err := yaml.Unmarshal(manifest, &m); err != nil {
-		return Platform{}, err
-	}
-	if m.Kind != "ConfigMap" {
-		return Platform{}, nil
-	}
-	p := Platform{Flavour: m.Data.Flavour, PackagingGlobalNamespace: m.Data.PackagingGlobalNamespace, PodSecurity: flavours[m.Data.Flavour]}
-	for text, into := range map[*string]*map[string]string{&m.Data.RegistryProxy: &p.Proxies, &m.Data.DirectImages: &p.Direct} {
-		if err := yaml.Unmarshal([]byte(*text), into); err != nil {
-			return Platform{}, err
+// declaration is the ConfigMap that declares a platform.
+type declaration struct {
+	Kind     string
+	Metadata struct{ Name, Namespace string }
+	Data     struct{ Flavour, PackagingGlobalNamespace, PodSecurity, RegistryProxy, DirectImages string }
+}
+
+// Parse reads manifests of which one may declare a platform. What is no YAML declares none: the
+// layer that applies it is told so.
+func Parse(manifests []byte) (Platform, error) {
+	for d := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(manifests))); ; {
+		doc, err := d.Read()
+		if err != nil {
+			return Platform{}, nil // the end
+		}
+		var c declaration
+		if sigsyaml.Unmarshal(doc, &c) == nil && c.Kind == "ConfigMap" && c.Metadata.Name == "cluster-essentials" && c.Metadata.Namespace == "flux-system" {
+			return c.platform()
 		}
 	}
+}
+
+func (c declaration) platform() (Platform, error) {
+	p := Platform{Flavour: c.Data.Flavour, PackagingGlobalNamespace: c.Data.PackagingGlobalNamespace, PodSecurity: cmp.Or(c.Data.PodSecurity, flavours[c.Data.Flavour])}
+	if !slices.Contains([]string{"", "privileged", "baseline", "restricted"}, p.PodSecurity) {
+		return p, fmt.Errorf("podSecurity: want privileged, baseline or restricted, not %q", p.PodSecurity)
+	}
+	if one := strings.TrimSpace(c.Data.RegistryProxy); one != "" && !strings.ContainsAny(one, " \n{") {
+		c.Data.RegistryProxy = "'*': " + one
+	}
+	for key, f := range map[string]struct {
+		text string
+		into *map[string]string
+	}{"registryProxy": {c.Data.RegistryProxy, &p.Proxies}, "directImages": {c.Data.DirectImages, &p.Direct}} {
+		if err := sigsyaml.Unmarshal([]byte(f.text), f.into); err != nil {
+			return p, fmt.Errorf("%s: want lines such as docker.io: harbor.my-domain.com/hub", key)
+		}
+	}
+	for host, proxy := range p.Proxies {
+		if strings.Contains(proxy, "://") || strings.HasSuffix(proxy, "/") {
+			return p, fmt.Errorf("registryProxy: %s: want a registry and a project without https://, not %q", host, proxy)
+		}
+	}
+	direct := map[string]string{}
+	for image, why := range p.Direct { // as people write them: postgres, envoyproxy/envoy:v1
+		name, _ := catalogue.SplitImage(image)
+		host, repository := catalogue.Registry(name)
+		direct[host+"/"+repository] = why
+	}
+	p.Direct = direct
 	return p, nil
 }
 
 // In reads the platform that a tree declares for the cluster that Flux is bootstrapped on at a
-// path; empty: the only one. files are the files that may declare one, by their paths. A tree
-// that declares none, or several, takes nothing for granted.
+// path; empty: the only one. files are the files that may declare one, by their paths. Of those
+// whose folder holds the path, the innermost counts. A tree that declares none, or several for no
+// path, takes nothing for granted.
 func In(files map[string][]byte, path string) (Platform, error) {
 	var mine []string
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -72,12 +110,13 @@ func In(files map[string][]byte, path string) (Platform, error) {
 			mine = append(mine, name)
 		}
 	}
-	if len(mine) != 1 {
+	if len(mine) == 0 || path == "" && len(mine) > 1 {
 		return Platform{}, nil
 	}
-	p, err := Parse(files[mine[0]])
+	innermost := slices.MaxFunc(mine, func(a, b string) int { return len(a) - len(b) })
+	p, err := Parse(files[innermost])
 	if err != nil {
-		return p, fmt.Errorf("%s: %w", mine[0], err)
+		return p, fmt.Errorf("%s: ConfigMap cluster-essentials: %w", innermost, err)
 	}
 	return p, nil
 }
@@ -88,13 +127,13 @@ func (p Platform) Bypass(image string) (want string, bypass bool) {
 	if len(p.Proxies) == 0 {
 		return "", false
 	}
-	for _, proxy := range p.Proxies {
-		if strings.HasPrefix(image, proxy+"/") {
-			return "", false
-		}
-	}
 	name, version := catalogue.SplitImage(image)
 	host, repository := catalogue.Registry(name)
+	for _, proxy := range p.Proxies {
+		if at, _, _ := strings.Cut(proxy, "/"); at == host {
+			return "", false // of a proxy, or the team's own in the same registry
+		}
+	}
 	if _, listed := p.Direct[host+"/"+repository]; listed {
 		return "", false
 	}

@@ -12,7 +12,7 @@ const (
 	other    = "platforms/clusters/other/" + File
 )
 
-const declaration = `
+const declared = `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: cluster-essentials, namespace: flux-system}
@@ -27,14 +27,14 @@ data:
 `
 
 func TestDeclaration(t *testing.T) {
-	p, err := In(map[string][]byte{services: []byte(declaration)}, "")
+	p, err := In(map[string][]byte{services: []byte(declared)}, "")
 	if err != nil || p.Flavour != "tkg-2" || p.PodSecurity != "restricted" || p.PackagingGlobalNamespace != "tkg-system" || len(p.Proxies) != 2 || len(p.Direct) != 1 {
 		t.Fatalf("%v %+v", err, p)
 	}
 	if got := strings.Join(p.Assumptions(), "\n"); !strings.Contains(got, "enforce restricted (flavour tkg-2), except kube-system and tkg-system") || !strings.Contains(got, "proxies of *, docker.io") {
 		t.Error(got)
 	}
-	generic, err := Parse([]byte(strings.Replace(declaration, "tkg-2", "generic", 1)))
+	generic, err := Parse([]byte(strings.Replace(declared, "tkg-2", "generic", 1)))
 	if err != nil || generic.PodSecurity != "" {
 		t.Errorf("%v %+v", err, generic)
 	}
@@ -44,7 +44,7 @@ func TestDeclaration(t *testing.T) {
 }
 
 func TestWhoseDeclaration(t *testing.T) {
-	both := map[string][]byte{services: []byte(declaration), other: []byte(strings.Replace(declaration, "tkg-2", "generic", 1))}
+	both := map[string][]byte{services: []byte(declared), other: []byte(strings.Replace(declared, "tkg-2", "generic", 1))}
 	for path, want := range map[string]string{
 		"": "", "platforms/clusters/services/kustomizations": "tkg-2", "./platforms/clusters/other/kustomizations/": "generic", "platforms/clusters/services-2/x": "",
 	} {
@@ -55,16 +55,14 @@ func TestWhoseDeclaration(t *testing.T) {
 	if p, err := In(nil, ""); err != nil || p.Flavour != "" {
 		t.Errorf("%v %+v", err, p)
 	}
-	for text, fails := range map[string]bool{"kind: Secret\ndata: {flavour: tkg-2}": false, "a: [": true, "kind: ConfigMap\ndata: {registryProxy: 'a: ['}": true} {
-		p, err := In(map[string][]byte{services: []byte(text)}, "")
-		if (err != nil) != fails || p.PodSecurity != "" || fails && !strings.Contains(err.Error(), services) {
-			t.Errorf("%q: %v %+v", text, err, p)
-		}
+	inner := map[string][]byte{"flux-sources/cluster-essentials/cluster-essentials.yaml": both[other], services: both[services]}
+	if p, err := In(inner, "platforms/clusters/services/kustomizations"); err != nil || p.Flavour != "tkg-2" {
+		t.Errorf("not the innermost: %v %+v", err, p)
 	}
 }
 
 func TestBypass(t *testing.T) {
-	p, err := Parse([]byte(declaration))
+	p, err := Parse([]byte(declared))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +75,8 @@ func TestBypass(t *testing.T) {
 		bypass bool
 	}{
 		{p, "harbor.my-domain.com/hub/library/postgres:18", "", false},
-		{p, "harbor.my-domain.com/hubris/x:1", "harbor.my-domain.com/rest/hubris/x:1", true},
+		{p, "harbor.my-domain.com/team/app:1", "", false},
+		{p, "harbor.my-domain.com.evil.com/hub/x:1", "harbor.my-domain.com/rest/hub/x:1", true},
 		{p, "postgres:18", "harbor.my-domain.com/hub/library/postgres:18", true},
 		{p, "docker.io/a/b:1@sha256:00", "harbor.my-domain.com/hub/a/b:1@sha256:00", true},
 		{p, "quay.io/a/b", "harbor.my-domain.com/rest/a/b", true},
@@ -92,5 +91,31 @@ func TestBypass(t *testing.T) {
 	}
 	if !slices.Contains(Exempt, "kube-system") {
 		t.Error("no pod of Kubernetes's own would run")
+	}
+}
+
+func TestHandMadeDeclarations(t *testing.T) {
+	const head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cluster-essentials, namespace: flux-system}\ndata:\n"
+	for text, c := range map[string]struct {
+		says  string // the error
+		level string
+	}{
+		"kind: Secret\ndata: {flavour: tkg-2}": {},
+		"a: [":                                 {},
+		strings.Replace(declared, "name: cluster-essentials", "name: b", 1): {},
+		"kind: Namespace\n---\n" + declared:                                 {level: "restricted"},
+		head + "  flavour: tkg-2\n  podSecurity: privileged\n":              {level: "privileged"},
+		head + "  podSecurity: strict\n":                                    {says: `want privileged, baseline or restricted, not "strict"`},
+		head + "  registryProxy: |\n    a: [\n":                             {says: "registryProxy: want lines such as"},
+		head + "  registryProxy: |\n    a: https://b\n":                     {says: "without https://"},
+	} {
+		p, err := In(map[string][]byte{services: []byte(text)}, "")
+		if (err != nil) != (c.says != "") || err != nil && (!strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), services)) || err == nil && p.PodSecurity != c.level {
+			t.Errorf("%q: %v %+v", text, err, p)
+		}
+	}
+	p, err := Parse([]byte(head + "  registryProxy: harbor.my-domain.com/hub\n  directImages: |\n    postgres: needed\n    quay.io/a/b:1: needed\n"))
+	if err != nil || p.Proxies["*"] != "harbor.my-domain.com/hub" || p.Direct["docker.io/library/postgres"] == "" || p.Direct["quay.io/a/b"] == "" {
+		t.Errorf("%v %+v", err, p)
 	}
 }

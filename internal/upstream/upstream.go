@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -94,22 +95,27 @@ func Check(ctx context.Context, pins []Pin, o Options) []Result {
 		}
 	}
 	var group errgroup.Group
-	group.SetLimit(atOnce)
+	group.SetLimit(indexesAtOnce)
 	for url, i := range c.indexes { // each is read once, and first
 		group.Go(func() error { i.entries, i.err = c.fetchIndex(ctx, url); return nil })
 	}
 	_ = group.Wait() // an error is part of the index
+	group.SetLimit(atOnce)
 	out := make([]Result, len(pins))
 	for i, p := range pins {
 		group.Go(func() error {
 			out[i] = Result{Pin: p}
 			out[i].State, out[i].Why = c.look(ctx, p)
+			out[i].Why = signed.ReplaceAllString(out[i].Why, "?…")
 			return nil
 		})
 	}
 	_ = group.Wait() // an error is part of a result
 	return out
 }
+
+// signed matches the query of a URL, which may be signed for whoever was redirected there.
+var signed = regexp.MustCompile(`\?[^\s"]+`)
 
 type checker struct {
 	Options
@@ -162,8 +168,12 @@ func newest(versions []string) string {
 	return text
 }
 
-// maxIndex is the largest index that is read, in bytes: the largest known has some 30 MB.
-const maxIndex = 128 << 20
+// maxIndex is the largest index that is read, in bytes: known ones have a few MB, and parsing
+// takes some sixty times that.
+const maxIndex = 32 << 20
+
+// indexesAtOnce is how many indexes are read at the same time.
+const indexesAtOnce = 2
 
 func (c checker) fetchIndex(ctx context.Context, url string) (map[string][]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*c.Timeout)
@@ -180,6 +190,9 @@ func (c checker) fetchIndex(ctx context.Context, url string) (map[string][]strin
 	}
 	if err := yaml.Unmarshal(body, &parsed); err != nil {
 		return nil, fmt.Errorf("the index of %s: %w", url, err)
+	}
+	if parsed.Entries == nil {
+		return nil, fmt.Errorf("what %s answers is no index of charts", url)
 	}
 	out := map[string][]string{}
 	for chart, entries := range parsed.Entries {
@@ -218,6 +231,8 @@ func (c checker) image(ctx context.Context, p Pin) (State, string) {
 		return Found, ""
 	case errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound:
 		return Withdrawn, "its registry does not have it"
+	case errors.As(err, &refused) && (refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden):
+		return Unknown, fmt.Sprintf("its registry answers %d: it is private, and you are not logged in, or gone", refused.StatusCode)
 	}
 	return Unknown, err.Error()
 }

@@ -32,6 +32,11 @@ func places(t *testing.T) (url string, reads map[string]int) {
 	})
 	mux.HandleFunc("/mirror/ldap.hpi", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/download/plugins/busy/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	mux.HandleFunc("/portal/index.yaml", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/signed/index.yaml", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://127.0.0.1:1/b?X-Signature=abc", http.StatusFound)
+	})
+	mux.HandleFunc("/v2/private/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	mux.Handle("/v2/", registry.New())
 	web := httptest.NewServer(mux)
 	t.Cleanup(web.Close)
@@ -65,6 +70,9 @@ func TestPinsAreLookedUp(t *testing.T) {
 		{Pin{Chart, "nothing", "1.0.0", url + "/charts"}, Withdrawn, "no chart of that name"},
 		{Pin{Chart, "a", "1.0.0", url + "/broken"}, Unknown, "the index of"},
 		{Pin{Chart, "a", "1.0.0", url + "/nowhere"}, Unknown, "404"},
+		{Pin{Chart, "a", "1.0.0", url + "/portal"}, Unknown, "no index of charts"},
+		{Pin{Chart, "a", "1.0.0", url + "/signed"}, Unknown, "/b?…"},
+		{Pin{Image, host + "/private/b", ":1", ""}, Unknown, "not logged in"},
 		{Pin{Chart, "a", "1.0.0", gone.URL}, Unknown, "refused"},
 		{Pin{Plugin, "ldap", "1.2", url}, Found, ""},
 		{Pin{Plugin, "ldap", "1.3", url}, Withdrawn, "404"},

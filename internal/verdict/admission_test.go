@@ -18,6 +18,13 @@ func namespace(name, labels string) string {
 	return "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + ", labels: {" + labels + "}}\n"
 }
 
+// selecting is a Deployment whose pods podOf makes.
+var selecting = strings.Replace(podless("Deployment", plain), "spec: {", "spec: {selector: {matchLabels: {app: web}}, ", 1)
+
+func podOf(spec string) string {
+	return "apiVersion: v1\nkind: Pod\nmetadata: {name: web-1, namespace: web, labels: {app: web}, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: a, uid: b}]}\nspec: {" + spec + "}\n"
+}
+
 const (
 	plain    = "containers: [{name: a, image: 'docker.io/a/b:1'}]"
 	careful  = "securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{name: a, image: 'docker.io/a/b:1', securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]"
@@ -52,13 +59,16 @@ func TestPodSecurity(t *testing.T) {
 		"a label without a default":       {objects: []string{namespace("web", enforces+"restricted"), podless("Deployment", plain)}, says: "restricted, which its label"},
 		"a label that is none":            {platform: tkg, objects: []string{namespace("web", enforces+"strict"), podless("Deployment", plain)}, says: "no label"},
 		"an exempt namespace":             {platform: tkg, objects: []string{namespace("tkg-system", ""), strings.ReplaceAll(podless("Deployment", plain), "namespace: web", "namespace: tkg-system")}},
-		"pods that this cluster admitted": {platform: tkg, enforced: true, objects: []string{namespace("web", ""), deployment("", plain)}},
+		"pods that a webhook changed":     {platform: tkg, enforced: true, objects: []string{namespace("web", ""), selecting, podOf(careful)}},
+		"pods from before":                {platform: tkg, enforced: true, objects: []string{namespace("web", ""), selecting, podOf(plain)}, says: "restricted"},
+		"pods of another":                 {platform: tkg, enforced: true, objects: []string{namespace("web", ""), podless("Deployment", plain), podOf(careful)}, says: "restricted"},
 		"pods that no default applied to": {platform: tkg, objects: []string{namespace("web", ""), deployment("", plain)}, says: "restricted"},
 		"the cluster's own":               {platform: tkg, objects: []string{namespace("web", ""), strings.Replace(podless("StatefulSet", plain), "kapp.k14s.io/app", "app", 1)}},
 		"scaled to nothing":               {platform: tkg, objects: []string{namespace("web", ""), strings.Replace(podless("Deployment", plain), "spec: {", "spec: {replicas: 0, ", 1)}},
 		"suspended":                       {platform: tkg, objects: []string{namespace("web", ""), strings.Replace(strings.Replace(podless("Job", plain), "apps/v1", "batch/v1", 1), "spec: {", "spec: {suspend: true, ", 1)}},
-		"no node wants it":                {platform: tkg, objects: []string{namespace("web", ""), strings.Replace(podless("DaemonSet", plain), "status: {", "status: {desiredNumberScheduled: 0, ", 1)}},
-		"admitted despite the label":      {objects: []string{namespace("web", enforces+"restricted"), deployment("", plain)}},
+		"of another system":               {platform: tkg, objects: []string{namespace("web", ""), podless("DaemonSet", "nodeSelector: {kubernetes.io/os: windows}, "+plain)}},
+		"no node of this cluster":         {platform: tkg, objects: []string{namespace("web", ""), strings.Replace(podless("DaemonSet", "nodeSelector: {gpu: 'true'}, "+plain), "status: {", "status: {desiredNumberScheduled: 0, ", 1)}, says: "restricted"},
+		"a label that came later":         {objects: []string{namespace("web", enforces+"restricted"), selecting, podOf(plain)}, says: "which its label"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := judged(t, c.platform, c.enforced, c.objects...)
@@ -99,6 +109,8 @@ func TestImages(t *testing.T) {
 		"one with and one without":   {platform: hub, object: images("quay.io/a/b:1", "c:2"), code: finding.ImageBypassesProxy, severity: finding.Warning, says: "quay.io/a/b:1, c:2", fix: "library/c:2: in its manifest, or by images in the layer's kustomization.yaml; name a proxy for the registry of quay.io/a/b:1"},
 		"no reference":               {object: images("docker.io/A/b:1"), code: finding.ImageInvalid, severity: finding.Error, says: `"docker.io/A/b:1"`, fix: "lower case"},
 		"text that was not filled":   {object: images("docker.io/a/b:${VERSION}"), code: finding.ImageInvalid, severity: finding.Error, says: "container ca of Deployment web", fix: "give VERSION a value in the layer's postBuild.substitute"},
+		"a volume that is an image":  {platform: hub, object: deployment("", "volumes: [{name: data, image: {reference: 'docker.io/a/b:1'}}]"), code: finding.ImageBypassesProxy, severity: finding.Warning, says: "docker.io/a/b:1 past"},
+		"a volume of no image":       {object: deployment("", "volumes: [{name: data, image: {reference: 'a/B:1'}}]"), code: finding.ImageInvalid, severity: finding.Error, says: "volume data of Deployment web", fix: "lower case"},
 		"no image":                   {object: deployment("", "containers: [{name: a}]")},
 	} {
 		t.Run(name, func(t *testing.T) {

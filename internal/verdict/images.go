@@ -17,26 +17,20 @@ import (
 func (k lookup) unpulled(u *unstructured.Unstructured, spec map[string]any, p platform.Platform) []finding.Finding {
 	var out []finding.Finding
 	var past, wanted, without []string
-	for _, list := range []string{"initContainers", "containers"} {
-		for _, c := range mapsIn(spec[list]) {
-			image, _ := c["image"].(string)
-			if image == "" {
-				continue // an admission webhook may fill it in; the API server refuses the pod otherwise
-			}
-			if _, err := dockerref.ParseNormalizedNamed(image); err != nil {
-				out = append(out, k.invalid(u, fmt.Sprint(c["name"]), image, err))
-				continue
-			}
-			want, bypass := p.Bypass(image)
-			if !bypass || slices.Contains(past, image) {
-				continue
-			}
-			past = append(past, image)
-			if want != "" {
-				wanted = append(wanted, want)
-			} else {
-				without = append(without, image)
-			}
+	for _, i := range imagesOf(spec) {
+		if _, err := dockerref.ParseNormalizedNamed(i.image); err != nil {
+			out = append(out, k.invalid(u, i, err))
+			continue
+		}
+		want, bypass := p.Bypass(i.image)
+		if !bypass || slices.Contains(past, i.image) {
+			continue
+		}
+		past = append(past, i.image)
+		if want != "" {
+			wanted = append(wanted, want)
+		} else {
+			without = append(without, i.image)
 		}
 	}
 	if len(past) == 0 {
@@ -62,13 +56,38 @@ func (k lookup) unpulled(u *unstructured.Unstructured, spec map[string]any, p pl
 	return append(out, f)
 }
 
+// pulled is an image, and what of a pod runs or mounts it.
+type pulled struct{ by, image string }
+
+// imagesOf are the images of a pod: of its containers, and of volumes that are images. One that is
+// empty is left out: a webhook may fill it in, and the API server refuses the pod otherwise.
+func imagesOf(spec map[string]any) []pulled {
+	var out []pulled
+	add := func(by string, named map[string]any, image any) {
+		if text, _ := image.(string); text != "" {
+			out = append(out, pulled{fmt.Sprintf("%s %v", by, named["name"]), text})
+		}
+	}
+	for _, list := range []string{"initContainers", "containers"} {
+		for _, c := range mapsIn(spec[list]) {
+			add("container", c, c["image"])
+		}
+	}
+	for _, v := range mapsIn(spec["volumes"]) {
+		if image, ok := v["image"].(map[string]any); ok {
+			add("volume", v, image["reference"])
+		}
+	}
+	return out
+}
+
 // invalid is the finding about an image that no registry can have.
-func (k lookup) invalid(u *unstructured.Unstructured, container, image string, err error) finding.Finding {
+func (k lookup) invalid(u *unstructured.Unstructured, i pulled, err error) finding.Finding {
 	f := k.owner(u)
 	f.Code, f.Severity = finding.ImageInvalid, finding.Error
-	f.Message = fmt.Sprintf("container %s of %s %s runs %q, which is no reference to an image", container, u.GetKind(), u.GetName(), image)
+	f.Message = fmt.Sprintf("%s of %s %s takes %q, which is no reference to an image", i.by, u.GetKind(), u.GetName(), i.image)
 	f.Fix = "write registry/repository:tag, the repository in lower case"
-	if _, rest, variable := strings.Cut(image, "${"); variable {
+	if _, rest, variable := strings.Cut(i.image, "${"); variable {
 		name, _, _ := strings.Cut(rest, "}")
 		f.Fix = fmt.Sprintf("give %s a value in the layer's postBuild.substitute: without postBuild, Flux leaves it as it is", name)
 	}

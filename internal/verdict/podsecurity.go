@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	psa "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
@@ -62,8 +63,7 @@ func (s security) level(namespace string) (psa.LevelVersion, bool) {
 // refused returns a finding if Pod Security does not admit a workload's pods.
 func (s security) refused(u *unstructured.Unstructured, path []string) (finding.Finding, bool) {
 	level, labelled := s.level(u.GetNamespace())
-	admitted := (labelled || s.enforced) && hasPods(u) // perhaps because a webhook changed them
-	if level.Level == psa.LevelPrivileged || admitted || !wantsPods(u) {
+	if level.Level == psa.LevelPrivileged || !wantsPods(u) {
 		return finding.Finding{}, false
 	}
 	template, _, _ := unstructured.NestedMap(u.Object, path[:len(path)-1]...)
@@ -75,7 +75,7 @@ func (s security) refused(u *unstructured.Unstructured, path []string) (finding.
 		return policy.AggregateCheckResults(evaluator().EvaluatePod(level, &pod.ObjectMeta, &pod.Spec))
 	}
 	result := allowed(level)
-	if result.Allowed {
+	if result.Allowed || (labelled || s.enforced) && s.admitted(u, level) {
 		return finding.Finding{}, false
 	}
 	needs := levels[slices.IndexFunc(levels, func(l psa.Level) bool { return allowed(psa.LevelVersion{Level: l, Version: level.Version}).Allowed })]
@@ -112,21 +112,32 @@ func (s security) declared(namespace string) string {
 	return ""
 }
 
-// wantsPods says whether a workload is to have pods at all: not one that is scaled to nothing,
-// suspended, or for nodes that the cluster does not have.
-func wantsPods(u *unstructured.Unstructured) bool {
-	replicas, scaled, _ := unstructured.NestedInt64(u.Object, "spec", "replicas")
-	suspended, _, _ := unstructured.NestedBool(u.Object, "spec", "suspend")
-	nodes, counted, _ := unstructured.NestedInt64(u.Object, "status", "desiredNumberScheduled")
-	return !(scaled && replicas == 0) && !suspended && !(counted && nodes == 0)
-}
-
-// hasPods says whether a workload has, or had, a pod.
-func hasPods(u *unstructured.Unstructured) bool {
-	for _, field := range []string{"replicas", "currentNumberScheduled", "active", "succeeded", "failed"} {
-		if n, _, _ := unstructured.NestedInt64(u.Object, "status", field); n > 0 {
+// admitted says whether the cluster has let a workload's pods in although its template does not
+// meet the level: a webhook changed them, so that they do. A pod from before the namespace enforced
+// the level does not count, as the next one would be refused.
+func (s security) admitted(u *unstructured.Unstructured, level psa.LevelVersion) bool {
+	wanted, _, _ := unstructured.NestedStringMap(u.Object, "spec", "selector", "matchLabels")
+	selector := labels.SelectorFromSet(wanted)
+	for _, pod := range s.view.List(podKind) {
+		if len(wanted) == 0 || pod.GetNamespace() != u.GetNamespace() || !selector.Matches(labels.Set(pod.GetLabels())) {
+			continue
+		}
+		var p corev1.Pod
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(pod.Object, &p); err != nil {
+			continue
+		}
+		if policy.AggregateCheckResults(evaluator().EvaluatePod(level, &p.ObjectMeta, &p.Spec)).Allowed {
 			return true
 		}
 	}
-	return u.GetKind() == "Pod"
+	return false
+}
+
+// wantsPods says whether a workload is to have pods at all: not one that is scaled to nothing or
+// suspended, nor one for nodes of another system, which Pod Security has other rules for.
+func wantsPods(u *unstructured.Unstructured) bool {
+	replicas, scaled, _ := unstructured.NestedInt64(u.Object, "spec", "replicas")
+	suspended, _, _ := unstructured.NestedBool(u.Object, "spec", "suspend")
+	system, _, _ := unstructured.NestedString(u.Object, "spec", "template", "spec", "nodeSelector", "kubernetes.io/os")
+	return !(scaled && replicas == 0) && !suspended && (system == "" || system == "linux")
 }

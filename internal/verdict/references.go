@@ -59,17 +59,19 @@ func (j *Judge) References(c live.View, a Assessment) []finding.Finding {
 	guarded := security{lookup: k, platform: j.platform, enforced: j.enforced}
 	for gk, path := range workloadKinds {
 		for _, u := range c.List(gk) {
-			if u.GetNamespace() == gitops.FluxNamespace || u.GetNamespace() == "kapp-controller" || len(u.GetOwnerReferences()) > 0 {
-				continue // not the repo's own, or its owner is checked instead
+			if len(u.GetOwnerReferences()) > 0 {
+				continue // its owner is checked instead
 			}
 			spec, _, _ := unstructured.NestedMap(u.Object, path...)
-			for _, r := range podReferences(spec) {
-				if f, bad := k.unread(u, r); bad {
-					out = append(out, f)
+			if u.GetNamespace() != gitops.FluxNamespace && u.GetNamespace() != "kapp-controller" {
+				for _, r := range podReferences(spec) {
+					if f, bad := k.unread(u, r); bad {
+						out = append(out, f)
+					}
 				}
 			}
-			if !k.deployed(u) {
-				continue // the cluster's own: what it runs is not for the repo to say
+			if !k.deployed(u) || u.GetLabels()["app.kubernetes.io/part-of"] == "flux" {
+				continue // the cluster's own, and Flux's: what they run is not for the repo to say
 			}
 			out = append(out, k.unpulled(u, spec, j.platform)...)
 			if f, bad := guarded.refused(u, path); bad {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -64,9 +65,16 @@ func TestStandInsAreTrueOfTheRealCharts(t *testing.T) {
 			want := r.facts(t, rel, real)
 			got := r.facts(t, rel, r.standIn(t, rel.service))
 			if at := r.version(t, real); at != rel.service.Chart.Version {
+				if !slices.Contains(strings.Split(os.Getenv("SEATRIAL_NEAREST"), ","), rel.service.Name) {
+					t.Errorf("chart %s is at hand, and %s is pinned: name %s in SEATRIAL_NEAREST to compare them without the images' versions", at, rel.service.Chart.Version, rel.service.Name)
+				}
 				t.Logf("chart %s, nearest to %s: versions of images are not compared", at, rel.service.Chart.Version)
 				want.untagged()
 				got.untagged()
+			}
+			notOurs(t, rel)
+			for _, d := range startedLater(want, got, describe(t, rel).Later) {
+				t.Error(d)
 			}
 			for _, d := range differences(want, got) {
 				t.Error(d)
@@ -98,7 +106,7 @@ func TestRealChartsImagesComeThroughTheProxies(t *testing.T) {
 					t.Errorf("it names %s, which bypasses the proxy", i)
 				}
 			}
-			for i := range f[image] {
+			for i := range f.images() {
 				name, _ := catalogue.SplitImage(i)
 				if !strings.HasPrefix(i, "registry.my-domain.com/") && !slices.Contains(rel.rewritten(), name) {
 					t.Errorf("it runs %s, which bypasses the proxy", i)
@@ -301,8 +309,8 @@ func unlisted(f facts, listed []string, own string) []string {
 		return host + "/" + repository
 	}
 	real, list := map[string]bool{}, map[string]bool{}
-	for _, kind := range []string{image, mention} {
-		for i := range f[kind] {
+	for _, all := range []map[string]bool{f.images(), f[mention]} {
+		for i := range all {
 			real[plain(i)] = true
 		}
 	}
@@ -355,22 +363,45 @@ func (r *renderer) version(t *testing.T, chart string) string {
 	return meta.Version
 }
 
-// made are the Secrets that a stand-in says its Jobs make.
-func made(t *testing.T, rel release) map[string]bool {
+// description is what the comparison reads of a stand-in.yaml.
+type description struct{ Made, Later []string }
+
+func describe(t *testing.T, rel release) description {
 	t.Helper()
 	text, err := rel.service.File("stand-in.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d struct{ Made []string }
+	var d description
 	if err := yaml.Unmarshal(text, &d); err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// made are the Secrets that a stand-in says the chart's Jobs make.
+func made(t *testing.T, rel release) map[string]bool {
+	t.Helper()
 	out := map[string]bool{}
-	for _, name := range d.Made {
+	for _, name := range describe(t, rel).Made {
 		out[strings.Replace(name, "~", rel.Metadata.Name, 1)] = true
 	}
 	return out
+}
+
+// notOurs fails if a Secret that a chart's Jobs are said to make is one that the values name: it
+// would not be compared.
+func notOurs(t *testing.T, rel release) {
+	t.Helper()
+	values, err := yaml.Marshal(rel.Spec.Values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range made(t, rel) {
+		if regexp.MustCompile(`(?m)[:\s-]` + regexp.QuoteMeta(name) + `$`).Match(values) {
+			t.Errorf("the values name Secret %s, so no Job of the chart makes it", name)
+		}
+	}
 }
 
 func (r *renderer) facts(t *testing.T, rel release, chart string) facts {

@@ -110,7 +110,7 @@ func factsOf(objects []*unstructured.Unstructured, made map[string]bool) (facts,
 		case "NetworkPolicy":
 			f.add(netpol, o.GetName())
 		case "PersistentVolumeClaim":
-			f.claims(o.Object)
+			f.claims("", o.Object) // whose it is, its name does not say
 		}
 	}
 	return f, nil
@@ -120,7 +120,7 @@ func factsOf(objects []*unstructured.Unstructured, made map[string]bool) (facts,
 func (f facts) operated(o *unstructured.Unstructured) error {
 	later := facts{}
 	err := later.pods(o, nil)
-	for i := range later[image] {
+	for i := range later.images() {
 		f.add(mention, i)
 	}
 	return err
@@ -154,7 +154,7 @@ func (f facts) pods(o *unstructured.Unstructured, own map[string]bool) error {
 		}
 		f.add(kind, fmt.Sprintf("%s/%s ×%d", o.GetKind(), name, replicas))
 	}
-	f.spec(&pod.Spec, own)
+	f.spec(name, &pod.Spec, own)
 	for _, l := range []psa.Level{psa.LevelRestricted, psa.LevelBaseline, psa.LevelPrivileged} {
 		if allowed(l, &pod) {
 			f.add(level, fmt.Sprintf("%s: %s", name, l))
@@ -163,21 +163,26 @@ func (f facts) pods(o *unstructured.Unstructured, own map[string]bool) error {
 	}
 	templates, _, err := unstructured.NestedSlice(o.Object, "spec", "volumeClaimTemplates")
 	for _, t := range templates {
-		f.claims(t.(map[string]any))
+		f.claims(name, t.(map[string]any))
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			f.add(claim, name+" has one of its own")
+		}
 	}
 	return err
 }
 
-func (f facts) claims(o map[string]any) {
+func (f facts) claims(of string, o map[string]any) {
 	size, _, _ := unstructured.NestedString(o, "spec", "resources", "requests", "storage")
-	f.add(claim, size)
+	f.add(claim, of+" "+size)
 }
 
-// spec reads images and Secrets from a pod.
-func (f facts) spec(pod *corev1.PodSpec, own map[string]bool) {
+// spec reads images and Secrets from a workload's pod.
+func (f facts) spec(workload string, pod *corev1.PodSpec, own map[string]bool) {
 	read := func(name, key string, optional *bool) {
 		if name != "" && !own[name] && (optional == nil || !*optional) {
-			f.add(secret, name+"/"+key)
+			f.add(secret, workload+": "+name+"/"+key)
 		}
 	}
 	items := func(s *corev1.SecretProjection) {
@@ -189,7 +194,7 @@ func (f facts) spec(pod *corev1.PodSpec, own map[string]bool) {
 		}
 	}
 	for _, c := range append(slices.Clone(pod.InitContainers), pod.Containers...) {
-		f.add(image, c.Image)
+		f.add(image, workload+": "+c.Image)
 		for _, e := range c.Env {
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 				read(e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Key, e.ValueFrom.SecretKeyRef.Optional)
@@ -229,8 +234,11 @@ func allowed(l psa.Level, pod *corev1.PodTemplateSpec) bool {
 func differences(real, standIn facts) []string {
 	var out []string
 	for kind := range union(real, standIn) {
+		if kind == mention {
+			continue // see startedLater
+		}
 		for text := range real[kind] {
-			if !standIn[kind][text] && kind != mention && !(kind == secret && whole(text, standIn)) {
+			if !standIn[kind][text] && !(kind == secret && whole(text, standIn)) {
 				out = append(out, fmt.Sprintf("%s: only the chart has %s", kind, text))
 			}
 		}
@@ -244,6 +252,37 @@ func differences(real, standIn facts) []string {
 	return out
 }
 
+// startedLater lists the differences between the images that a chart only names, in an argument or a
+// custom resource, and those that its stand-in runs in their place; later are those that a program
+// starts by itself, which no rehearsal sees.
+func startedLater(real, standIn facts, later []string) []string {
+	full := func(image string) string {
+		name, version := catalogue.SplitImage(image)
+		host, repository := catalogue.Registry(name)
+		return host + "/" + repository + version
+	}
+	runs, names := map[string]bool{}, map[string]bool{}
+	for i := range standIn.images() {
+		runs[full(i)] = true
+	}
+	for i := range real.images() {
+		names[full(i)] = true
+	}
+	var out []string
+	for i := range real[mention] {
+		name, _ := catalogue.SplitImage(i)
+		if !standIn[mention][i] && !runs[full(i)] && !slices.ContainsFunc(later, func(l string) bool { return strings.HasSuffix(name, l) }) {
+			out = append(out, "the chart names "+i+", which nothing of the stand-in runs: list it under later")
+		}
+	}
+	for i := range standIn[mention] {
+		if !real[mention][i] && !names[full(i)] {
+			out = append(out, "an operator is to run "+i+", which the chart does not name")
+		}
+	}
+	return out
+}
+
 // whole says whether a Secret is mounted as a whole, and the other side reads any key of it.
 func whole(text string, other facts) bool {
 	for have := range other[secret] {
@@ -254,13 +293,27 @@ func whole(text string, other facts) bool {
 	return false
 }
 
+// images are those that are run, without whose they are.
+func (f facts) images() map[string]bool {
+	out := map[string]bool{}
+	for i := range f[image] {
+		_, name, _ := strings.Cut(i, ": ")
+		out[name] = true
+	}
+	return out
+}
+
 // untagged drops the versions of images, where charts of two versions are compared.
 func (f facts) untagged() {
 	for _, kind := range []string{image, mention} {
 		plain := map[string]bool{}
 		for i := range f[kind] {
-			name, _ := catalogue.SplitImage(i)
-			plain[name] = true
+			of, image, found := strings.Cut(i, ": ")
+			if !found {
+				of, image = "", i
+			}
+			name, _ := catalogue.SplitImage(image)
+			plain[of+": "+name] = true
 		}
 		f[kind] = plain
 	}
