@@ -148,7 +148,11 @@ func TestEachServiceBrokenIsFound(t *testing.T) {
 			t.Errorf("layer %s: %s", layer, r.report.Layers[i].Status)
 		}
 	}
-	if len(r.report.Findings) > len(breaks)+2 {
+	about := map[string]bool{} // a Secret without a key is told for each workload that reads it
+	for _, f := range r.report.Findings {
+		about[string(f.Code)+f.Object] = true
+	}
+	if len(about) > len(breaks)+2 {
 		t.Errorf("%d findings for %d breaks: %+v", len(r.report.Findings), len(breaks), r.report.Findings)
 	}
 }
