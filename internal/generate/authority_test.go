@@ -124,6 +124,12 @@ func TestStrongCredentials(t *testing.T) {
 	if v, _ := c.strong("old"); v != "pAlllettersAnd1Digit-A1a" {
 		t.Error(v)
 	}
+	// A file with a weak one has another shape, so it is not left as it is.
+	var names *Credentials
+	weak, _ := names.password("a", 0)
+	if strong, err := names.strong("a"); err != nil || strong == weak {
+		t.Errorf("%v: the shape is %s for both", err, strong)
+	}
 	if b := full(t); !strings.Contains(string(mustFile(t, "sonarqube", "secrets.yaml")), "strongSecret") || b == nil {
 		t.Error("SonarQube's is not one")
 	}

@@ -12,6 +12,24 @@ import (
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
+// Who has an issuer that signed each certificate for itself, or had Vault's under another name, is told.
+func TestChangedIssuersAreTold(t *testing.T) {
+	const file = sources + "kapp-post/cert-manager.yaml"
+	p := &Plan{Changes: []Change{{Path: file, Old: []byte("spec:\n  selfSigned: {}\n"), New: []byte("spec:\n  ca: {}\n")}, {Path: file, Old: []byte("a"), New: []byte("b")}}}
+	if notes, err := p.Moved(); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "have cert-manager renew them") {
+		t.Errorf("%v %q", err, notes)
+	}
+	b := blueprint.Default()
+	b.Services["vault"], b.Issuer = &blueprint.Service{}, "corp-pki"
+	if notes := strings.Join(Notes(b), " "); !strings.Contains(notes, "issuer corp-pki is your own, and is not made here") {
+		t.Error(notes)
+	}
+	b.Issuer = blueprint.VaultIssuer
+	if notes := strings.Join(Notes(b), " "); strings.Contains(notes, "your own") {
+		t.Error(notes)
+	}
+}
+
 // Who has the chart of OpenLDAP that was withdrawn is told what to do.
 func TestReplacedChartIsTold(t *testing.T) {
 	key, err := secrets.NewKey()
