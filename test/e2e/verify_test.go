@@ -141,7 +141,7 @@ func TestGeneratedRepoPassesWithoutItsKey(t *testing.T) {
 	t.Parallel()
 	r := verify(t, generated(t))
 	passes(t, r)
-	if len(r.report.Rekeyed) != 5 {
+	if len(r.report.Rekeyed) != 6 {
 		t.Errorf("re-keyed %+v", r.report.Rekeyed)
 	}
 }

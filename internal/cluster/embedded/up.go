@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -234,7 +235,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		},
 	}
 	if c.PodSecurity != "" {
-		spec.Args = append(spec.Args, "--pod-security", c.PodSecurity+":"+strings.Join(platform.Exempt, ","))
+		// Tanzu has kapp-controller in a namespace that is exempt, so its own is here.
+		exempt := append(slices.Clone(platform.Exempt), kappNamespace)
+		spec.Args = append(spec.Args, "--pod-security", c.PodSecurity+":"+strings.Join(exempt, ","))
 	}
 	if c.seeded() {
 		spec.Args = append(spec.Args, "--state", c.Engine.Seed())
