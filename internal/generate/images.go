@@ -24,36 +24,48 @@ type Image struct {
 // Images lists the images of a blueprint's services and of their components. Where the
 // blueprint asks for another version than the catalogue's, the tags are not known.
 func Images(b *blueprint.Blueprint) ([]Image, error) {
-	c, err := catalogue.Load()
+	r, all, err := instancesOf(b)
 	if err != nil {
 		return nil, err
 	}
-	names, err := Services(b)
-	if err != nil {
-		return nil, err
-	}
-	r := &renderer{blueprint: b, catalogue: c}
 	var out []Image
-	for _, name := range names {
-		for _, s := range r.instances(name) {
-			for _, image := range s.entry.Images {
-				short, version := catalogue.SplitImage(image)
-				host, repository := catalogue.Registry(short)
-				full := host + "/" + repository
-				pulled, direct := full, r.direct(s, short)
-				if p := Proxied(b, short); p != short && direct == "" {
-					pulled = p
-				} else if direct == "" && len(b.Proxies()) > 0 {
-					direct = "registryProxy names no proxy of " + host
-				}
-				if s.wish.Version != "" || version == "" {
-					version = ":<as the chart says>"
-				}
-				out = append(out, Image{Service: s.release, Image: full + version, Source: source(s), PulledAs: pulled + version, Direct: direct})
+	for _, s := range all {
+		for _, image := range s.entry.Images {
+			short, version := catalogue.SplitImage(image)
+			host, repository := catalogue.Registry(short)
+			full := host + "/" + repository
+			pulled, direct := full, r.direct(s, short)
+			if p := Proxied(b, short); p != short && direct == "" {
+				pulled = p
+			} else if direct == "" && len(b.Proxies()) > 0 {
+				direct = "registryProxy names no proxy of " + host
 			}
+			if s.wish.Version != "" || version == "" {
+				version = ":<as the chart says>"
+			}
+			out = append(out, Image{Service: s.release, Image: full + version, Source: source(s), PulledAs: pulled + version, Direct: direct})
 		}
 	}
 	return out, nil
+}
+
+// instancesOf returns all services and components of a blueprint's repo, and a renderer that
+// knows them but renders nothing.
+func instancesOf(b *blueprint.Blueprint) (*renderer, []*instance, error) {
+	c, err := catalogue.Load()
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := Services(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &renderer{blueprint: b, catalogue: c}
+	var all []*instance
+	for _, name := range names {
+		all = append(all, r.instances(name)...)
+	}
+	return r, all, nil
 }
 
 // Notes returns what the author of a blueprint should know: which versions the

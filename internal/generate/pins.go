@@ -17,15 +17,10 @@ const jenkinsUpdates = "https://updates.jenkins.io"
 // Pins are all versions that the repo of a blueprint asks for by itself: of charts, package
 // repositories, plugins, and of images whose tags are known. Each is listed once.
 func Pins(b *blueprint.Blueprint) ([]upstream.Pin, error) {
-	c, err := catalogue.Load()
+	r, all, err := instancesOf(b)
 	if err != nil {
 		return nil, err
 	}
-	names, err := Services(b)
-	if err != nil {
-		return nil, err
-	}
-	r := &renderer{blueprint: b, catalogue: c}
 	var out []upstream.Pin
 	seen := map[upstream.Pin]bool{}
 	add := func(p upstream.Pin) {
@@ -35,25 +30,23 @@ func Pins(b *blueprint.Blueprint) ([]upstream.Pin, error) {
 		}
 	}
 	repositories := map[string]bool{}
-	for _, name := range names {
-		for _, s := range r.instances(name) {
-			d := r.data(s)
-			if s.entry.Package != nil {
-				repositories[s.entry.Package.Repository] = true
-			}
-			if s.entry.Chart != nil {
-				add(chartPin(d.Chart))
-			}
-			plugins, err := r.plugins(s, d)
-			if err != nil {
-				return nil, err
-			}
-			for _, p := range plugins {
-				add(p)
-			}
+	for _, s := range all {
+		d := r.data(s)
+		if s.entry.Package != nil {
+			repositories[s.entry.Package.Repository] = true
+		}
+		if s.entry.Chart != nil {
+			add(chartPin(d.Chart))
+		}
+		plugins, err := r.plugins(s, d)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range plugins {
+			add(p)
 		}
 	}
-	for _, p := range c.PackageRepositories {
+	for _, p := range r.catalogue.PackageRepositories {
 		if repositories[p.Name] {
 			add(upstream.Pin{Kind: upstream.Image, Name: p.Image, Version: ":" + p.Version})
 		}
