@@ -41,6 +41,7 @@ with_rig() {
     exit 0
   }
   eval "$("$rig/dagger-up")"
+  make_room
   local go_version docker_cli mirror
   mirror=http://$(ip -4 -o addr show docker0 | awk '{ sub("/.*", "", $4); print $4 }'):5080
   go_version=$(go env GOVERSION)
@@ -55,6 +56,14 @@ with_rig() {
   # The nodes pull from the registry that the module's images come from, too.
   kind_options=(--node-image=kindest/node:v1.36.3 --registry-mirror="docker.io=$mirror" --registry-mirror="ghcr.io=$mirror")
   "$rig/dagger-push" busybox:1.36 ghcr.io/fluxcd/{flux-cli:v2.9.5,source-controller:v1.9.5,kustomize-controller:v1.9.5,helm-controller:v1.6.4,notification-controller:v1.9.4} ghcr.io/carvel-dev/kapp-controller:v0.50.0
+}
+
+# make_room: the engine's cache grows by gigabytes with each run, and a node that finds
+# the disk full can't take its images.
+make_room() {
+  [ "$(df --output=avail -k "$HOME" | tail -n 1)" -gt $((20 << 20)) ] ||
+    timeout 600 dagger --progress=plain core engine local-cache prune >/dev/null 2>&1 ||
+    fail "the disk is nearly full, and the cache of Dagger's engine can't be pruned"
 }
 
 set_up() {

@@ -75,7 +75,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		r.BlindSpots = append(r.BlindSpots, notEnforced(takes)...)
 	}
 	if box.Unconfined && v.tiers.is(tierEmbedded) {
-		r.BlindSpots = append([]string{"UNCONFINED: nothing kept what the repo has programs do from this machine's files and network"}, r.BlindSpots...)
+		r.BlindSpots = append([]finding.BlindSpot{finding.Unseen(finding.Unconfined, "UNCONFINED: nothing kept what the repo has programs do from this machine's files and network")}, r.BlindSpots...)
 	}
 	return v.finish(ctx, box, provider, r, path)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/platform"
@@ -53,11 +54,11 @@ func (v *verify) platform(ctx context.Context, s *gitrepo.Snapshot) (platform.Pl
 }
 
 // notEnforced says what a tier that has its own Pod Security default can't show.
-func notEnforced(p platform.Platform) []string {
+func notEnforced(p platform.Platform) []finding.BlindSpot {
 	if p.PodSecurity == "" {
 		return nil
 	}
-	return []string{"this cluster's own Pod Security default was in force, not " + p.PodSecurity + ": what the repo's workloads would be refused was looked up, pods that operators make were not"}
+	return []finding.BlindSpot{finding.Unseen(finding.LevelUnenforced, "this cluster's own Pod Security default was in force, not %s: what the repo's workloads would be refused was looked up, pods that operators make were not", p.PodSecurity)}
 }
 
 // registryProxies maps a registry's host, or *, to the registry and project that its images are pulled through.

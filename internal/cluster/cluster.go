@@ -6,6 +6,7 @@ import (
 	"context"
 	_ "embed"
 
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/standin"
@@ -56,7 +57,7 @@ type Provider interface {
 	// logs, and what the tier knows of the failed objects.
 	Diagnose(ctx context.Context, put func(name string, text []byte) error, failed []Object) error
 	// BlindSpots say what this tier can't see in any repo.
-	BlindSpots() []string
+	BlindSpots() []finding.BlindSpot
 	// Keep lets the cluster outlive the rehearsal: Down then leaves it alone,
 	// unless it consists of this command's own processes. After an error, Down
 	// ends it as ever.

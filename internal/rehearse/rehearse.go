@@ -4,11 +4,11 @@ package rehearse
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/live"
 	"seatrial.dev/seatrial/internal/platform"
@@ -192,7 +192,7 @@ func (r *rehearsal) decide(context.Context) error {
 	}
 	r.report.BlindSpots = slices.Concat(r.cluster.BlindSpots(), r.report.BlindSpots, d.BlindSpots)
 	if theirs, ours := r.subject.Repo.FluxVersion(), r.Versions["flux"]; theirs != "" && theirs != ours {
-		r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("the repo was bootstrapped with Flux %s; Flux %s and its CRDs were rehearsed", theirs, ours))
+		r.report.BlindSpots = append(r.report.BlindSpots, finding.Unseen(finding.FluxVersion, "the repo was bootstrapped with Flux %s; Flux %s and its CRDs were rehearsed", theirs, ours))
 	}
 	return nil
 }

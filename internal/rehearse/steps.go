@@ -9,6 +9,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/catalogue"
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/redact"
@@ -145,7 +146,7 @@ func (r *rehearsal) standIn(ctx context.Context) error {
 	}
 	for _, s := range r.served {
 		for _, unknown := range s.Unknown {
-			r.report.BlindSpots = append(r.report.BlindSpots, fmt.Sprintf("%s was served by a stand-in: whether %s has that version was not looked up", unknown, s.Upstream))
+			r.report.BlindSpots = append(r.report.BlindSpots, finding.Unseen(finding.VersionUnknown, "%s was served by a stand-in: whether %s has that version was not looked up", unknown, s.Upstream))
 		}
 		r.report.StandIns = append(r.report.StandIns, report.StandIn{Kind: s.Kind, Upstream: s.Upstream, Serves: s.Serves})
 	}

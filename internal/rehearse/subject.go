@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -49,7 +48,7 @@ type Subject struct {
 	// then, as Flux's controllers would take the same memory and time.
 	TooLarge bool
 	// BlindSpots say what can't be seen because files were re-keyed.
-	BlindSpots []string
+	BlindSpots []finding.BlindSpot
 }
 
 // SubjectOptions say what a subject is made of.
@@ -159,19 +158,19 @@ func (s *Subject) rekey(ctx context.Context, dir string) error {
 		changed[name] = rekeyed
 		s.Rekeyed = append(s.Rekeyed, report.Rekeyed{File: name, Original: hash(original), Rehearsed: hash(rekeyed)})
 	}
-	s.BlindSpots = append(s.BlindSpots, fmt.Sprintf("no age key was given: whether the %d encrypted files can be decrypted, and what their values do, was not rehearsed", len(changed)))
+	s.BlindSpots = append(s.BlindSpots, finding.Unseen(finding.NoAgeKey, "no age key was given: whether the %d encrypted files can be decrypted, and what their values do, was not rehearsed", len(changed)))
 	s.Snapshot, err = s.Snapshot.Replace(ctx, changed)
 	return err
 }
 
 // unredacted lists the secret values that are not, or not completely, removed from messages.
-func (s *Subject) unredacted() []string {
-	var out []string
+func (s *Subject) unredacted() []finding.BlindSpot {
+	var out []finding.BlindSpot
 	if short := s.Known.Short(); len(short) > 0 {
-		out = append(out, fmt.Sprintf("values of fewer than %d characters are not taken out of messages: %s", redact.MinLength, strings.Join(short, "; ")))
+		out = append(out, finding.Unseen(finding.Unredacted, "values of fewer than %d characters are not taken out of messages: %s", redact.MinLength, strings.Join(short, "; ")))
 	}
 	if crowded := s.Known.Crowded(); len(crowded) > 0 {
-		out = append(out, fmt.Sprintf("values of too many lines or parts are taken out of messages as a whole only: %s", strings.Join(crowded, "; ")))
+		out = append(out, finding.Unseen(finding.Unredacted, "values of too many lines or parts are taken out of messages as a whole only: %s", strings.Join(crowded, "; ")))
 	}
 	return out
 }

@@ -21,7 +21,7 @@ func sample(v verdict.Verdict) *Report {
 		{Name: "namespaces", Status: "reconciled", Seconds: 1.5, Objects: 2},
 		{Name: "kapp", Status: "failed", Message: "broke\nbadly", Findings: []finding.Finding{f}},
 		{Name: "kapp-post", Status: "blocked", Message: "waits for kapp"},
-	}, Findings: []finding.Finding{f}, BlindSpots: []string{"pods"}, Timings: Timings{Reconcile: 2}}
+	}, Findings: []finding.Finding{f}, BlindSpots: []finding.BlindSpot{finding.Unseen(finding.PodsSimulated, "pods")}, Timings: Timings{Reconcile: 2}}
 	if v == verdict.Pass {
 		r.Layers, r.Findings = r.Layers[:1], nil
 	}

@@ -47,7 +47,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	p.details("Stand-ins (served in place of the real source)", len(r.StandIns), func(i int) string {
 		return r.StandIns[i].Upstream + ": " + strings.Join(r.StandIns[i].Serves, ", ")
 	})
-	p.details("Blind spots (what this tier can't see of this repo)", len(r.BlindSpots), func(i int) string { return r.BlindSpots[i] })
+	p.details("Blind spots (what this tier can't see of this repo)", len(r.BlindSpots), func(i int) string { return r.BlindSpots[i].Message })
 	return p.err
 }
 

@@ -39,7 +39,7 @@ type Report struct {
 	Layers       []Layer           `json:"layers"`
 	Findings     []finding.Finding `json:"findings"`
 	// BlindSpots are what this tier could not see of this repo.
-	BlindSpots []string `json:"blindSpots"`
+	BlindSpots []finding.BlindSpot `json:"blindSpots"`
 	// Assumptions are what the repo takes for granted of its cluster, and the rehearsal with it.
 	Assumptions []string `json:"assumptions,omitempty"`
 	// StandIns are sources that were replaced.
@@ -55,7 +55,7 @@ type Report struct {
 func New(tier string, versions map[string]string) *Report {
 	return &Report{
 		APIVersion: APIVersion, Kind: Kind, Tier: tier, Versions: versions,
-		Layers: []Layer{}, Findings: []finding.Finding{}, BlindSpots: []string{}, StandIns: []StandIn{},
+		Layers: []Layer{}, Findings: []finding.Finding{}, BlindSpots: []finding.BlindSpot{}, StandIns: []StandIn{},
 	}
 }
 
@@ -154,7 +154,7 @@ func (r *Report) Conceal(f func(string) string) {
 		finding.Conceal(r.Layers[i].Findings, f)
 	}
 	for i := range r.BlindSpots {
-		r.BlindSpots[i] = f(r.BlindSpots[i])
+		r.BlindSpots[i].Message = f(r.BlindSpots[i].Message)
 	}
 	for i := range r.StandIns {
 		r.StandIns[i].Upstream = f(r.StandIns[i].Upstream)

@@ -42,7 +42,7 @@ func (r *Report) WriteText(w io.Writer, timings bool) error {
 	if len(r.BlindSpots) > 0 {
 		p.f("\nBlind spots (what this tier can't see of this repo)\n")
 		for _, s := range r.BlindSpots {
-			p.f("  %s\n", s)
+			p.f("  %s\n", s.Message)
 		}
 	}
 	if timings {

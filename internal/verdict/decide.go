@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -28,7 +27,7 @@ type Decision struct {
 	Layers   []Outcome
 	Findings []finding.Finding
 	// BlindSpots are objects that nothing in this tier controls, a line for each kind and layer.
-	BlindSpots []string
+	BlindSpots []finding.BlindSpot
 	// Failing are the layers' Kustomizations and objects that kept them from passing.
 	Failing []live.Ref
 }
@@ -109,7 +108,7 @@ func proven(static []finding.Finding, layers []*Layer) []finding.Finding {
 
 // unobserved names a layer's objects that nothing in this tier controls, in a line for each kind.
 // real says that the tier runs controllers in real pods, which might have reported on them.
-func unobserved(l *Layer, real bool) []string {
+func unobserved(l *Layer, real bool) []finding.BlindSpot {
 	why := "no controller of the kind runs in this tier"
 	if real {
 		why = "no controller has said anything of it"
@@ -118,9 +117,9 @@ func unobserved(l *Layer, real bool) []string {
 	for _, ref := range l.Unobserved {
 		names[ref.Kind] = append(names[ref.Kind], strings.TrimPrefix(ref.Identity(), ref.Kind+"/"))
 	}
-	var out []string
+	var out []finding.BlindSpot
 	for _, kind := range slices.Sorted(maps.Keys(names)) {
-		out = append(out, fmt.Sprintf("%s in layer %s: applied, but %s: %s", kind, l.Name, why, strings.Join(names[kind], ", ")))
+		out = append(out, finding.Unseen(finding.Unobserved, "%s in layer %s: applied, but %s: %s", kind, l.Name, why, strings.Join(names[kind], ", ")))
 	}
 	return out
 }

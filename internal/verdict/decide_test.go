@@ -80,7 +80,7 @@ func TestOutcomes(t *testing.T) {
 	if len(d.Failing) != 1 || d.Failing[0].Identity() != "Kustomization/flux-system/a" {
 		t.Errorf("failing: %v", d.Failing)
 	}
-	if want := "Certificate in layer b: applied, but no controller of the kind runs in this tier: web/c"; len(d.BlindSpots) != 1 || d.BlindSpots[0] != want {
+	if want := "Certificate in layer b: applied, but no controller of the kind runs in this tier: web/c"; len(d.BlindSpots) != 1 || d.BlindSpots[0].Message != want || d.BlindSpots[0].Severity != finding.High {
 		t.Errorf("got %v, want %s", d.BlindSpots, want)
 	}
 }

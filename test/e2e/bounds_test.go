@@ -189,7 +189,7 @@ func TestUnconfinedIsTold(t *testing.T) {
 	t.Parallel()
 	r := verify(t, "--unconfined", fixture("bootstrapped"))
 	// This machine can confine, so the flag changes nothing.
-	if r.code != 0 || slices.ContainsFunc(r.report.BlindSpots, func(s string) bool { return strings.HasPrefix(s, "UNCONFINED") }) || r.report.Verdict != verdict.Pass {
+	if r.code != 0 || slices.ContainsFunc(r.report.BlindSpots, func(s finding.BlindSpot) bool { return strings.HasPrefix(s.Message, "UNCONFINED") }) || r.report.Verdict != verdict.Pass {
 		t.Errorf("exit %d, %v", r.code, r.report.BlindSpots)
 	}
 }

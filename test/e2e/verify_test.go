@@ -118,11 +118,13 @@ func TestBootstrappedRepoStaysInTheRehearsal(t *testing.T) {
 		t.Fatalf("exit %d, layers %+v", r.code, r.report.Layers)
 	}
 	// Its Flux components are of an older version, which must not replace those that run.
-	if !slices.ContainsFunc(r.report.BlindSpots, func(s string) bool { return strings.Contains(s, "bootstrapped with Flux v2.0.1") }) {
+	if !slices.ContainsFunc(r.report.BlindSpots, func(s finding.BlindSpot) bool { return strings.Contains(s.Message, "bootstrapped with Flux v2.0.1") }) {
 		t.Errorf("blind spots %v", r.report.BlindSpots)
 	}
 	// Its webhook, whose pod is simulated, does not refuse everything.
-	if !slices.ContainsFunc(r.report.BlindSpots, func(s string) bool { return strings.Contains(s, "settings.policy.my-domain.com is not called") }) {
+	if !slices.ContainsFunc(r.report.BlindSpots, func(s finding.BlindSpot) bool {
+		return strings.Contains(s.Message, "settings.policy.my-domain.com is not called")
+	}) {
 		t.Errorf("blind spots %v", r.report.BlindSpots)
 	}
 }

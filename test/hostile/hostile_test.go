@@ -133,7 +133,7 @@ func TestProtectionsAreNeeded(t *testing.T) {
 			return quiet(o) && o.Code == 2 && strings.Contains(o.Stderr, "--unconfined")
 		}},
 		{"namespaces,landlock", "few", []string{"--unconfined"}, func(o outcome) bool {
-			return len(o.Reached) > 0 && len(o.Changed) > 0 && strings.HasPrefix(o.Report.BlindSpots[0], "UNCONFINED")
+			return len(o.Reached) > 0 && len(o.Changed) > 0 && strings.HasPrefix(o.Report.BlindSpots[0].Message, "UNCONFINED")
 		}},
 		{"namespaces,connects", "egress", nil, func(o outcome) bool { return slices.Contains(o.Reached, attacker) }},
 		{"root,landlock", "few", nil, func(o outcome) bool { return len(o.Changed) > 0 }},

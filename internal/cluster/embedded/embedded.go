@@ -23,6 +23,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/pace"
 	"seatrial.dev/seatrial/internal/process"
@@ -78,12 +79,15 @@ func (c *Cluster) Client() *kube.Client {
 func (c *Cluster) Failed() <-chan error { return c.group.Failed() }
 
 // BlindSpots implements cluster.Provider.
-func (c *Cluster) BlindSpots() []string {
+func (c *Cluster) BlindSpots() []finding.BlindSpot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]string{
-		"pods are simulated: images are not pulled, probes and init scripts do not run, and operators inside charts do nothing",
-	}, slices.Sorted(maps.Keys(c.openedWebhooks))...)
+	out := []finding.BlindSpot{finding.Unseen(finding.PodsSimulated,
+		"pods are simulated: images are not pulled, probes and init scripts do not run, and operators inside charts do nothing")}
+	for _, webhook := range slices.Sorted(maps.Keys(c.openedWebhooks)) {
+		out = append(out, finding.Unseen(finding.WebhookOpen, "%s", webhook))
+	}
+	return out
 }
 
 // home makes a program's own folder, in which the program may write, with a folder tmp

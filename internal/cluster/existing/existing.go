@@ -9,7 +9,6 @@ package existing
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/verdict"
 )
@@ -63,7 +63,7 @@ type Cluster struct {
 	synced    bool             // Flux syncs, so this process needs no connection to Gitea any more
 
 	mu    sync.Mutex
-	spots []string
+	spots []finding.BlindSpot
 }
 
 // New prepares to use the cluster that config leads to; nothing is sent yet.
@@ -113,16 +113,16 @@ func (c *Cluster) Labels() map[string]string { return map[string]string{RunLabel
 func (c *Cluster) Redirects() bool { return c.policy }
 
 // BlindSpots implements cluster.Provider.
-func (c *Cluster) BlindSpots() []string {
+func (c *Cluster) BlindSpots() []finding.BlindSpot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]string(nil), c.spots...)
+	return append([]finding.BlindSpot(nil), c.spots...)
 }
 
-func (c *Cluster) blindSpot(format string, args ...any) {
+func (c *Cluster) blindSpot(code finding.Blind, format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.spots = append(c.spots, fmt.Sprintf(format, args...))
+	c.spots = append(c.spots, finding.Unseen(code, format, args...))
 }
 
 // Up implements cluster.Provider.

@@ -16,6 +16,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/admission"
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/kube"
@@ -38,17 +39,17 @@ func (c *Cluster) tune(ctx context.Context) error {
 		if c.StandIns {
 			return errors.New("this API server has no MutatingAdmissionPolicy (Kubernetes 1.36 or later): nothing can be redirected to stand-ins; use --sources upstream")
 		}
-		c.blindSpot("this API server has no MutatingAdmissionPolicy: a GitRepository of the repo that leads to production's URL is not redirected")
+		c.blindSpot(finding.NotRedirected, "this API server has no MutatingAdmissionPolicy: a GitRepository of the repo that leads to production's URL is not redirected")
 		return nil
 	}
 	if err := c.makeNamespace(ctx, fluxNamespace, nil); err != nil {
 		return err
 	}
 	policies := []admission.Policy{dependencyPolicy("kustomize-controller", "helm-controller")}
-	c.blindSpot("Flux looks at dependencies every 2 seconds here, and every 30 by default")
+	c.blindSpot(finding.DependencyPolling, "Flux looks at dependencies every 2 seconds here, and every 30 by default")
 	if c.StandIns {
 		policies = append(policies, podPolicy(c.Images.At(c.Images.Pod)))
-		c.blindSpot("pods of stand-ins run %s: the real images are not pulled, and their probes and scripts do not run", c.Images.Pod)
+		c.blindSpot(finding.StandInPods, "pods of stand-ins run %s: the real images are not pulled, and their probes and scripts do not run", c.Images.Pod)
 	}
 	return admission.Enforce(ctx, c.client, "seatrial-tier", c.Labels(), policies...)
 }
@@ -205,7 +206,7 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 // decryptRoot gives the first layer the decryption that the repo gives it: flux
 // bootstrap writes its Kustomization anew, without.
 func (c *Cluster) decryptRoot(ctx context.Context, secret string) error {
-	c.blindSpot("flux bootstrap drops the decryption of Kustomization %s, which the repo has: it was put back", gitops.RootLayer)
+	c.blindSpot(finding.RootDecryption, "flux bootstrap drops the decryption of Kustomization %s, which the repo has: it was put back", gitops.RootLayer)
 	root := kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", gitops.RootLayer.Namespace, gitops.RootLayer.Name, nil)
 	return c.patch(ctx, root, fmt.Sprintf(`{"spec":{"decryption":{"provider":"sops","secretRef":{"name":%q}}}}`, secret))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/kube"
 )
 
@@ -35,7 +36,7 @@ func (c *Cluster) addSecretgen(ctx context.Context, found contents) error {
 	manifest, err := secretgenRelease.fetch(ctx)
 	if err != nil {
 		c.Note("secretgen-controller's release can't be had: only its kinds are installed")
-		c.blindSpot("secretgen-controller does not run here (%v): SecretExports and SecretImports stay as they are", err)
+		c.blindSpot(finding.SecretgenAbsent, "secretgen-controller does not run here (%v): SecretExports and SecretImports stay as they are", err)
 		return c.applyManifest(ctx, cluster.SecretgenKinds)
 	}
 	if err := c.applyManifest(ctx, c.Images.at(manifest)); err != nil {

@@ -1,10 +1,13 @@
 package kind
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
 
+	kinderrors "sigs.k8s.io/kind/pkg/errors"
+	"sigs.k8s.io/kind/pkg/exec"
 	"sigs.k8s.io/yaml"
 
 	"seatrial.dev/seatrial/internal/docker"
@@ -21,6 +24,16 @@ func parsed(t *testing.T, given string, info docker.Info, mirrors bool) map[stri
 		t.Fatal(err)
 	}
 	return out
+}
+
+func TestErrorSaysWhatTheNodePrinted(t *testing.T) {
+	full := &exec.RunError{Command: []string{"ctr"}, Output: []byte("importing\nno space left on device\n"), Inner: errors.New("exit status 1")}
+	if got := said(kinderrors.Wrap(full, "failed to load image")); !strings.HasSuffix(got.Error(), ": no space left on device") {
+		t.Errorf("told: %v", got)
+	}
+	if said(nil) != nil {
+		t.Error("an error where there is none")
+	}
 }
 
 func TestConfiguration(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -20,11 +21,13 @@ import (
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
+	"sigs.k8s.io/kind/pkg/exec"
 	"sigs.k8s.io/kind/pkg/log"
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/cluster/existing"
 	"seatrial.dev/seatrial/internal/docker"
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/kube"
 )
 
@@ -254,10 +257,23 @@ func (c *Cluster) loadInto(ctx context.Context, node nodes.Node, images []string
 	if err := save.Start(); err != nil {
 		return err
 	}
-	err = nodeutils.LoadImageArchive(node, archive)
+	err = said(nodeutils.LoadImageArchive(node, archive))
 	_ = archive.Close() // otherwise docker save would block for ever if the archive was not read to its end
 	if saved := save.Wait(); err == nil && saved != nil {
 		err = fmt.Errorf("docker save: %w", saved)
+	}
+	return err
+}
+
+// said adds what a command of a node printed last to an error that only names it.
+func said(err error) error {
+	run := exec.RunErrorForError(err)
+	if run == nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimSpace(string(run.Output)), "\n")
+	if last := lines[len(lines)-1]; last != "" {
+		return fmt.Errorf("%w: %s", err, last)
 	}
 	return err
 }
@@ -273,10 +289,10 @@ func (c *Cluster) pull(ctx context.Context, image string) error {
 }
 
 // BlindSpots implements cluster.Provider.
-func (c *Cluster) BlindSpots() []string {
+func (c *Cluster) BlindSpots() []finding.BlindSpot {
 	return append(c.Cluster.BlindSpots(),
-		"Services of type LoadBalancer get an address that leads nowhere",
-		"one small node: capacity, zones, storage classes and network policies are not those of the real cluster")
+		finding.Unseen(finding.LoadBalancers, "Services of type LoadBalancer get an address that leads nowhere"),
+		finding.Unseen(finding.OneNode, "one small node: capacity, zones, storage classes and network policies are not those of the real cluster"))
 }
 
 // Keep implements cluster.Provider. The kubeconfig is kind's, which leads to a
