@@ -33,6 +33,9 @@ func (r *rehearsal) read(ctx context.Context) error {
 	}
 	r.subject, r.synced = s, s.Snapshot
 	r.report.Tree, r.report.Origin, r.report.Path, r.report.Revision = s.Tree, s.Origin, s.Repo.Path, s.Snapshot.Commit
+	if !o.Snapshot.Dirty {
+		r.report.Commit = s.Commit
+	}
 	if s.TooLarge {
 		r.report.Verdict, r.report.Findings, r.finished = verdict.Fail, slices.Clone(s.Static), true
 		return nil
@@ -148,7 +151,7 @@ func (r *rehearsal) standIn(ctx context.Context) error {
 		for _, unknown := range s.Unknown {
 			r.report.BlindSpots = append(r.report.BlindSpots, finding.Unseen(finding.VersionUnknown, "%s was served by a stand-in: whether %s has that version was not looked up", unknown, s.Upstream))
 		}
-		r.report.StandIns = append(r.report.StandIns, report.StandIn{Kind: s.Kind, Upstream: s.Upstream, Serves: s.Serves})
+		r.report.StandIns = append(r.report.StandIns, report.StandIn{Kind: s.Kind, Upstream: s.Upstream, Serves: s.Serves, Digest: s.Digest})
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ type Report struct {
 	Tier string `json:"tier"`
 	// Revision is the Git commit that Flux reconciled.
 	Revision string `json:"revision"`
+	// Commit is the commit that was taken from the repo; empty if the tree was not committed.
+	Commit string `json:"commit,omitempty"`
 	// Tree is the Git tree hash of the rehearsed files as they are in the repo.
 	Tree string `json:"tree"`
 	// Origin says where the tree was taken from.
@@ -125,6 +127,7 @@ type StandIn struct {
 	Kind     string   `json:"kind"`
 	Upstream string   `json:"upstream"`
 	Serves   []string `json:"serves"`
+	Digest   string   `json:"digest,omitempty"` // of the stand-ins
 }
 
 // Rekeyed is a SOPS file that was rehearsed with placeholder values.

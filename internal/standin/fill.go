@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"io/fs"
 	"maps"
 	"path"
@@ -32,6 +33,20 @@ type Served struct {
 	Unknown []string
 	// Insecure is true for a registry that speaks plain HTTP.
 	Insecure bool
+	// Digest is the SHA-256 of what the stand-ins consist of, as sha256: and hexadecimal digits.
+	Digest string
+
+	content hash.Hash
+}
+
+// holds adds to what the stand-ins consist of.
+func (r *Served) holds(name string, content []byte) {
+	if r.content == nil {
+		r.content = sha256.New()
+	}
+	fmt.Fprintf(r.content, "%s %d\n", name, len(content))
+	r.content.Write(content)
+	r.Digest = "sha256:" + hex.EncodeToString(r.content.Sum(nil))
 }
 
 // Chart is a chart archive of one version.
@@ -118,6 +133,7 @@ func (f *filler) charts(ctx context.Context, from *gitops.Source) (*Served, erro
 				return nil, err
 			}
 			charts = append(charts, Chart{name, version, archive})
+			out.holds(name+" "+version, archive)
 			out.serves(name, version, service.Chart.Version)
 		}
 	}
@@ -169,6 +185,9 @@ func (f *filler) packages(ctx context.Context, from *gitops.Source) (*Served, er
 		config, err := readTree(files, "config")
 		if err != nil {
 			return nil, err
+		}
+		for _, file := range slices.Sorted(maps.Keys(config)) {
+			out.holds(service.Name+"/"+file, config[file])
 		}
 		image := host + "/stand-ins/" + service.Name + ":" + tag(service.Package.Version)
 		if err := f.pushBundle(ctx, image, config); err != nil {
