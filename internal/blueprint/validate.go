@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"seatrial.dev/seatrial/internal/catalogue"
+	"seatrial.dev/seatrial/internal/strict"
 )
 
 var (
@@ -33,10 +34,10 @@ var (
 // allowed words, and fields that depend on each other.
 func (r *reader) validate(b *Blueprint) {
 	if b.APIVersion != APIVersion {
-		r.at("apiVersion", fmt.Sprintf("got %q", b.APIVersion), "write apiVersion: "+APIVersion)
+		r.At("apiVersion", fmt.Sprintf("got %q", b.APIVersion), "write apiVersion: "+APIVersion)
 	}
 	if b.Kind != Kind {
-		r.at("kind", fmt.Sprintf("got %q", b.Kind), "write kind: "+Kind)
+		r.At("kind", fmt.Sprintf("got %q", b.Kind), "write kind: "+Kind)
 	}
 	for _, f := range []struct {
 		key, value, want string
@@ -53,15 +54,15 @@ func (r *reader) validate(b *Blueprint) {
 		{"git.branch", b.Git.Branch, "a branch such as main", word, false},
 	} {
 		if !f.ok.MatchString(f.value) && !(f.optional && f.value == "") {
-			r.at(f.key, fmt.Sprintf("got %q", f.value), "write "+f.want)
+			r.At(f.key, fmt.Sprintf("got %q", f.value), "write "+f.want)
 		} else if ambiguous(f.value) {
-			r.at(f.key, fmt.Sprintf("got %q, which the generated YAML would read as something else than a text", f.value), "choose a name that starts with a letter and is no number, date or truth value")
+			r.At(f.key, fmt.Sprintf("got %q, which the generated YAML would read as something else than a text", f.value), "choose a name that starts with a letter and is no number, date or truth value")
 		}
 	}
-	r.oneOf("flavour", b.Flavour, TKG2, Generic)
-	r.oneOf("git.provider", b.Git.Provider, "github", "gitlab", "gitea", "generic")
+	r.OneOf("flavour", b.Flavour, TKG2, Generic)
+	r.OneOf("git.provider", b.Git.Provider, "github", "gitlab", "gitea", "generic")
 	if b.Path != "" && (path.IsAbs(b.Path) || path.Clean(b.Path) != b.Path || strings.HasPrefix(b.Path, "..") || !word.MatchString(b.Path)) {
-		r.at("path", fmt.Sprintf("got %q", b.Path), "write a folder of the repo such as platforms/clusters/services")
+		r.At("path", fmt.Sprintf("got %q", b.Path), "write a folder of the repo such as platforms/clusters/services")
 	}
 	r.validateProxies("registryProxy", b.RegistryProxy)
 	r.validateProxies("registryProxies", b.RegistryProxies)
@@ -69,22 +70,22 @@ func (r *reader) validate(b *Blueprint) {
 		own := cmp.Or(s.Host, "harbor") + "." + b.Domain
 		for _, p := range b.Proxies() {
 			if first, _, _ := strings.Cut(p, "/"); first == own {
-				r.at("services.harbor.exposed", "images are to be pulled through "+own+", to which nothing leads then", "remove it, or name another registry in registryProxy")
+				r.At("services.harbor.exposed", "images are to be pulled through "+own+", to which nothing leads then", "remove it, or name another registry in registryProxy")
 			}
 		}
 	}
 	if b.IssuerCA != "" {
 		if b.OwnAuthority() {
-			r.at("issuerCA", fmt.Sprintf("the authority behind %s is generated", b.Issuer), "remove it, or name your own issuer under issuer")
+			r.At("issuerCA", fmt.Sprintf("the authority behind %s is generated", b.Issuer), "remove it, or name your own issuer under issuer")
 		} else if block, _ := pem.Decode([]byte(b.IssuerCA)); block == nil || block.Type != "CERTIFICATE" {
-			r.at("issuerCA", "it holds no PEM certificate", "write the authority's certificates: -----BEGIN CERTIFICATE-----…")
+			r.At("issuerCA", "it holds no PEM certificate", "write the authority's certificates: -----BEGIN CERTIFICATE-----…")
 		}
 	}
 	for i, recipient := range b.Recipients {
 		if strings.Contains(strings.ToUpper(recipient), "SECRET-KEY") {
-			r.at(fmt.Sprintf("recipients.%d", i), "this is a private key", "remove it, make a new one, and write the recipient: age1…, as age-keygen -y prints it")
+			r.At(fmt.Sprintf("recipients.%d", i), "this is a private key", "remove it, make a new one, and write the recipient: age1…, as age-keygen -y prints it")
 		} else if _, err := age.ParseRecipients(bytes.NewReader([]byte(recipient))); err != nil {
-			r.at(fmt.Sprintf("recipients.%d", i), fmt.Sprintf("%q is not an age recipient", recipient), "write age1…, as seatrial secrets keygen and age-keygen -y print it")
+			r.At(fmt.Sprintf("recipients.%d", i), fmt.Sprintf("%q is not an age recipient", recipient), "write age1…, as seatrial secrets keygen and age-keygen -y print it")
 		}
 	}
 	r.validateEssentials(b)
@@ -106,26 +107,20 @@ func ambiguous(text string) bool {
 	return err != nil || !isText
 }
 
-func (r *reader) oneOf(key, value string, allowed ...string) {
-	if !slices.Contains(allowed, value) {
-		r.at(key, fmt.Sprintf("got %q", value), meant(value, allowed))
-	}
-}
-
 // validateProxies checks the proxies under a key of the blueprint, by the upstream registry's host.
 func (r *reader) validateProxies(key string, proxies map[string]string) {
 	for host, p := range proxies {
 		at := strings.TrimSuffix(key+"."+host, ".")
 		first, _, _ := strings.Cut(p, "/")
 		if !proxy.MatchString(p) || ambiguous(p) || !strings.ContainsAny(first, ".:") && first != "localhost" {
-			r.at(at, fmt.Sprintf("got %q", p), "write a registry and a project, such as harbor.services.my-domain.com/dh-proxy, without https://")
+			r.At(at, fmt.Sprintf("got %q", p), "write a registry and a project, such as harbor.services.my-domain.com/dh-proxy, without https://")
 		}
 		switch {
 		case host == AnyRegistry:
 		case host == "index.docker.io", host == "registry-1.docker.io":
-			r.at(at, "no image is named so", "write docker.io")
+			r.At(at, "no image is named so", "write docker.io")
 		case !registry.MatchString(host):
-			r.at(at, fmt.Sprintf("%q is not a registry's host", host), "write the host that images are named with, such as docker.io or quay.io")
+			r.At(at, fmt.Sprintf("%q is not a registry's host", host), "write the host that images are named with, such as docker.io or quay.io")
 		}
 	}
 }
@@ -137,18 +132,18 @@ func (r *reader) validateEssentials(b *Blueprint) {
 		key = "clusterEssentials." + key
 		switch {
 		case m == nil && b.Flavour == Generic:
-			r.at(key, "missing, and a generic cluster has none", "give a file, or a url and its sha256, of the release manifest")
+			r.At(key, "missing, and a generic cluster has none", "give a file, or a url and its sha256, of the release manifest")
 		case m == nil:
 		case b.Flavour == TKG2:
-			r.at(key, "a tkg-2 cluster has it already", "remove it, or write flavour: generic")
+			r.At(key, "a tkg-2 cluster has it already", "remove it, or write flavour: generic")
 		case (m.File == "") == (m.URL == ""):
-			r.at(key, "want either file or url", "keep one of them")
+			r.At(key, "want either file or url", "keep one of them")
 		case m.URL != "":
 			if u, err := url.Parse(m.URL); err != nil || u.Scheme != "https" || u.Host == "" {
-				r.at(key+".url", fmt.Sprintf("got %q", m.URL), "write an https URL")
+				r.At(key+".url", fmt.Sprintf("got %q", m.URL), "write an https URL")
 			}
 			if !sha256Hex.MatchString(m.SHA256) {
-				r.at(key+".sha256", fmt.Sprintf("got %q", m.SHA256), "write the 64 hexadecimal digits that sha256sum prints for the file")
+				r.At(key+".sha256", fmt.Sprintf("got %q", m.SHA256), "write the 64 hexadecimal digits that sha256sum prints for the file")
 			}
 		}
 	}
@@ -157,11 +152,11 @@ func (r *reader) validateEssentials(b *Blueprint) {
 func (r *reader) validateServices(b *Blueprint) {
 	c, err := catalogue.Load()
 	if err != nil {
-		r.problem(1, err.Error(), "this is a defect of seatrial")
+		r.Problem(1, err.Error(), "this is a defect of seatrial")
 		return
 	}
 	if len(b.Services) == 0 {
-		r.at("services", "the blueprint asks for no service", "name at least one of "+strings.Join(c.Names(), ", "))
+		r.At("services", "the blueprint asks for no service", "name at least one of "+strings.Join(c.Names(), ", "))
 	}
 	hosts := map[string]string{}
 	charts := 0
@@ -169,7 +164,7 @@ func (r *reader) validateServices(b *Blueprint) {
 		s, key := b.Services[name], "services."+name
 		entry := c.Service(name)
 		if entry == nil || entry.Component != "" {
-			r.at(key, "there is no such service", meant(name, c.Names()))
+			r.At(key, "there is no such service", strict.Meant(name, c.Names()))
 			continue
 		}
 		if entry.Chart != nil {
@@ -177,18 +172,18 @@ func (r *reader) validateServices(b *Blueprint) {
 		}
 		if s.Version != "" {
 			if _, err := semver.StrictNewVersion(s.Version); err != nil {
-				r.at(key+".version", fmt.Sprintf("got %q", s.Version), "write an exact version such as "+version(entry))
+				r.At(key+".version", fmt.Sprintf("got %q", s.Version), "write an exact version such as "+version(entry))
 			}
 		}
 		if s.Host != "" && !label.MatchString(s.Host) {
-			r.at(key+".host", fmt.Sprintf("got %q", s.Host), "write a DNS label: the domain is added to it")
+			r.At(key+".host", fmt.Sprintf("got %q", s.Host), "write a DNS label: the domain is added to it")
 		}
 		if s.Host != "" && len(entry.Expose) == 0 {
-			r.at(key+".host", "the service has no address outside the cluster", "remove it")
+			r.At(key+".host", "the service has no address outside the cluster", "remove it")
 		}
 		for _, needed := range entry.Requires {
 			if _, ok := b.Services[needed]; !ok && c.Service(needed).Package == nil {
-				r.at(key, "needs "+needed, "add "+needed+": {} to services")
+				r.At(key, "needs "+needed, "add "+needed+": {} to services")
 			}
 		}
 		for i, e := range entry.Expose {
@@ -197,13 +192,13 @@ func (r *reader) validateServices(b *Blueprint) {
 				host = s.Host
 			}
 			if other, taken := hosts[host]; taken && other != name {
-				r.at(key+".host", fmt.Sprintf("%s has the host name %s, too", other, host), "give one of them another host")
+				r.At(key+".host", fmt.Sprintf("%s has the host name %s, too", other, host), "give one of them another host")
 			}
 			hosts[host] = name
 		}
 	}
 	if charts == 0 && len(b.Services) > 0 {
-		r.at("services", "no service of a Helm chart is among them", "name one that is: cert-manager and contour come with every exposed service")
+		r.At("services", "no service of a Helm chart is among them", "name one that is: cert-manager and contour come with every exposed service")
 	}
 }
 
