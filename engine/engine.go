@@ -23,7 +23,7 @@ import (
 var archive []byte
 
 // Families are the folders that hold a module each.
-var Families = []string{"carvel", "controlplane", "flux", "kapp-controller"}
+var Families = []string{"carvel", "controlplane", "flux", "flux-cli", "kapp-controller"}
 
 // Source returns the files of a family, by their paths inside its folder.
 func Source(family string) map[string][]byte {

@@ -28,7 +28,8 @@ the user's cache folder), once for every set of pins.`,
 }
 
 func newEngineBuild(s Streams) *cobra.Command {
-	return &cobra.Command{
+	var flux bool
+	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build what a rehearsal needs and the cache lacks",
 		Args:  cobra.NoArgs,
@@ -46,6 +47,11 @@ func newEngineBuild(s Streams) *cobra.Command {
 				if err := mendEngine(ctx, cache, c); err != nil {
 					return err
 				}
+				if flux {
+					if _, err := ensureFlux(ctx, cache, c); err != nil {
+						return err
+					}
+				}
 				c.Note("the engine is complete")
 				return nil
 			}
@@ -53,9 +59,32 @@ func newEngineBuild(s Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return cache.Build(ctx, console.NewBuild(c, len(missing)))
+			var more []engine.Family
+			if flux {
+				if _, more, err = cache.FluxCLI(); err != nil {
+					return err
+				}
+			}
+			return cache.Build(ctx, console.NewBuild(c, len(missing)+len(more)), more...)
 		},
 	}
+	cmd.Flags().BoolVar(&flux, "flux", false, "also the flux command, which a first promotion bootstraps Flux with")
+	return cmd
+}
+
+// ensureFlux returns the path of the flux command, which it builds if the cache lacks it.
+func ensureFlux(ctx context.Context, cache *engine.Cache, c *console.Console) (string, error) {
+	path, missing, err := cache.FluxCLI()
+	if err != nil {
+		return "", err
+	}
+	if path == "" {
+		if err := buildEngine(ctx, cache, c, missing, "--flux"); err != nil {
+			return "", err
+		}
+		path, _, err = cache.FluxCLI()
+	}
+	return path, err
 }
 
 // mendEngine makes what the cache lacks, and anew what has changed since it was made.
@@ -91,13 +120,13 @@ func ensureEngine(ctx context.Context, cache *engine.Cache, c *console.Console) 
 }
 
 // buildEngine builds families in a sandbox.
-func buildEngine(ctx context.Context, cache *engine.Cache, c *console.Console, missing []engine.Family) error {
+func buildEngine(ctx context.Context, cache *engine.Cache, c *console.Console, missing []engine.Family, flags ...string) error {
 	var titles []string
 	for _, f := range missing {
 		titles = append(titles, f.Title)
 	}
 	c.Note(fmt.Sprintf("building %s from source, once, into %s: this takes minutes", strings.Join(titles, ", "), cache.Dir))
-	code, err := sandbox.Run(ctx, sandbox.Options{Args: []string{"engine", "build"}, Build: true})
+	code, err := sandbox.Run(ctx, sandbox.Options{Args: append([]string{"engine", "build"}, flags...), Build: true})
 	if err != nil {
 		return err
 	}

@@ -30,10 +30,10 @@ type Progress interface {
 	Finished(title string, took time.Duration, left int)
 }
 
-// Build builds the families that are missing or broken. It waits for another process
-// that builds. An interrupted build continues where it stopped, as the build cache
+// Build builds the families that are missing or broken, and more that are asked for. It waits for
+// another process that builds. An interrupted build continues where it stopped, as the build cache
 // keeps what was compiled.
-func (c *Cache) Build(ctx context.Context, p Progress) error {
+func (c *Cache) Build(ctx context.Context, p Progress, more ...Family) error {
 	unlock, err := c.lock(ctx, p.Waiting)
 	if err != nil {
 		return err
@@ -49,6 +49,7 @@ func (c *Cache) Build(ctx context.Context, p Progress) error {
 	if err != nil {
 		return err
 	}
+	missing = append(missing, more...)
 	// Families are built one after the other, as they share packages: what one has
 	// compiled, the next one finds in the build cache. Only downloads run ahead.
 	fetching, stop := context.WithCancel(ctx)
@@ -126,6 +127,11 @@ func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
 	}
 	if err := c.substitute(ctx, f, src, filepath.Join(work, "tmp")); err != nil {
 		return err
+	}
+	if f.prepare != nil {
+		if err := f.prepare(c, ctx, src, filepath.Join(work, "tmp")); err != nil {
+			return err
+		}
 	}
 	if err := c.goBuild(ctx, f, work, src, p); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -26,6 +27,10 @@ type Family struct {
 	// variables that the linker sets to it.
 	stamp     string
 	variables []string
+	// bare leaves the v of the version out.
+	bare bool
+	// prepare changes the source in src before it is built; may be nil.
+	prepare func(c *Cache, ctx context.Context, src, tmp string) error
 	// of are the families that decide what this one is, beside itself.
 	of []string
 	// packages is roughly how many packages a build compiles, for the display of progress.
@@ -117,6 +122,9 @@ func (f Family) buildArgs() ([]string, error) {
 		v, err := f.version(f.stamp)
 		if err != nil {
 			return nil, err
+		}
+		if f.bare {
+			v = trimV(v)
 		}
 		for _, name := range f.variables {
 			ld += " -X " + name + "=" + v

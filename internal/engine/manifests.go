@@ -55,45 +55,12 @@ var crdsOnly = []string{"notification-controller"}
 // controllers: flux2's own bases, with the controllers' CRDs and Deployments
 // taken from their modules instead of their release pages.
 func fluxManifest(ctx context.Context, c *Cache, src string) ([]byte, error) {
-	const root = "/flux"
-	memory := filesys.MakeFsInMemory()
-	flux2, err := c.moduleDir(ctx, src, "github.com/fluxcd/flux2/v2")
+	f, err := c.fluxSources(ctx, src, false)
 	if err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{"bases", "rbac", "policies", "install"} {
-		if err := copyTree(memory, path.Join(root, dir), filepath.Join(flux2, "manifests", dir)); err != nil {
-			return nil, err
-		}
-	}
-	for _, component := range FluxComponents {
-		dir, err := c.moduleDir(ctx, src, "github.com/fluxcd/"+component)
-		if err != nil {
-			return nil, err
-		}
-		for _, part := range []string{"crd", "manager"} {
-			if err := copyTree(memory, path.Join(root, component, part), filepath.Join(dir, "config", part)); err != nil {
-				return nil, err
-			}
-		}
-		base := path.Join(root, "bases", component, "kustomization.yaml")
-		if err := edit(memory, base, func(k *types.Kustomization) {
-			k.Resources = []string{"account.yaml", "../../" + component + "/crd", "../../" + component + "/manager"}
-		}); err != nil {
-			return nil, err
-		}
-	}
-	for _, component := range crdsOnly {
-		dir, err := c.moduleDir(ctx, filepath.Join(src, "crds"), "github.com/fluxcd/"+component)
-		if err != nil {
-			return nil, err
-		}
-		if err := copyTree(memory, path.Join(root, component, "crd"), filepath.Join(dir, "config", "crd")); err != nil {
-			return nil, err
-		}
-	}
-	install := path.Join(root, "install", "kustomization.yaml")
-	if err := edit(memory, install, func(k *types.Kustomization) {
+	install := path.Join(fluxRoot, "install", "kustomization.yaml")
+	if err := edit(f.memory, install, func(k *types.Kustomization) {
 		k.Resources = []string{"namespace.yaml", "../rbac", "../policies"}
 		for _, component := range FluxComponents {
 			k.Resources = append(k.Resources, "../bases/"+component)
@@ -104,7 +71,7 @@ func fluxManifest(ctx context.Context, c *Cache, src string) ([]byte, error) {
 	}); err != nil {
 		return nil, err
 	}
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, path.Join(root, "install"))
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(f.memory, path.Join(fluxRoot, "install"))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // seed is the state of a cluster in which Flux and kapp-controller are installed already, so
@@ -19,14 +20,21 @@ var seed = Family{
 // seedFile is the one file of a seed.
 const seedFile = "state"
 
-// parts are all that the cache keeps for these pins: the families, and the seed if there is
-// one already.
+// parts are all that the cache keeps for these pins: the families, and the flux command and the seed
+// if they are there already.
 func (c *Cache) parts() ([]Family, error) {
-	yes, err := c.Seeded()
-	if err != nil || !yes {
-		return families, err
+	all := slices.Clone(families)
+	if cli, _, err := c.FluxCLI(); err != nil {
+		return nil, err
+	} else if cli != "" {
+		all = append(all, fluxCLI)
 	}
-	return append(families[:len(families):len(families)], seed), nil
+	if yes, err := c.Seeded(); err != nil {
+		return nil, err
+	} else if yes {
+		all = append(all, seed)
+	}
+	return all, nil
 }
 
 // Seeded says whether the cache has a seed for these pins.

@@ -1,6 +1,10 @@
 package finding
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Weight says how much a blind spot may hide.
 type Weight string
@@ -57,3 +61,6 @@ func Unseen(code Blind, format string, args ...any) BlindSpot {
 	}
 	return b
 }
+
+// HighBlindSpots are the kinds of high severity, sorted.
+func HighBlindSpots() []Blind { return slices.Sorted(maps.Keys(high)) }
