@@ -9,6 +9,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/follow"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/live"
 	"seatrial.dev/seatrial/internal/platform"
@@ -16,7 +17,6 @@ import (
 	"seatrial.dev/seatrial/internal/standin"
 	"seatrial.dev/seatrial/internal/timing"
 	"seatrial.dev/seatrial/internal/verdict"
-	"seatrial.dev/seatrial/internal/watch"
 )
 
 // Options are what is rehearsed, and how.
@@ -59,22 +59,18 @@ type rehearsal struct {
 	cluster cluster.Provider
 	report  *report.Report
 
-	subject  *Subject           // read
-	booted   bool               // up
-	starting context.Context    // up, until complete: ends with the error of a controller that does not start
-	started  func() error       // up: waits for the controllers
-	remote   cluster.Remote     // publish
-	served   []standin.Served   // standIn
-	synced   *gitrepo.Snapshot  // sync: what Flux reconciles; until then, the tree that was read
-	view     *watch.View        // judge
-	unwatch  func()             // judge
-	judged   *verdict.Judge     // judge
-	last     verdict.Assessment // judge
-	looking  time.Duration      // judge: how long the last look took
-	late     error              // judge: set if Timeout was too short
-	took     time.Duration      // judge
-	failing  []live.Ref         // decide
-	finished bool               // no further step makes sense
+	subject  *Subject          // read
+	booted   bool              // up
+	starting context.Context   // up, until complete: ends with the error of a controller that does not start
+	started  func() error      // up: waits for the controllers
+	remote   cluster.Remote    // publish
+	served   []standin.Served  // standIn
+	synced   *gitrepo.Snapshot // sync: what Flux reconciles; until then, the tree that was read
+	unwatch  func()            // judge
+	judged   *verdict.Judge    // judge
+	followed *follow.Follower  // judge
+	failing  []live.Ref        // decide
+	finished bool              // no further step makes sense
 }
 
 // phase is a group of steps that is one line on the console, if it has a title, and one
@@ -183,8 +179,9 @@ var errTooLarge = errors.New("a file or layer is more than can be read")
 
 // decide has the verdict given, and writes it into the report.
 func (r *rehearsal) decide(context.Context) error {
-	d := r.judged.Decide(r.view, r.last, r.subject.Static, r.late)
-	r.console.Layers(r.last.Layers, r.took) // Decide may have failed a layer whose pods or routes refer to something missing
+	f := r.followed
+	d := r.judged.Decide(f.View, f.Last, r.subject.Static, f.Late)
+	r.console.Layers(f.Last.Layers, f.Took) // Decide may have failed a layer whose pods or routes refer to something missing
 	r.failing = d.Failing
 	r.report.Verdict, r.report.Findings = d.Verdict, append(r.report.Findings, d.Findings...)
 	for _, o := range d.Layers {
