@@ -1,10 +1,14 @@
 // Package blueprint is what a user writes to get a GitOps repo.
 package blueprint
 
+import "seatrial.dev/seatrial/internal/policy"
+
 // The version of the format.
 const (
 	APIVersion = "seatrial.dev/v1alpha1"
 	Kind       = "Blueprint"
+	// File is what a blueprint is called, if the user does not say otherwise.
+	File = "seatrial.yaml"
 )
 
 // Flavours of clusters.
@@ -44,6 +48,8 @@ type Blueprint struct {
 	Recipients []string `yaml:"recipients" json:"recipients,omitempty"`
 	// Release manifests of the controllers that a generic cluster lacks.
 	ClusterEssentials ClusterEssentials `yaml:"clusterEssentials" json:"clusterEssentials,omitempty"`
+	// What a promotion to a real cluster has to satisfy. It becomes .seatrial.yaml of the repo.
+	Promotion *policy.Promotion `yaml:"promotion" json:"promotion,omitempty"`
 	// The services, by name. cert-manager and contour come with every exposed service.
 	Services map[string]*Service `yaml:"services" json:"services,omitempty"`
 }

@@ -88,6 +88,9 @@ func (r *reader) validate(b *Blueprint) {
 			r.At(fmt.Sprintf("recipients.%d", i), fmt.Sprintf("%q is not an age recipient", recipient), "write age1…, as seatrial secrets keygen and age-keygen -y print it")
 		}
 	}
+	if b.Promotion != nil {
+		b.Promotion.Complete(r.Reader)
+	}
 	r.validateEssentials(b)
 	r.validateServices(b)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/check"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/finding"
@@ -110,7 +111,7 @@ func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*o
 		return nil, err
 	}
 	root, err := tree.Find(path)
-	if _, statErr := os.Stat(filepath.Join(dir, blueprintFile)); err != nil && statErr == nil {
+	if _, statErr := os.Stat(filepath.Join(dir, blueprint.File)); err != nil && statErr == nil {
 		err = hint.Wrap(err, "there is a blueprint: seatrial generate writes its repo")
 	}
 	if err != nil {

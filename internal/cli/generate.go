@@ -24,9 +24,6 @@ import (
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
-// blueprintFile is the blueprint that is read if the user names none.
-const blueprintFile = "seatrial.yaml"
-
 func newGenerate(s Streams) *cobra.Command {
 	var file, out, ageKey string
 	var dryRun, rotate, check bool
@@ -54,7 +51,7 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 				return err
 			}
 			if file == "" && dir == "" {
-				c.Note("no " + blueprintFile + " here: this is the sample blueprint's repo")
+				c.Note("no " + blueprint.File + " here: this is the sample blueprint's repo")
 			}
 			for _, note := range generate.Notes(b) {
 				c.Note(note)
@@ -83,7 +80,7 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&file, "blueprint", "", "blueprint file (default: "+blueprintFile+" if there is one, else the sample)")
+	f.StringVar(&file, "blueprint", "", "blueprint file (default: "+blueprint.File+" if there is one, else the sample)")
 	f.StringVar(&out, "out", "", "folder to write: new, empty, or a repo (default: the working folder if it was generated before, else services)")
 	f.StringVar(&ageKey, "age-key", "", "file with the age key that reads the credentials in use, and whose recipient secrets are encrypted for if the blueprint names none; - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
 	f.BoolVar(&dryRun, "dry-run", false, "show on stdout what would change, and write nothing")
@@ -92,14 +89,14 @@ owner changed is kept or refused by name, and what is no longer needed goes.`,
 	return cmd
 }
 
-// readBlueprint reads the blueprint in file or, if file is empty, blueprintFile or else
+// readBlueprint reads the blueprint in file or, if file is empty, blueprint.File or else
 // the sample. It also returns the folder of the blueprint, which is empty for the sample.
 func readBlueprint(file string) (*blueprint.Blueprint, string, error) {
 	if file == "" {
-		if _, err := os.Stat(blueprintFile); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(blueprint.File); errors.Is(err, fs.ErrNotExist) {
 			return blueprint.Default(), "", nil
 		}
-		file = blueprintFile
+		file = blueprint.File
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/generate"
 )
 
@@ -52,7 +53,7 @@ Jenkins plugins on its update site. One that was withdrawn ends it with exit 1.`
 			return w.Flush()
 		},
 	}
-	cmd.Flags().StringVar(&file, "blueprint", "", "blueprint file (default: "+blueprintFile+" if there is one, else the sample)")
+	cmd.Flags().StringVar(&file, "blueprint", "", "blueprint file (default: "+blueprint.File+" if there is one, else the sample)")
 	cmd.Flags().BoolVar(&check, "check", false, "look every version up where it comes from")
 	cmd.Flags().VarP(&output, "output", "o", "what to print on stdout")
 	return cmd

@@ -18,7 +18,7 @@ import (
 	"seatrial.dev/seatrial/internal/spelling"
 )
 
-// schemaFile is the JSON schema that init writes beside blueprintFile, so that editors can
+// schemaFile is the JSON schema that init writes beside blueprint.File, so that editors can
 // check the blueprint.
 const schemaFile = "seatrial.schema.json"
 
@@ -35,8 +35,8 @@ nothing: flags say what differs from the sample.`,
 		Example: `  seatrial init --domain services.example.org --recipient age1… --service harbor,vault`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if _, err := os.Lstat(blueprintFile); !errors.Is(err, fs.ErrNotExist) {
-				return hint.New(blueprintFile+" is there already", "edit it, or move it away")
+			if _, err := os.Lstat(blueprint.File); !errors.Is(err, fs.ErrNotExist) {
+				return hint.New(blueprint.File+" is there already", "edit it, or move it away")
 			}
 			if b, err := os.ReadFile(schemaFile); !errors.Is(err, fs.ErrNotExist) && !bytes.Equal(b, blueprint.PublishedSchema) {
 				return hint.New(schemaFile+" is there already, and is another", "move it away: seatrial schema prints this version's")
@@ -49,16 +49,16 @@ nothing: flags say what differs from the sample.`,
 				return err
 			}
 			text := starter(c, cluster, domain, recipients, services)
-			if _, err := blueprint.Parse(blueprintFile, []byte(text)); err != nil {
+			if _, err := blueprint.Parse(blueprint.File, []byte(text)); err != nil {
 				return err
 			}
-			if err := os.WriteFile(blueprintFile, []byte(text), 0o644); err != nil {
+			if err := os.WriteFile(blueprint.File, []byte(text), 0o644); err != nil {
 				return err
 			}
 			if err := os.WriteFile(schemaFile, blueprint.PublishedSchema, 0o644); err != nil {
-				return errors.Join(err, os.Remove(blueprintFile))
+				return errors.Join(err, os.Remove(blueprint.File))
 			}
-			console.New(s.Err).Note("wrote " + blueprintFile + ", and " + schemaFile + " by which editors check it: edit it, then run seatrial generate")
+			console.New(s.Err).Note("wrote " + blueprint.File + ", and " + schemaFile + " by which editors check it: edit it, then run seatrial generate")
 			return nil
 		},
 	}

@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/hint"
@@ -286,4 +287,48 @@ func inherited() []string {
 		}
 	}
 	return out
+}
+
+// FirstParents lists a commit and its ancestors along first parents, at most n.
+func (c *Clone) FirstParents(ctx context.Context, commit string, n int) ([]string, error) {
+	list, err := c.out(ctx, "rev-list", "--first-parent", fmt.Sprintf("--max-count=%d", n), commit)
+	if err != nil {
+		return nil, err
+	}
+	return strings.Fields(list), nil
+}
+
+// Committed is when a commit was made.
+func (c *Clone) Committed(ctx context.Context, commit string) (time.Time, error) {
+	text, err := c.out(ctx, "show", "--no-patch", "--no-show-signature", "--format=%cI", commit)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
+// Message is a commit's whole message.
+func (c *Clone) Message(ctx context.Context, commit string) (string, error) {
+	return c.out(ctx, "show", "--no-patch", "--no-show-signature", "--format=%B", commit)
+}
+
+// RemoteTag is the commit that a tag of a repository leads to, by the repository's address.
+func (c *Clone) RemoteTag(ctx context.Context, address, tag string) (string, error) {
+	if strings.HasPrefix(address, "-") {
+		return "", fmt.Errorf("%q is no address", address)
+	}
+	list, err := c.run(ctx, append(settings(), "GIT_ALLOW_PROTOCOL=https:http:ssh"), nil, "ls-remote", address, "refs/tags/"+tag, "refs/tags/"+tag+"^{}")
+	if err != nil {
+		return "", err
+	}
+	found := ""
+	for _, line := range strings.Split(list, "\n") {
+		if hash, name, ok := strings.Cut(line, "\t"); ok && (found == "" || strings.HasSuffix(name, "^{}")) {
+			found = hash // of an annotated tag, what it points at
+		}
+	}
+	if found == "" {
+		return "", fmt.Errorf("there is no tag %s any more", tag)
+	}
+	return found, nil
 }

@@ -50,6 +50,7 @@ func sample() Rehearsal {
 			{Name: "a", Namespace: "flux-system", Status: verdict.Reconciled},
 			{Name: "b", Namespace: "flux-system", Status: verdict.Reconciled, Findings: []finding.Finding{{}}},
 		},
+		Demand:     &report.Demand{Pods: 3, CPU: "1", Memory: "1Gi", StorageClasses: []string{""}},
 		BlindSpots: []finding.BlindSpot{finding.Unseen(finding.PodsSimulated, "pods")},
 	}, at)
 }

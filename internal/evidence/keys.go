@@ -186,3 +186,15 @@ func (k *Key) sign(ctx context.Context, payload []byte) (*dsse.Envelope, error) 
 	}
 	return s.SignPayload(ctx, payloadType, payload)
 }
+
+// Sign signs bytes that are no envelope: the payload of a cosign signature.
+func (k *Key) Sign(ctx context.Context, b []byte) ([]byte, error) { return k.signer.Sign(ctx, b) }
+
+// PublicPEM is the key's public part in PEM.
+func (k *Key) PublicPEM() ([]byte, error) {
+	shown, err := x509.MarshalPKIXPublicKey(k.signer.Public())
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: signerverifier.PublicKeyPEM, Bytes: shown}), nil
+}

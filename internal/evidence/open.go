@@ -179,6 +179,8 @@ func (e *Rehearsal) configure(d *intoto.ResourceDescriptor) error {
 		err := annotated(d, &v)
 		e.Versions[d.GetName()] = v.Version
 		return err
+	case OfSource:
+		return appendTo(d, &e.Sources)
 	case OfStandIn:
 		return appendTo(d, &e.StandIns)
 	case OfAssumption:
@@ -194,7 +196,7 @@ func (e *Rehearsal) configure(d *intoto.ResourceDescriptor) error {
 	return errors.New("it is of a kind that this version does not know")
 }
 
-func appendTo[T report.StandIn | report.Rekeyed | finding.BlindSpot](d *intoto.ResourceDescriptor, list *[]T) error {
+func appendTo[T report.Source | report.StandIn | report.Rekeyed | finding.BlindSpot](d *intoto.ResourceDescriptor, list *[]T) error {
 	var v T
 	err := annotated(d, &v)
 	*list = append(*list, v)

@@ -42,6 +42,7 @@ type Configuration string
 const (
 	OfRun        Configuration = "rehearsal"  // (Run)
 	OfVersion    Configuration = "version"    // name and {"version"}
+	OfSource     Configuration = "source"     // (report.Source)
 	OfStandIn    Configuration = "stand-in"   // (report.StandIn)
 	OfAssumption Configuration = "assumption" // {"text"}
 	OfRekeyed    Configuration = "re-keyed"   // (report.Rekeyed)
@@ -58,6 +59,8 @@ type Run struct {
 	Path string `json:"path"`
 	// Finished is when the verdict was given.
 	Finished time.Time `json:"finished"`
+	// Demand is what the repo asked of the cluster; nil if that is not known.
+	Demand *report.Demand `json:"demand,omitempty"`
 }
 
 // Rehearsal is what an envelope with a test result says.
@@ -68,6 +71,7 @@ type Rehearsal struct {
 	// Passed, Warned and Failed are the names of layers.
 	Passed, Warned, Failed []string
 	Versions               map[string]string
+	Sources                []report.Source
 	StandIns               []report.StandIn
 	Assumptions            []string
 	Rekeyed                []report.Rekeyed
@@ -77,8 +81,8 @@ type Rehearsal struct {
 // Of returns what a report says, at the time at which it was given.
 func Of(r *report.Report, finished time.Time) Rehearsal {
 	e := Rehearsal{
-		Run: Run{Verdict: r.Verdict, Tier: r.Tier, Path: r.Path, Finished: finished.UTC().Truncate(time.Second)}, Tree: r.Tree, Commit: r.Commit,
-		Versions: r.Versions, StandIns: r.StandIns, Assumptions: r.Assumptions, Rekeyed: r.Rekeyed, BlindSpots: r.BlindSpots,
+		Run: Run{Verdict: r.Verdict, Tier: r.Tier, Path: r.Path, Finished: finished.UTC().Truncate(time.Second), Demand: r.Demand}, Tree: r.Tree, Commit: r.Commit,
+		Versions: r.Versions, Sources: r.Sources, StandIns: r.StandIns, Assumptions: r.Assumptions, Rekeyed: r.Rekeyed, BlindSpots: r.BlindSpots,
 	}
 	for _, l := range r.Layers {
 		switch name := l.Namespace + "/" + l.Name; {
@@ -195,6 +199,10 @@ func (e Rehearsal) configuration() ([]*intoto.ResourceDescriptor, error) {
 	add(OfRun, e.Tier, nil, e.Run)
 	for _, name := range sortedKeys(e.Versions) {
 		add(OfVersion, name, nil, map[string]string{"version": e.Versions[name]})
+	}
+	for _, s := range e.Sources {
+		_, revision, _ := strings.Cut(s.Revision, "@")
+		add(OfSource, s.Object, sha256Of(revision), s)
 	}
 	for _, s := range e.StandIns {
 		add(OfStandIn, s.Upstream, sha256Of(s.Digest), s)

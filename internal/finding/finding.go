@@ -52,6 +52,9 @@ const (
 	HealthCheckFailed  Code = "health-check-failed"     // (live) a layer waits for an object that does not become ready, and that can't be told by itself
 	NotCurrent         Code = "object-not-current"      // (live) an object is not current, whether its layer waits for it or calls itself Ready
 	NotReconciled      Code = "not-reconciled"          // (live) a layer did not reconcile in time
+	ClusterDiffers     Code = "cluster-differs"         // (promotion) the real cluster is not as the rehearsal assumed
+	ObjectOwned        Code = "object-owned-by-other"   // (promotion) an object of the repo is on the cluster, and belongs to somebody else
+	LacksRights        Code = "lacks-rights"            // (promotion) the account may not do or read what a promotion needs
 )
 
 // Finding is one problem.

@@ -255,3 +255,18 @@ func (r *Repo) circle(start *Layer) []*Layer {
 	}
 	return []*Layer{start}
 }
+
+// Prunes says whether Flux deletes what the layer no longer has.
+func (l *Layer) Prunes() bool {
+	if l.Ref == RootLayer && l.spec == nil {
+		return true // as flux bootstrap makes it
+	}
+	prune, _ := l.spec["prune"].(bool)
+	return prune
+}
+
+// Timeout is how long Flux gives the layer for one reconciliation, and Interval how often it comes by
+// itself, as the repo writes them; empty if it does not.
+func (l *Layer) Timeout() (timeout, interval string) {
+	return nested(l.spec, "timeout"), nested(l.spec, "interval")
+}

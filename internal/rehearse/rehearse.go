@@ -4,6 +4,7 @@ package rehearse
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -178,7 +179,7 @@ func (r *rehearsal) step(ctx context.Context, s step) error {
 var errTooLarge = errors.New("a file or layer is more than can be read")
 
 // decide has the verdict given, and writes it into the report.
-func (r *rehearsal) decide(context.Context) error {
+func (r *rehearsal) decide(ctx context.Context) (err error) {
 	f := r.followed
 	d := r.judged.Decide(f.View, f.Last, r.subject.Static, f.Late)
 	r.console.Layers(f.Last.Layers, f.Took) // Decide may have failed a layer whose pods or routes refer to something missing
@@ -188,6 +189,16 @@ func (r *rehearsal) decide(context.Context) error {
 		r.report.Layers = append(r.report.Layers, report.LayerOf(o))
 	}
 	r.report.BlindSpots = slices.Concat(r.cluster.BlindSpots(), r.report.BlindSpots, d.BlindSpots)
+	if r.report.Demand, err = demandOf(ctx, r.cluster.Client()); err != nil {
+		return fmt.Errorf("add up what the repo asks of its cluster: %w", err)
+	}
+	ours := []string{r.remote.URL}
+	for _, s := range r.served {
+		ours = append(ours, s.URL)
+	}
+	if r.report.Sources, err = sourcesOf(ctx, r.cluster.Client(), ours); err != nil {
+		return fmt.Errorf("look at the sources: %w", err)
+	}
 	if theirs, ours := r.subject.Repo.FluxVersion(), r.Versions["flux"]; theirs != "" && theirs != ours {
 		r.report.BlindSpots = append(r.report.BlindSpots, finding.Unseen(finding.FluxVersion, "the repo was bootstrapped with Flux %s; Flux %s and its CRDs were rehearsed", theirs, ours))
 	}

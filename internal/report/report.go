@@ -46,6 +46,10 @@ type Report struct {
 	Assumptions []string `json:"assumptions,omitempty"`
 	// StandIns are sources that were replaced.
 	StandIns []StandIn `json:"standIns"`
+	// Sources are those that were fetched from where the repo says.
+	Sources []Source `json:"sources,omitempty"`
+	// Demand is what the repo asked of the cluster; nil if it did not come to that.
+	Demand *Demand `json:"demand,omitempty"`
 	// Rekeyed are SOPS files that were re-made with placeholder values.
 	Rekeyed []Rekeyed `json:"rekeyed,omitempty"`
 	// Bootstrapped are files that flux bootstrap added or changed, as it does on
@@ -122,6 +126,28 @@ type Bootstrapped struct {
 // Reconciled says whether the layer passed.
 func (l Layer) Reconciled() bool { return l.Status == verdict.Reconciled }
 
+// Source is a Git or OCI repository that was fetched.
+type Source struct {
+	Kind   string `json:"kind"`
+	Object string `json:"object"` // namespace/name
+	URL    string `json:"url"`
+	Tag    string `json:"tag,omitempty"`
+	// Revision is what it was at, as Flux reports it: tag@sha256:… or branch@sha1:…
+	Revision string `json:"revision"`
+}
+
+// Demand is what a repo asks of its cluster, added up when all layers had come to their end.
+type Demand struct {
+	Pods int `json:"pods"`
+	// CPU and Memory are the sums of the pods' requests, as Kubernetes writes quantities.
+	CPU    string `json:"cpu"`
+	Memory string `json:"memory"`
+	// LoadBalancers are Services of that type, as namespace/name.
+	LoadBalancers []string `json:"loadBalancers,omitempty"`
+	// StorageClasses are those that claims name; "" is the cluster's default.
+	StorageClasses []string `json:"storageClasses,omitempty"`
+}
+
 // StandIn is a source that a stand-in replaced.
 type StandIn struct {
 	Kind     string   `json:"kind"`
@@ -158,6 +184,9 @@ func (r *Report) Conceal(f func(string) string) {
 	}
 	for i := range r.BlindSpots {
 		r.BlindSpots[i].Message = f(r.BlindSpots[i].Message)
+	}
+	for i := range r.Sources {
+		r.Sources[i].URL = f(r.Sources[i].URL)
 	}
 	for i := range r.StandIns {
 		r.StandIns[i].Upstream = f(r.StandIns[i].Upstream)

@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -64,10 +65,10 @@ type ask struct {
 	at    time.Time
 }
 
-// NewJudge starts a judge for a rehearsal of repo at a commit.
+// NewJudge starts a judge of repo at a revision: a commit, or sha256: and the digest of an OCI artifact.
 func NewJudge(repo *gitops.Repo, commit string, p Patience, now time.Time) *Judge {
 	j := &Judge{
-		repo: repo, revision: commit, patience: p, start: now, changed: now,
+		repo: repo, revision: prefixed(commit), patience: p, start: now, changed: now,
 		doomed: map[gitops.Ref]doomed{}, passed: map[gitops.Ref]bool{}, seconds: map[gitops.Ref]float64{},
 		digests: map[live.Ref]string{}, versions: map[live.Ref]string{}, states: map[live.Ref]observed{},
 		asked: map[live.Ref]ask{}, woken: map[live.Ref]time.Time{}, unplaced: map[types.UID]time.Time{}, times: newTimeline(),
@@ -88,6 +89,14 @@ func NewJudge(repo *gitops.Repo, commit string, p Patience, now time.Time) *Judg
 		}
 	}
 	return j
+}
+
+// prefixed is a revision as Flux reports it, with the name of its hash.
+func prefixed(revision string) string {
+	if strings.Contains(revision, ":") {
+		return revision
+	}
+	return "sha1:" + revision
 }
 
 // On tells the judge what the repo takes for granted of its cluster; enforced says that the

@@ -136,7 +136,7 @@ func applied(u *unstructured.Unstructured) string {
 
 // applied says whether a layer is at the rehearsed commit.
 func (j *Judge) applied(u *unstructured.Unstructured) bool {
-	return strings.HasSuffix(applied(u), "sha1:"+j.revision)
+	return strings.HasSuffix(applied(u), j.revision)
 }
 
 // inspect looks at every object of a layer's inventory, and notes which are current now.

@@ -1,0 +1,210 @@
+package promote
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"seatrial.dev/seatrial/internal/blueprint"
+	"seatrial.dev/seatrial/internal/clone"
+	"seatrial.dev/seatrial/internal/evidence"
+	"seatrial.dev/seatrial/internal/hint"
+	"seatrial.dev/seatrial/internal/policy"
+	"seatrial.dev/seatrial/internal/prose"
+)
+
+// take takes the commit that is checked out: all of it, and nothing else.
+func (p *promotion) take(ctx context.Context) (err error) {
+	if p.head, err = p.Clone.Head(ctx); err != nil {
+		return err
+	}
+	tree, err := p.Clone.Tree(ctx, p.head)
+	if err != nil {
+		return err
+	}
+	p.result.Commit, p.result.Tree = p.head, tree
+	dirty, err := p.Clone.Dirty(ctx)
+	if err != nil {
+		return err
+	}
+	if dirty != "" {
+		lines := strings.Split(dirty, "\n")
+		p.refuse(fmt.Sprintf("the clone differs from its last commit in %s: %s", prose.Count(len(lines), "file"), prose.Brief(strings.Join(lines, ", "), 200)), "commit and rehearse it, or put it away: git stash --include-untracked")
+	}
+	return p.refused()
+}
+
+// LoadPolicy reads the policy of a commit; nil if it has none.
+func LoadPolicy(ctx context.Context, c *clone.Clone, commit string) (*policy.Promotion, error) {
+	text, err := c.File(ctx, commit, policy.File)
+	if err != nil {
+		return nil, err
+	}
+	if text != nil {
+		r, err := policy.Parse(policy.File, text)
+		if err != nil {
+			return nil, err
+		}
+		return r.Promotion, nil
+	}
+	if text, err = c.File(ctx, commit, blueprint.File); err != nil || text == nil {
+		return nil, err
+	}
+	b, err := blueprint.Parse(blueprint.File, text)
+	if err != nil {
+		return nil, err
+	}
+	return b.Promotion, nil
+}
+
+// judge finds the policy that holds, and looks for evidence that it accepts.
+func (p *promotion) judge(ctx context.Context) error {
+	own, err := LoadPolicy(ctx, p.Clone, p.head)
+	if err != nil && p.Policy == nil {
+		return err
+	}
+	p.policy = own
+	if p.Policy != nil {
+		p.policy = p.Policy
+	}
+	if p.policy == nil {
+		return hint.New("no policy says what a promotion takes", "seatrial init --policy writes "+policy.File+", which says what each line accepts")
+	}
+	if p.target = p.policy.Targets[p.Name]; p.target == nil {
+		return hint.New(fmt.Sprintf("the policy has no target %q", p.Name), "use one of "+strings.Join(p.policy.Names(), ", "))
+	}
+	if p.Policy == nil {
+		if err := p.guardPolicy(ctx); err != nil {
+			return err
+		}
+	}
+	if p.OnFailure == "" {
+		p.OnFailure = p.target.OnFailure
+	}
+	p.result.Path = p.target.Path
+	remote := p.target.Delivery.Remote
+	if err := p.Clone.FetchNotes(ctx, remote); err != nil {
+		return err
+	}
+	lines, err := p.Clone.Notes(ctx, p.head)
+	if err != nil {
+		return err
+	}
+	opened, refused := evidence.Open(ctx, append(append(bytes.Clone(p.Evidence), '\n'), lines...), p.policy.PublicKeys(), p.policy.Evidence.Unsigned)
+	weighing := *p.policy
+	if p.Resume {
+		weighing.Evidence.MaxAge = ageless // it was young enough when it was delivered
+	}
+	v := weighing.Judge(opened, refused, policy.Subject{Tree: p.result.Tree, Path: p.target.Path}, p.Now())
+	if p.proof = v.Opens; p.proof == nil {
+		for _, r := range v.Reasons {
+			p.refuse(r.What, r.Fix)
+		}
+		return p.refused()
+	}
+	p.result.Evidence = &Proof{
+		Tier: p.proof.Tier, Finished: p.proof.Finished, SignedBy: p.proof.SignedBy, StandIns: len(p.proof.StandIns),
+		Assumptions: p.proof.Assumptions, Rekeyed: len(p.proof.Rekeyed), BlindSpots: p.proof.BlindSpots,
+	}
+	return p.sourcesStay(ctx)
+}
+
+// guardPolicy has the policy hold that the target is guarded by already: a change of it counts from
+// the next promotion on. Otherwise a change could open its own gate.
+func (p *promotion) guardPolicy(ctx context.Context) error {
+	d := p.target.Delivery
+	base, err := p.Clone.Fetch(ctx, d.Remote, d.Branch)
+	if err != nil || base == "" || d.Type == policy.ToOCI {
+		return err
+	}
+	theirs, err := LoadPolicy(ctx, p.Clone, base)
+	if err != nil || theirs == nil {
+		if err != nil {
+			return hint.Wrap(fmt.Errorf("the policy that guards %s now can't be read: %w", p.Name, err), "give the one that holds: --policy FILE")
+		}
+		return nil
+	}
+	t := theirs.Targets[p.Name]
+	if t == nil {
+		p.Console.Note(fmt.Sprintf("target %s is new: the policy of this tree holds for it", p.Name))
+		return nil
+	}
+	if !reflect.DeepEqual(theirs, p.policy) {
+		p.Console.Note("this tree changes the policy: the one in force on " + d.Branch + " holds for this promotion (--policy FILE takes another)")
+		p.policy, p.target = theirs, t
+		p.result.PolicyChanges = true
+	}
+	return nil
+}
+
+// remote fetches what the cluster tracks, and sees that the commit only moves it forward.
+func (p *promotion) remote(ctx context.Context) (err error) {
+	d := p.target.Delivery
+	if d.Type == policy.ToOCI {
+		return p.published(ctx)
+	}
+	if p.base, err = p.Clone.Fetch(ctx, d.Remote, d.Branch); err != nil {
+		return err
+	}
+	p.result.Base = p.base
+	if p.base == "" || p.base == p.head {
+		return nil
+	}
+	forward, err := p.Clone.Contains(ctx, p.head, p.base)
+	if err != nil || forward {
+		return err
+	}
+	if tree, err := p.Clone.Tree(ctx, p.base); err != nil || tree == p.result.Tree {
+		return err // the very tree, by a squashed or rebased merge
+	}
+	ahead, err := p.Clone.Contains(ctx, p.base, p.head)
+	if err != nil {
+		return err
+	}
+	if ahead {
+		message, err := p.Clone.Message(ctx, p.base)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(message, reverts+p.head) {
+			if p.reverted = p.Resume; p.reverted {
+				return nil
+			}
+			p.refuse(fmt.Sprintf("this commit was promoted, failed, and was taken back by %.12s", p.base), fmt.Sprintf("bring that in (git pull %s %s), mend what failed, and rehearse it; --resume watches the way back", d.Remote, d.Branch))
+			return p.refused()
+		}
+		only, err := p.onlyBootstrapped(ctx, p.head, p.base)
+		if err != nil || only {
+			return err
+		}
+	}
+	p.refuse(fmt.Sprintf("branch %s of %s has moved since the rehearsal, to %.12s: this commit would not only go forward", d.Branch, d.Remote, p.base),
+		fmt.Sprintf("bring it in (git pull %s %s), rehearse the outcome and promote that", d.Remote, d.Branch))
+	return p.refused()
+}
+
+// onlyBootstrapped says whether two commits differ in nothing but what flux bootstrap writes.
+func (p *promotion) onlyBootstrapped(ctx context.Context, from, to string) (bool, error) {
+	changes, err := p.Clone.Changes(ctx, from, to)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range changes {
+		if c.How != "A" || !bootstrapped(p.target.Path, c.File) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// bootstrapped says whether a file is one that flux bootstrap writes.
+func bootstrapped(clusterDir, file string) bool {
+	for _, name := range []string{"gotk-components.yaml", "gotk-sync.yaml", "kustomization.yaml"} {
+		if file == clusterDir+"/flux-system/"+name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,168 @@
+// Package promote takes a tree that passed its rehearsal to a real cluster: a list of steps, to be
+// read from top to bottom.
+//
+// All state is in Git and in the cluster. Each step looks at what is there first, so a promotion
+// that was killed is promoted again, and goes on where it stopped.
+package promote
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"seatrial.dev/seatrial/internal/clone"
+	"seatrial.dev/seatrial/internal/evidence"
+	"seatrial.dev/seatrial/internal/forge"
+	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/kube"
+	"seatrial.dev/seatrial/internal/platform"
+	"seatrial.dev/seatrial/internal/policy"
+	"seatrial.dev/seatrial/internal/secrets"
+	"seatrial.dev/seatrial/internal/verdict"
+)
+
+// Options are what is promoted, and where to.
+type Options struct {
+	Clone *clone.Clone
+	// Name is the target's.
+	Name string
+	// Policy is given by the user and wins; nil: the one that guards the target already, or the tree's own.
+	Policy *policy.Promotion
+	// Evidence are envelopes that the user gives, one a line, beside those of the Git notes.
+	Evidence []byte
+	// Connect returns a connection to the cluster of a context; empty is the kubeconfig's current one.
+	Connect func(kubeContext string) (*kube.Client, error)
+	// Kubeconfig is the file that the flux command is given.
+	Kubeconfig string
+	// Flux returns the path of the flux command.
+	Flux func(context.Context) (string, error)
+	// AgeKey is the key of the repo's SOPS files, for a first promotion; nil if the cluster has it.
+	AgeKey *secrets.Key
+	// SSHKey is the file of a key by which Flux reads the repo over SSH; may be empty.
+	SSHKey string
+	// SigningKey signs the artifact of an OCI delivery; nil if none is given.
+	SigningKey *evidence.Key
+	// Forge opens requests; nil if there is no token for one.
+	Forge forge.Forge
+	// AllowPrune lets claims, namespaces and CRDs be pruned.
+	AllowPrune bool
+	// DryRun ends before anything is written.
+	DryRun bool
+	// Resume only watches what was delivered before.
+	Resume bool
+	// OnFailure wins over the target's; may be empty.
+	OnFailure string
+	// Timeout wins over the target's budget; 0: that holds.
+	Timeout time.Duration
+	// Patience is how long the cluster may be silent.
+	Patience verdict.Patience
+	Console  Console
+	Now      func() time.Time
+	// At is called before each step, with its name: tests end a promotion there. May be nil.
+	At func(step string)
+}
+
+// Console is told how a promotion goes.
+type Console interface {
+	Step(title string) func(err error)
+	Note(text string)
+	Conceal(f func(string) string)
+	Layers(layers []*verdict.Layer, elapsed time.Duration)
+}
+
+// promotion is the state that the steps share. The comment of a field names the step that sets it.
+type promotion struct {
+	Options
+	result *Result
+
+	head     string            // take: the commit to promote
+	base     string            // remote: the commit that the remote has; "" if it has none
+	policy   *policy.Promotion // judge
+	target   *policy.Target    // judge
+	proof    *evidence.Opened  // judge
+	client   *kube.Client      // meet
+	repo     *gitops.Repo      // model: of head
+	before   *gitops.Repo      // model: of what the cluster runs; nil if it runs nothing
+	takes    platform.Platform // model
+	runs     running           // meet: what of Flux the cluster runs
+	landed   string            // deliver: the revision that the cluster is to reconcile
+	reverted bool              // remote: the commit was taken back, and that is watched
+	over     bool              // no further step makes sense
+}
+
+// step is one thing that a promotion does.
+type step struct {
+	name, title string
+	run         func(context.Context) error
+	writes      bool // not in a dry run
+}
+
+func (p *promotion) steps() []step {
+	return []step{
+		{"take", "", p.take, false},
+		{"judge", "look for evidence", p.judge, false},
+		{"remote", "look at the remote", p.remote, false},
+		{"meet", "meet the cluster", p.meet, false},
+		{"model", "read the repo", p.model, false},
+		{"plan", "", p.plan, false},
+		{"preflight", "compare the cluster with what was rehearsed", p.preflight, false},
+		{"deliver", "deliver", p.deliver, true},
+		{"keys", "give the cluster its key", p.giveKeys, true},
+		{"bootstrap", "bootstrap Flux", p.bootstrap, true},
+		{"ask", "", p.ask, true},
+		{"watch", "", p.watch, true},
+	}
+}
+
+// ErrRefused ends a promotion that the gate, the plan or the preflight refuses: the result says why.
+var ErrRefused = errors.New("the promotion is refused")
+
+// Run promotes to one target. The result is nil only if there is an error that is not the tree's,
+// the policy's or the cluster's: wrong usage, or an environment that lacks something.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	p := &promotion{Options: o, result: newResult(o)}
+	for _, s := range p.steps() {
+		if p.over || s.writes && p.DryRun {
+			break
+		}
+		if p.At != nil {
+			p.At(s.name)
+		}
+		done := func(error) {}
+		if s.title != "" {
+			done = p.Console.Step(s.title)
+		}
+		err := s.run(ctx)
+		if errors.Is(err, ErrRefused) {
+			p.result.Outcome, p.over = Refused, true
+			done(err)
+			break
+		}
+		done(err)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if p.DryRun && !p.over {
+		p.result.Outcome = Planned
+	}
+	if p.failed() {
+		if err := p.wayBack(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return p.result, nil
+}
+
+// refuse adds a reason; the step then returns ErrRefused.
+func (p *promotion) refuse(what, fix string) {
+	p.result.Reasons = append(p.result.Reasons, Reason{What: what, Fix: fix})
+}
+
+// refused is ErrRefused if there is a reason.
+func (p *promotion) refused() error {
+	if len(p.result.Reasons) > 0 {
+		return ErrRefused
+	}
+	return nil
+}
