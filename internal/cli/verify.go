@@ -20,6 +20,7 @@ import (
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/engine"
+	"seatrial.dev/seatrial/internal/evidence"
 	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/sandbox"
@@ -44,6 +45,8 @@ type verify struct {
 	unconfined bool
 	tiers      tierFlags
 	declares   platformFlags
+	attest     attestFlags
+	signer     *evidence.Key // outside
 }
 
 // given is what the outer process passes to the inner one, in the sandbox.
@@ -106,6 +109,7 @@ Nothing is left behind, unless --keep says so.`,
 	f.BoolVar(&v.unconfined, "unconfined", false, "rehearse even where this machine can't keep the repo from its files and network: for repos that you trust")
 	v.tiers.register(f)
 	v.declares.register(f)
+	v.attest.register(f)
 	return cmd
 }
 
@@ -158,6 +162,9 @@ const interruptedWithin = 600 * time.Millisecond
 // validate refuses what can't work before anything is built or written.
 func (v *verify) validate() error {
 	if err := v.tiers.validate(); err != nil {
+		return err
+	}
+	if err := v.attest.validate(v.dir); err != nil {
 		return err
 	}
 	if v.timeout <= 0 {
@@ -216,6 +223,9 @@ func (v *verify) outside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if v.signer, err = evidence.FindKey(v.attest.key, v.In); err != nil { // it does not enter the sandbox
+		return err
+	}
 	g := given{Began: v.began}
 	if key != nil {
 		g.Key = key.Text()
@@ -223,7 +233,7 @@ func (v *verify) outside(ctx context.Context) error {
 	options := sandbox.Options{
 		Args: os.Args[1:], Listen: v.keep && v.tiers.is(tierEmbedded), HostNetwork: !v.tiers.is(tierEmbedded),
 		Unconfined: v.unconfined || !v.tiers.is(tierEmbedded), Abrupt: v.tiers.is(tierEmbedded),
-		Payload: &g, Receive: v.receive,
+		Payload: &g, Receive: func(p sandbox.Parcel, pid int, addr string) error { return v.receive(ctx, p, pid, addr) },
 	}
 	if v.tiers.is(tierEmbedded) {
 		if g.Engine, err = v.engine(ctx); err != nil {
@@ -259,14 +269,14 @@ func (v *verify) engine(ctx context.Context) (map[string]string, error) {
 }
 
 // receive writes a parcel that the inner process hands over.
-func (v *verify) receive(p sandbox.Parcel, pid int, _ string) error {
+func (v *verify) receive(ctx context.Context, p sandbox.Parcel, pid int, _ string) error {
 	switch p.Kind {
 	case parcelReport:
 		var r report.Report
 		if err := json.Unmarshal(p.Data, &r); err != nil {
 			return fmt.Errorf("read the report: %w", err)
 		}
-		return v.write(&r)
+		return errors.Join(v.write(&r), v.attest.keep(ctx, &r, v.dir, v.signer, v.console))
 	case parcelLog:
 		if v.logs == "" || p.Name != filepath.Base(p.Name) || strings.HasPrefix(p.Name, ".") {
 			return fmt.Errorf("a log can't be named %q", p.Name)

@@ -50,6 +50,7 @@ func sample() Rehearsal {
 			{Name: "a", Namespace: "flux-system", Status: verdict.Reconciled},
 			{Name: "b", Namespace: "flux-system", Status: verdict.Reconciled, Findings: []finding.Finding{{}}},
 		},
+		Sources:    []report.Source{{Kind: "OCIRepository", Object: "a/b", URL: "oci://r/x", Tag: "1", Revision: "1@sha256:" + strings.Repeat("cd", 32)}},
 		Demand:     &report.Demand{Pods: 3, CPU: "1", Memory: "1Gi", StorageClasses: []string{""}},
 		BlindSpots: []finding.BlindSpot{finding.Unseen(finding.PodsSimulated, "pods")},
 	}, at)

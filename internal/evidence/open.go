@@ -217,3 +217,24 @@ func annotated(d *intoto.ResourceDescriptor, into any) error {
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+// Payloads are the statements of all envelopes, as they stand there: nothing is verified. They are
+// only for showing.
+func Payloads(lines []byte) (all []json.RawMessage, refused []Refused) {
+	for i, line := range bytes.Split(lines, []byte("\n")) {
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		var envelope dsse.Envelope
+		payload, err := []byte(nil), json.Unmarshal(line, &envelope)
+		if err == nil {
+			payload, err = envelope.DecodeB64Payload()
+		}
+		if err != nil || !json.Valid(payload) {
+			refused = append(refused, Refused{i + 1, errors.New("it is no whole DSSE envelope")})
+			continue
+		}
+		all = append(all, payload)
+	}
+	return all, refused
+}

@@ -115,7 +115,9 @@ func TestEachReservationIsWeighed(t *testing.T) {
 		"assumption": {func(o *evidence.Opened) { o.Assumptions = []string{"x"} }, func(p *Promotion) { p.Evidence.Accept.Assumptions = []string{"*"} }, "taken for granted"},
 		"re-keyed": {func(o *evidence.Opened) { o.Rekeyed = []report.Rekeyed{{File: "a/s.yaml"}} },
 			func(p *Promotion) { p.Evidence.Accept.Rekeyed = []string{"a/*.yaml"} }, "placeholders"},
-		"blind spot": {func(o *evidence.Opened) { o.BlindSpots = []finding.BlindSpot{finding.Unseen(finding.PodsSimulated, "pods")} },
+		"blind spot": {func(o *evidence.Opened) {
+			o.BlindSpots = []finding.BlindSpot{finding.Unseen(finding.PodsSimulated, "pods")}
+		},
 			func(p *Promotion) { p.Evidence.Accept.BlindSpots = []string{"pods-simulated"} }, "blind spot pods-simulated"},
 		"played down": {func(o *evidence.Opened) {
 			o.BlindSpots = []finding.BlindSpot{{Code: finding.PodsSimulated, Severity: finding.Low}}

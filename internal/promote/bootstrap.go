@@ -33,7 +33,7 @@ func (p *promotion) bootstrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args, token, err := BootstrapArgs(p.target, remote, p.SSHKey, p.Clone.User)
+	args, token, err := BootstrapArgs(p.target, remote, p.SSHKey, p.Clone.User, p.context())
 	if err != nil {
 		return err
 	}
@@ -71,14 +71,14 @@ var scp = regexp.MustCompile(`^([^/@:]+@)?([^/:]+):([^/].*)$`)
 
 // BootstrapArgs are the arguments of the flux command that bootstraps a target, and whether a token is
 // passed to it on its stdin. remote is the address of the Git remote.
-func BootstrapArgs(t *policy.Target, remote, sshKey, user string) (args []string, token bool, err error) {
+func BootstrapArgs(t *policy.Target, remote, sshKey, user, kubeContext string) (args []string, token bool, err error) {
 	d := t.Delivery
 	common := []string{"--branch=" + d.Branch, "--path=" + t.Path, "--author-name=seatrial", "--author-email=seatrial@localhost", "--timeout=10m"}
 	if len(d.Components) > 0 {
 		common = append(common, "--components="+strings.Join(d.Components, ","))
 	}
-	if t.Context != "" {
-		common = append(common, "--context="+t.Context)
+	if kubeContext != "" {
+		common = append(common, "--context="+kubeContext)
 	}
 	if d.Provider != "generic" {
 		args = append([]string{"bootstrap", d.Provider, "--token-auth", "--owner=" + d.Owner, "--repository=" + d.Repository}, common...)

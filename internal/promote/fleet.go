@@ -3,9 +3,12 @@ package promote
 import (
 	"context"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"seatrial.dev/seatrial/internal/policy"
+	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/verdict"
 )
 
@@ -18,6 +21,27 @@ type Fleet struct {
 	Waiting []string `json:"waiting,omitempty"`
 	// Why says why the fleet stopped; empty if it did not.
 	Why string `json:"why,omitempty"`
+}
+
+// WriteJSON writes the record as indented JSON.
+func (f *Fleet) WriteJSON(w io.Writer) error { return writeJSON(w, f) }
+
+// WriteText writes each target's record, and what became of all.
+func (f *Fleet) WriteText(w io.Writer) error {
+	for _, r := range f.Results {
+		if err := r.WriteText(w); err != nil {
+			return err
+		}
+	}
+	said := fmt.Sprintf("every one of %s is where it was meant to be", prose.Count(len(f.Results), "target"))
+	if f.Why != "" {
+		said = "stopped: " + f.Why
+		if len(f.Waiting) > 0 {
+			said += "; not begun: " + strings.Join(f.Waiting, ", ")
+		}
+	}
+	_, err := fmt.Fprintf(w, "\nFleet: %s\n", prose.Printable(said))
+	return err
 }
 
 // Passes says whether every target is where it was meant to be.

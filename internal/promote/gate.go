@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/clone"
 	"seatrial.dev/seatrial/internal/evidence"
@@ -43,20 +45,29 @@ func LoadPolicy(ctx context.Context, c *clone.Clone, commit string) (*policy.Pro
 		return nil, err
 	}
 	if text != nil {
-		r, err := policy.Parse(policy.File, text)
-		if err != nil {
-			return nil, err
-		}
-		return r.Promotion, nil
+		return ParsePolicy(policy.File, text)
 	}
 	if text, err = c.File(ctx, commit, blueprint.File); err != nil || text == nil {
 		return nil, err
 	}
-	b, err := blueprint.Parse(blueprint.File, text)
+	return ParsePolicy(blueprint.File, text)
+}
+
+// ParsePolicy reads the policy of a blueprint or of a file of kind Rehearsal; nil if it has none.
+func ParsePolicy(name string, text []byte) (*policy.Promotion, error) {
+	var head struct{ Kind string }
+	if yaml.Unmarshal(text, &head) == nil && head.Kind == blueprint.Kind {
+		b, err := blueprint.Parse(name, text)
+		if err != nil {
+			return nil, err
+		}
+		return b.Promotion, nil
+	}
+	r, err := policy.Parse(name, text)
 	if err != nil {
 		return nil, err
 	}
-	return b.Promotion, nil
+	return r.Promotion, nil
 }
 
 // judge finds the policy that holds, and looks for evidence that it accepts.
@@ -83,7 +94,7 @@ func (p *promotion) judge(ctx context.Context) error {
 	if p.OnFailure == "" {
 		p.OnFailure = p.target.OnFailure
 	}
-	p.result.Path = p.target.Path
+	p.result.Path, p.result.policy = p.target.Path, p.policy
 	remote := p.target.Delivery.Remote
 	if err := p.Clone.FetchNotes(ctx, remote); err != nil {
 		return err

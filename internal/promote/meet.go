@@ -1,6 +1,7 @@
 package promote
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -36,7 +37,7 @@ const (
 // meet connects to the cluster, sees that it is the one that the policy names, and looks at the Flux
 // that it runs.
 func (p *promotion) meet(ctx context.Context) (err error) {
-	if p.client, err = p.Connect(p.target.Context); err != nil {
+	if p.client, err = p.Connect(p.context()); err != nil {
 		return err
 	}
 	ns, err := p.client.Typed.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
@@ -56,6 +57,9 @@ func (p *promotion) meet(ctx context.Context) (err error) {
 	}
 	return p.refused()
 }
+
+// context is the context of the kubeconfig; empty is its current one.
+func (p *promotion) context() string { return cmp.Or(p.Context, p.target.Context) }
 
 // look reads the first layer of a cluster, and its source.
 func look(ctx context.Context, c *kube.Client) (running, error) {

@@ -213,8 +213,8 @@ func (p *promotion) installOCI(ctx context.Context) error {
 	if c := p.target.Delivery.Components; len(c) > 0 {
 		args = append(args, "--components="+strings.Join(c, ","))
 	}
-	if p.target.Context != "" {
-		args = append(args, "--context="+p.target.Context)
+	if c := p.context(); c != "" {
+		args = append(args, "--context="+c)
 	}
 	if err := p.flux(ctx, nil, args...); err != nil {
 		return err

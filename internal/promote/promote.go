@@ -32,6 +32,8 @@ type Options struct {
 	Evidence []byte
 	// Connect returns a connection to the cluster of a context; empty is the kubeconfig's current one.
 	Connect func(kubeContext string) (*kube.Client, error)
+	// Context of the kubeconfig wins over the target's; may be empty.
+	Context string
 	// Kubeconfig is the file that the flux command is given.
 	Kubeconfig string
 	// Flux returns the path of the flux command.
@@ -42,8 +44,8 @@ type Options struct {
 	SSHKey string
 	// SigningKey signs the artifact of an OCI delivery; nil if none is given.
 	SigningKey *evidence.Key
-	// Forge opens requests; nil if there is no token for one.
-	Forge forge.Forge
+	// Forge returns a client of the provider's API.
+	Forge func(policy.Delivery) (forge.Forge, error)
 	// AllowPrune lets claims, namespaces and CRDs be pruned.
 	AllowPrune bool
 	// DryRun ends before anything is written.

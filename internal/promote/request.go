@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"seatrial.dev/seatrial/internal/forge"
-	"seatrial.dev/seatrial/internal/hint"
 )
 
 // request opens or renews a pull or merge request of the commit into the branch that the cluster
@@ -26,8 +25,9 @@ func (p *promotion) request(ctx context.Context) error {
 		p.refuse(fmt.Sprintf("%s has no branch %s for a request to go into", d.Remote, d.Branch), "make it, or deliver the first time with type branch")
 		return ErrRefused
 	}
-	if p.Forge == nil {
-		return hint.New("no token for the API of "+d.Provider, "give one in $SEATRIAL_GIT_TOKEN")
+	provider, err := p.Forge(d)
+	if err != nil {
+		return err
 	}
 	branch := RequestBranch(p.Name)
 	if err := p.Clone.Push(ctx, d.Remote, p.head, branch); err != nil {
@@ -36,13 +36,13 @@ func (p *promotion) request(ctx context.Context) error {
 	if err := p.Clone.PushNotes(ctx, d.Remote); err != nil {
 		return err
 	}
-	address, err := p.Forge.Request(ctx, forge.Request{
+	address, err := provider.Request(ctx, forge.Request{
 		From: branch, Into: d.Branch, Title: fmt.Sprintf("Promote %.12s to %s", p.head, p.Name), Body: p.result.Markdown(forge.MaxBody),
 	})
 	if err != nil {
 		return err
 	}
-	if err := p.Forge.Status(ctx, p.head, true, fmt.Sprintf("rehearsed on tier %s: every layer reconciled", p.proof.Tier), ""); err != nil {
+	if err := provider.Status(ctx, p.head, true, fmt.Sprintf("rehearsed on tier %s: every layer reconciled", p.proof.Tier), ""); err != nil {
 		return err
 	}
 	p.result.Request, p.result.Delivered, p.result.Outcome, p.over = address, p.head, Requested, true

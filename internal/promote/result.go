@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/policy"
 	"seatrial.dev/seatrial/internal/report"
 )
 
@@ -72,8 +73,10 @@ type Result struct {
 	// Report is of the cluster's layers.
 	Report *report.Report `json:"report,omitempty"`
 	// Back is the commit that took the cluster back, and Again the report after it.
-	Back  string         `json:"back,omitempty"`
-	Again *report.Report `json:"again,omitempty"`
+	Back   string            `json:"back,omitempty"`
+	Again  *report.Report    `json:"again,omitempty"`
+	policy *policy.Promotion // that held
+
 	// Next says what to do by hand.
 	Next []string `json:"next,omitempty"`
 }

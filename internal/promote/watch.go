@@ -192,10 +192,10 @@ func (p *promotion) behind(f finding.Finding) string {
 
 // again looks at the layers of a cluster that was promoted to.
 func again(ctx context.Context, o Options, r *Result) (*report.Report, error) {
-	p := &promotion{Options: o, result: r, head: r.Commit, policy: o.Policy}
-	p.target = o.Policy.Targets[o.Name]
+	p := &promotion{Options: o, result: r, head: r.Commit, policy: r.policy}
+	p.target = r.policy.Targets[o.Name]
 	var err error
-	if p.client, err = p.Connect(p.target.Context); err != nil {
+	if p.client, err = p.Connect(p.context()); err != nil {
 		return nil, err
 	}
 	if err := p.model(ctx); err != nil {

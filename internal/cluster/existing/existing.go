@@ -84,15 +84,18 @@ func (c *Cluster) Client() *kube.Client { return c.client }
 // Failed implements cluster.Provider.
 func (c *Cluster) Failed() <-chan error { return c.failed }
 
+// Patience suits a cluster that is real, whose Flux looks at dependencies every thirty seconds.
+var Patience = verdict.Patience{Retry: 40 * time.Second, Stall: 6 * time.Minute, Settle: 8 * time.Second}
+
 // Patience implements cluster.Provider. Retry is longer than the interval at which Flux
 // looks at dependencies: two seconds, or thirty where no policy can shorten it. Stall is
 // longer than Flux's own time limit for a release (5 minutes), as nothing of Flux changes
 // while pods pull images and wait for probes. Settle gives operators time to report on
 // the objects that they control.
 func (c *Cluster) Patience() verdict.Patience {
-	p := verdict.Patience{Retry: 8 * time.Second, Stall: 6 * time.Minute, Settle: 8 * time.Second}
-	if !c.policy {
-		p.Retry = 40 * time.Second
+	p := Patience
+	if c.policy {
+		p.Retry = 8 * time.Second
 	}
 	return p
 }
