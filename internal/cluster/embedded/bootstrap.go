@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"net/http"
 	"os"
 
 	"seatrial.dev/seatrial/internal/cluster"
@@ -14,9 +15,12 @@ import (
 
 // Publish implements cluster.Provider: this process serves the tree.
 func (c *Cluster) Publish(_ context.Context, s *gitrepo.Snapshot) (cluster.Remote, error) {
-	url, err := c.serve(s.Handler(), c.ports.git)
+	url, err := c.ServeGit(s.Handler())
 	return cluster.Remote{URL: url + "/repo.git"}, err
 }
+
+// ServeGit serves Git repositories where source-controller may fetch them, and returns the URL.
+func (c *Cluster) ServeGit(h http.Handler) (string, error) { return c.serve(h, c.ports.git) }
 
 // Shelf implements cluster.Provider: this process serves the stand-ins.
 func (c *Cluster) Shelf(context.Context) (standin.Shelf, error) {

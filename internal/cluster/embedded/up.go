@@ -183,7 +183,7 @@ func (c *Cluster) end() {
 
 // prepare makes the group of programs, and begins to watch over their memory.
 func (c *Cluster) prepare() (err error) {
-	if c.ports, err = choosePorts(c.Sandbox.Namespaces); err != nil {
+	if c.ports, err = choosePorts(c.Sandbox.Namespaces && !c.Sandbox.HostNetwork); err != nil {
 		return err
 	}
 	if c.group, err = process.NewGroup(c.path("logs"), c.Sandbox); err != nil {
