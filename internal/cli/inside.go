@@ -71,6 +71,9 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		return errors.Join(err, provider.Down())
 	}
 	r.Timings.Engine = given.EngineSeconds
+	if !v.tiers.is(tierExisting) {
+		r.PackagingGlobalNamespace = v.tiers.globalNamespace
+	}
 	if !o.Enforced {
 		r.BlindSpots = append(r.BlindSpots, notEnforced(takes)...)
 	}

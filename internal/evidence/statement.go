@@ -59,6 +59,9 @@ type Run struct {
 	Path string `json:"path"`
 	// Finished is when the verdict was given.
 	Finished time.Time `json:"finished"`
+	// PodSecurity and PackagingGlobalNamespace are the rehearsed cluster's, as in a report.
+	PodSecurity              string `json:"podSecurity,omitempty"`
+	PackagingGlobalNamespace string `json:"packagingGlobalNamespace,omitempty"`
 	// Demand is what the repo asked of the cluster; nil if that is not known.
 	Demand *report.Demand `json:"demand,omitempty"`
 }
@@ -81,7 +84,8 @@ type Rehearsal struct {
 // Of returns what a report says, at the time at which it was given.
 func Of(r *report.Report, finished time.Time) Rehearsal {
 	e := Rehearsal{
-		Run: Run{Verdict: r.Verdict, Tier: r.Tier, Path: r.Path, Finished: finished.UTC().Truncate(time.Second), Demand: r.Demand}, Tree: r.Tree, Commit: r.Commit,
+		Run: Run{Verdict: r.Verdict, Tier: r.Tier, Path: r.Path, Finished: finished.UTC().Truncate(time.Second), Demand: r.Demand,
+			PodSecurity: r.PodSecurity, PackagingGlobalNamespace: r.PackagingGlobalNamespace}, Tree: r.Tree, Commit: r.Commit,
 		Versions: r.Versions, Sources: r.Sources, StandIns: r.StandIns, Assumptions: r.Assumptions, Rekeyed: r.Rekeyed, BlindSpots: r.BlindSpots,
 	}
 	for _, l := range r.Layers {

@@ -19,6 +19,8 @@ type Plan struct {
 	Files   []clone.Change  `json:"files,omitempty"`
 	// Layers are those in which something changes.
 	Layers []LayerChange `json:"layers,omitempty"`
+	// First is true if the remote has nothing to compare with.
+	First bool `json:"first,omitempty"`
 	// Bootstrap is true if Flux is going to be bootstrapped.
 	Bootstrap bool `json:"bootstrap,omitempty"`
 }
@@ -77,7 +79,7 @@ func (p *promotion) load(ctx context.Context, commit string) (*gitops.Repo, erro
 // plan compares what is to be promoted with what the remote has, and refuses to prune what is
 // precious.
 func (p *promotion) plan(ctx context.Context) (err error) {
-	plan := &Plan{Bootstrap: !p.runs.syncs}
+	plan := &Plan{Bootstrap: !p.runs.syncs, First: p.base == ""}
 	p.result.Plan = plan
 	if p.base != p.head && p.base != "" {
 		if plan.Commits, err = p.Clone.Between(ctx, p.base, p.head); err != nil {

@@ -135,7 +135,7 @@ func (p *promotion) packaging(ctx context.Context) error {
 	}
 	d := all.Items[i]
 	object := gitops.Identity("Deployment", d.Namespace, d.Name)
-	if v := d.Annotations["kapp-controller.carvel.dev/version"]; v != "" {
+	if v := d.Annotations["kapp-controller.carvel.dev/version"]; v != "" && v != "v0.0.0" { // what a build without a version says
 		p.compareVersion("kapp-controller", v, p.proof.Versions["kapp-controller"], "rehearse with a kapp-controller of that version (--kapp-controller-image on kind)")
 	}
 	global := ""
@@ -146,9 +146,9 @@ func (p *promotion) packaging(ctx context.Context) error {
 			}
 		}
 	}
-	if assumed := p.takes.PackagingGlobalNamespace; assumed != "" && global != "" && assumed != global {
-		p.differs(finding.Error, finding.ClusterDiffers, object, "write packagingGlobalNamespace: "+global+" and rehearse again",
-			"the packaging global namespace is %s, and the repo takes %s for granted: packages would not be seen where they are installed", global, assumed)
+	if assumed := cmp.Or(p.takes.PackagingGlobalNamespace, p.proof.PackagingGlobalNamespace); assumed != "" && global != "" && assumed != global {
+		p.differs(finding.Error, finding.ClusterDiffers, object, "write packagingGlobalNamespace: "+global+" (or --packaging-global-namespace), and rehearse again",
+			"the packaging global namespace is %s, and %s was rehearsed: packages would not be seen where they are installed", global, assumed)
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func (p *promotion) podSecurity(ctx context.Context) error {
 		return err // the label says it, and not the default
 	}
 	order := []string{"privileged", "baseline", "restricted"}
-	assumed := cmp.Or(p.takes.PodSecurity, order[0])
+	assumed := cmp.Or(p.proof.PodSecurity, order[0])
 	if slices.Index(order, level) > slices.Index(order, assumed) {
 		p.differs(finding.Error, finding.ClusterDiffers, "", "rehearse with --pod-security "+level+", or declare it in the repo's ConfigMap cluster-essentials",
 			"namespaces without a label enforce %s there, and %s was rehearsed: pods may be refused", level, assumed)

@@ -110,6 +110,9 @@ func (l *Plan) text(p func(string, ...any)) {
 	if l.Bootstrap {
 		p("  bootstrap the cluster does not sync the repo yet: Flux is bootstrapped on it\n")
 	}
+	if l.First {
+		p("  remote    it has no such branch yet: all files are new\n")
+	}
 	if len(l.Commits) > 0 {
 		p("\n%s\n", prose.Count(len(l.Commits), "commit"))
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -154,6 +155,9 @@ func (p *promotion) tellWhatBit(r *report.Report) {
 	p.result.Next = append(p.result.Next, p.goBack())
 }
 
+// denied matches what the API server says when a policy or webhook of the cluster refuses an object.
+var denied = regexp.MustCompile(`admission webhook|denied (the )?request|ValidatingAdmissionPolicy|failed calling webhook`)
+
 // behind is the blind spot, stand-in or assumption that a failure hid behind; empty if none is known.
 func (p *promotion) behind(f finding.Finding) string {
 	kind, _, _ := strings.Cut(f.Object, "/")
@@ -169,7 +173,9 @@ func (p *promotion) behind(f finding.Finding) string {
 	}
 	text := f.Evidence + f.Message
 	switch {
-	case strings.Contains(text, "admission webhook") || strings.Contains(text, "denied the request"):
+	case strings.Contains(text, "PersistentVolumeClaim") || strings.Contains(text, "StorageClass") || strings.Contains(text, "storageclass"):
+		return "its volumes came from a StorageClass of the rehearsal's own"
+	case denied.MatchString(text):
 		if s := spot(finding.WebhookOpen); s != "" {
 			return s
 		}

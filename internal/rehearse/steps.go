@@ -40,7 +40,7 @@ func (r *rehearsal) read(ctx context.Context) error {
 		r.report.Verdict, r.report.Findings, r.finished = verdict.Fail, slices.Clone(s.Static), true
 		return nil
 	}
-	r.report.Assumptions = r.Platform.Assumptions()
+	r.report.Assumptions, r.report.PodSecurity = r.Platform.Assumptions(), r.Platform.PodSecurity
 	for _, a := range r.report.Assumptions {
 		r.console.Note("taken for granted of its cluster: " + a)
 	}

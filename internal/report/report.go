@@ -44,6 +44,10 @@ type Report struct {
 	BlindSpots []finding.BlindSpot `json:"blindSpots"`
 	// Assumptions are what the repo takes for granted of its cluster, and the rehearsal with it.
 	Assumptions []string `json:"assumptions,omitempty"`
+	// PodSecurity is the level that namespaces without a label enforced, or were held against; empty for Kubernetes's own default.
+	PodSecurity string `json:"podSecurity,omitempty"`
+	// PackagingGlobalNamespace is the one that the rehearsal's kapp-controller had.
+	PackagingGlobalNamespace string `json:"packagingGlobalNamespace,omitempty"`
 	// StandIns are sources that were replaced.
 	StandIns []StandIn `json:"standIns"`
 	// Sources are those that were fetched from where the repo says.

@@ -52,6 +52,7 @@ type up struct {
 }
 
 func main() {
+	sandbox.Shim()
 	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "production:", err)
 		os.Exit(1)
