@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +17,6 @@ import (
 	"seatrial.dev/seatrial/internal/clone"
 	"seatrial.dev/seatrial/internal/cluster/existing"
 	"seatrial.dev/seatrial/internal/console"
-	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/evidence"
 	"seatrial.dev/seatrial/internal/forge"
 	"seatrial.dev/seatrial/internal/hint"
@@ -23,7 +24,6 @@ import (
 	"seatrial.dev/seatrial/internal/policy"
 	"seatrial.dev/seatrial/internal/promote"
 	"seatrial.dev/seatrial/internal/secrets"
-	"seatrial.dev/seatrial/internal/tool"
 )
 
 // promotion holds the flags of the verb promote, and its input and output.
@@ -225,7 +225,7 @@ func (p *promotion) options(target string) (promote.Options, error) {
 		Clone: p.repo, Name: target, Policy: p.rules, Evidence: p.lines, AgeKey: p.key, SigningKey: p.signer, SSHKey: p.sshKey,
 		AllowPrune: p.allowPrune, DryRun: p.dryRun, Resume: p.resume, OnFailure: p.onFailure.value, Timeout: p.timeout,
 		Patience: patience, Console: p.console, Now: time.Now, Context: p.context,
-		Flux: p.fluxCommand, Kubeconfig: rules.GetDefaultFilename(),
+
 		Forge: func(d policy.Delivery) (forge.Forge, error) {
 			if p.repo.Token == "" {
 				return nil, hint.New("no token for the API of "+d.Provider, "give one in $"+clone.TokenEnv)
@@ -240,35 +240,31 @@ func (p *promotion) options(target string) (promote.Options, error) {
 			return kube.New(config)
 		},
 	}
-	if p.kubeconfig != "" {
-		o.Kubeconfig = p.kubeconfig
+	kubeconfig, err := p.kubeconfigs(rules)
+	if err != nil {
+		return o, err
+	}
+	o.Flux = func(ctx context.Context, stdin []byte, args ...string) (string, error) {
+		return p.runFlux(ctx, kubeconfig, stdin, args...)
 	}
 	return o, nil
 }
 
-// Flux is the command that bootstraps.
-var fluxTool = tool.Tool{Name: "flux", Version: []string{"version", "--client"}, Install: "seatrial engine build --flux builds it"}
-
-// fluxCommand returns the path of the flux command: the one that was given, or that on PATH if it is of the
-// version that is rehearsed with, or one that is built from source, once.
-func (p *promotion) fluxCommand(ctx context.Context) (string, error) {
-	if p.flux != "" {
-		return p.flux, nil
+// kubeconfigs are the files that lead to the cluster, as $KUBECONFIG lists them.
+func (p *promotion) kubeconfigs(rules *clientcmd.ClientConfigLoadingRules) (string, error) {
+	files := rules.Precedence
+	if p.kubeconfig != "" {
+		files = []string{p.kubeconfig}
 	}
-	want, err := engine.FluxVersion()
-	if err != nil {
-		return "", err
-	}
-	if path, err := fluxTool.Find(); err == nil {
-		if got, err := fluxTool.Ask(ctx); err == nil && got == "flux: v"+want {
-			return path, nil
+	var out []string
+	for _, file := range files {
+		abs, err := filepath.Abs(file)
+		if err != nil {
+			return "", err
 		}
+		out = append(out, abs)
 	}
-	cache, err := openCache(ctx)
-	if err != nil {
-		return "", err
-	}
-	return ensureFlux(ctx, cache, p.console)
+	return strings.Join(out, string(filepath.ListSeparator)), nil
 }
 
 // runAll promotes to all targets.

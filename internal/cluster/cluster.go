@@ -105,6 +105,8 @@ type Sync struct {
 	Snapshot *gitrepo.Snapshot
 	// Path of the cluster's folder in the tree, with slashes.
 	Path string
+	// Artifact is true if the repo's layers take it as an OCI artifact.
+	Artifact bool
 	// DecryptionSecret has the keys of the root layer; empty if it does not decrypt.
 	DecryptionSecret string
 }

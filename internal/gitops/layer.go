@@ -22,6 +22,8 @@ type Layer struct {
 	DependsOn []Dependency
 	// Foreign is true if it takes its manifests from another source than the repo itself.
 	Foreign bool
+	// Artifact is true if it takes them from the repo as an OCI artifact.
+	Artifact bool
 	// Wait is true if it is Ready only when its objects are (wait or health checks).
 	Wait bool
 	// DecryptionSecret names the Secret with the layer's SOPS keys. The name is empty if the layer
@@ -114,7 +116,8 @@ func (r *Repo) newLayer(o *Object, parent *Layer) *Layer {
 		}
 	}
 	source, _, _ := unstructured.NestedMap(l.spec, "sourceRef")
-	l.Foreign = sourceRef(source, l.Namespace) != RootSource
+	ref := sourceRef(source, l.Namespace)
+	l.Foreign, l.Artifact = ref != RootSource && ref != RootArtifact, ref == RootArtifact
 	dependencies, _, _ := unstructured.NestedSlice(l.spec, "dependsOn")
 	for i, d := range dependencies {
 		m, ok := d.(map[string]any)

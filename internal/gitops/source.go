@@ -18,6 +18,9 @@ const SourceGroup = "source.toolkit.fluxcd.io"
 // the namespace that is meant where it says none.
 type SourceRef struct{ Kind, Namespace, Name string }
 
+// RootArtifact is the source of a cluster that takes the repo as an OCI artifact: the repo itself, too.
+var RootArtifact = SourceRef{"OCIRepository", FluxNamespace, "flux-system"}
+
 // RootSource is the source that bootstrap makes: the repo itself.
 var RootSource = SourceRef{"GitRepository", FluxNamespace, "flux-system"}
 

@@ -26,6 +26,8 @@ type Snapshot struct {
 	Tree   string // hash of the commit's tree
 	// Origin says where the tree comes from, for a person: a commit, a dirty working tree or a plain folder.
 	Origin string
+	// Artifact is the digest of the OCI artifact that the tree is served as; empty if it is not.
+	Artifact string
 	// Dirty is true if the tree is not that of the folder's own HEAD.
 	Dirty bool
 	// Run runs a prepared git command; nil runs it as it is.

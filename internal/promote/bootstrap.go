@@ -1,20 +1,15 @@
 package promote
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/url"
-	"os"
-	"os/exec"
 	"regexp"
 	"strings"
-	"syscall"
 
 	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/policy"
 	"seatrial.dev/seatrial/internal/prose"
-	"seatrial.dev/seatrial/internal/sandbox"
 )
 
 // bootstrap bootstraps Flux on the cluster with the flux command, unless it syncs the repo already. What that commits
@@ -123,40 +118,11 @@ func hostOf(server string) string {
 
 // flux runs the flux command, with stdin for what must be in no argument.
 func (p *promotion) flux(ctx context.Context, stdin []byte, args ...string) error {
-	program, err := p.Flux(ctx)
-	if err != nil {
-		return err
+	out, err := p.Flux(ctx, stdin, args...)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("flux %s: %w\n%s", strings.Join(args[:min(2, len(args))], " "), err, p.conceal(prose.Printable(strings.TrimSpace(out))))
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = fluxEnv(p.Kubeconfig)
-	cmd.Stdin = bytes.NewReader(stdin)
-	cmd.SysProcAttr = sandbox.Own()
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	out, err := cmd.CombinedOutput()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("flux %s: %w\n%s", strings.Join(args[:min(2, len(args))], " "), err, p.conceal(prose.Printable(string(bytes.TrimSpace(out)))))
-	}
-	return nil
-}
-
-// fluxEnv is the environment of the flux command: what leads to the cluster and through proxies, and no secret.
-func fluxEnv(kubeconfig string) []string {
-	out := []string{"KUBECONFIG=" + kubeconfig}
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		switch strings.ToUpper(name) {
-		case "KUBECONFIG", "GITHUB_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "GIT_PASSWORD":
-			continue
-		}
-		if strings.HasPrefix(name, "SOPS_") || strings.HasPrefix(name, "SEATRIAL_") {
-			continue
-		}
-		out = append(out, kv)
-	}
-	return out
+	return err
 }
 
 // conceal takes the token out of a text.

@@ -1,15 +1,11 @@
 package promote
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -24,16 +20,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"seatrial.dev/seatrial/internal/artifact"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/kube"
-)
-
-// The media types of a Flux artifact: https://fluxcd.io/flux/cheatsheets/oci-artifacts/
-const (
-	fluxConfig  = types.MediaType("application/vnd.cncf.flux.config.v1+json")
-	fluxContent = types.MediaType("application/vnd.cncf.flux.content.v1.tar+gzip")
-	revisionOf  = "org.opencontainers.image.revision"
 )
 
 // The parts of a cosign signature:
@@ -59,7 +49,7 @@ func options(ctx context.Context) []remote.Option {
 
 // artifact is a commit's tree as a Flux artifact. The same commit always gives the same digest.
 func (p *promotion) artifact(ctx context.Context, commit string) (v1.Image, error) {
-	content, err := p.pack(ctx, commit)
+	files, err := p.Clone.Files(ctx, commit)
 	if err != nil {
 		return nil, err
 	}
@@ -67,47 +57,11 @@ func (p *promotion) artifact(ctx context.Context, commit string) (v1.Image, erro
 	if err != nil {
 		return nil, err
 	}
-	source, err := p.Clone.URL(ctx, p.target.Delivery.Remote)
-	if err != nil || strings.Contains(source, "@") {
-		source = "" // none, or one that may hold a password
-	}
-	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), fluxConfig)
-	image, err = mutate.Append(image, mutate.Addendum{Layer: static.NewLayer(content, fluxContent), MediaType: fluxContent})
-	if err != nil {
-		return nil, err
-	}
-	annotations := map[string]string{"org.opencontainers.image.created": made.UTC().Format(time.RFC3339), revisionOf: "sha1:" + commit}
-	if source != "" {
+	annotations := map[string]string{"org.opencontainers.image.created": made.UTC().Format(time.RFC3339), artifact.Revision: "sha1:" + commit}
+	if source, err := p.Clone.URL(ctx, p.target.Delivery.Remote); err == nil && !strings.Contains(source, "@") { // which may be a password
 		annotations["org.opencontainers.image.source"] = source
 	}
-	return mutate.Annotations(image, annotations).(v1.Image), nil
-}
-
-// pack is a commit's files as a compressed tar archive, without anything that differs from one packing to
-// the next.
-func (p *promotion) pack(ctx context.Context, commit string) ([]byte, error) {
-	files, err := p.Clone.Files(ctx, commit)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	zip := gzip.NewWriter(&out)
-	archive := tar.NewWriter(zip)
-	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
-		if err := archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(b)), Typeflag: tar.TypeReg}); err != nil {
-			return err
-		}
-		_, err = archive.Write(b)
-		return err
-	})
-	return out.Bytes(), errors.Join(err, archive.Close(), zip.Close())
+	return artifact.Make(files, annotations)
 }
 
 // published looks at what the tag holds, and sees that the commit only moves it forward.
@@ -129,7 +83,7 @@ func (p *promotion) published(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.base = strings.TrimPrefix(manifest.Annotations[revisionOf], "sha1:")
+	p.base = strings.TrimPrefix(manifest.Annotations[artifact.Revision], "sha1:")
 	p.result.Base = p.base
 	if p.base == p.head {
 		return nil

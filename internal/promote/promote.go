@@ -34,10 +34,8 @@ type Options struct {
 	Connect func(kubeContext string) (*kube.Client, error)
 	// Context of the kubeconfig wins over the target's; may be empty.
 	Context string
-	// Kubeconfig is the file that the flux command is given.
-	Kubeconfig string
-	// Flux returns the path of the flux command.
-	Flux func(context.Context) (string, error)
+	// Flux runs the flux command on the cluster, and returns what it printed.
+	Flux func(ctx context.Context, stdin []byte, args ...string) (string, error)
 	// AgeKey is the key of the repo's SOPS files, for a first promotion; nil if the cluster has it.
 	AgeKey *secrets.Key
 	// SSHKey is the file of a key by which Flux reads the repo over SSH; may be empty.

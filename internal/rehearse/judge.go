@@ -1,6 +1,7 @@
 package rehearse
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -14,7 +15,7 @@ func (r *rehearsal) judge(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	r.unwatch = stop
 	start := time.Now()
-	r.judged = verdict.NewJudge(r.subject.Repo, r.synced.Commit, r.cluster.Patience(), start)
+	r.judged = verdict.NewJudge(r.subject.Repo, cmp.Or(r.synced.Artifact, r.synced.Commit), r.cluster.Patience(), start)
 	r.judged.On(r.Platform, r.Enforced)
 	r.followed = follow.New(watching, follow.Options{
 		Client: r.cluster.Client(), Judge: r.judged, Timeout: r.Timeout, Failed: r.cluster.Failed(), Show: r.console.Layers,

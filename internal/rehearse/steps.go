@@ -205,7 +205,7 @@ func (r *rehearsal) giveKeys(ctx context.Context) error {
 
 // sync bootstraps Flux on the published tree.
 func (r *rehearsal) sync(ctx context.Context) error {
-	sync := cluster.Sync{Remote: r.remote, Snapshot: r.subject.Snapshot, Path: r.subject.Repo.Path}
+	sync := cluster.Sync{Remote: r.remote, Snapshot: r.subject.Snapshot, Path: r.subject.Repo.Path, Artifact: slices.ContainsFunc(r.subject.Repo.Layers, func(l *gitops.Layer) bool { return l.Artifact })}
 	if l := r.subject.Repo.Layer(gitops.RootLayer); l != nil && l.Decrypts {
 		sync.DecryptionSecret = l.DecryptionSecret.Name
 	}

@@ -439,3 +439,5 @@ var (
 	getOptions    = metav1.GetOptions{}
 	deleteOptions = metav1.DeleteOptions{}
 )
+
+func sprint(v any) string { return fmt.Sprint(v) }

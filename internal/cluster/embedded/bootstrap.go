@@ -2,9 +2,17 @@ package embedded
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"os"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"seatrial.dev/seatrial/internal/artifact"
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/gitrepo"
@@ -15,7 +23,10 @@ import (
 
 // Publish implements cluster.Provider: this process serves the tree.
 func (c *Cluster) Publish(_ context.Context, s *gitrepo.Snapshot) (cluster.Remote, error) {
-	url, err := c.ServeGit(s.Handler())
+	mux := http.NewServeMux()
+	mux.Handle("/v2/", registry.New(registry.Logger(log.New(io.Discard, "", 0)))) // for Bootstrap
+	mux.Handle("/", s.Handler())
+	url, err := c.ServeGit(mux)
 	return cluster.Remote{URL: url + "/repo.git"}, err
 }
 
@@ -44,11 +55,53 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 	if s.DecryptionSecret != "" {
 		spec["decryption"] = map[string]any{"provider": "sops", "secretRef": map[string]any{"name": s.DecryptionSecret}}
 	}
-	return s.Snapshot, nil, c.client.Apply(ctx,
+	snapshot := s.Snapshot
+	if s.Artifact {
+		var err error
+		if snapshot, err = c.pushArtifact(ctx, s); err != nil {
+			return nil, nil, err
+		}
+		spec["sourceRef"] = map[string]any{"kind": gitops.RootArtifact.Kind, "name": root.Name}
+	}
+	return snapshot, nil, c.client.Apply(ctx,
 		kube.Object("source.toolkit.fluxcd.io/v1", "GitRepository", root.Namespace, root.Name, map[string]any{
 			"spec": map[string]any{"interval": "10m", "url": s.URL, "ref": map[string]any{"branch": gitrepo.Branch}},
 		}),
 		kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", root.Namespace, root.Name, map[string]any{"spec": spec}))
+}
+
+// pushArtifact has the tree served as an OCI artifact as well, for a repo whose layers take it so. It
+// returns the snapshot with the artifact's digest.
+func (c *Cluster) pushArtifact(ctx context.Context, s cluster.Sync) (*gitrepo.Snapshot, error) {
+	dir := c.path("artifact")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := s.Snapshot.Export(ctx, dir); err != nil {
+		return nil, err
+	}
+	image, err := artifact.Make(os.DirFS(dir), nil)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		return nil, err
+	}
+	host := fmt.Sprintf("127.0.0.1:%d", c.ports.git)
+	tag, err := name.NewTag(host+"/repo:"+gitrepo.Branch, name.Insecure)
+	if err != nil {
+		return nil, err
+	}
+	if err := remote.Write(tag, image, remote.WithContext(ctx)); err != nil {
+		return nil, fmt.Errorf("publish the artifact: %w", err)
+	}
+	root, next := gitops.RootArtifact, *s.Snapshot
+	next.Artifact = digest.String()
+	return &next, c.client.Apply(ctx, kube.Object("source.toolkit.fluxcd.io/v1", root.Kind, root.Namespace, root.Name, map[string]any{
+		"spec": map[string]any{"interval": "10m", "url": "oci://" + host + "/repo", "insecure": true, "ref": map[string]any{"tag": gitrepo.Branch}},
+	}))
 }
 
 // Phases implements cluster.Provider.
