@@ -58,5 +58,6 @@ func pack(tree fs.FS) ([]byte, error) {
 		_, err = archive.Write(b)
 		return err
 	})
-	return out.Bytes(), errors.Join(err, archive.Close(), zip.Close())
+	err = errors.Join(err, archive.Close(), zip.Close()) // before the bytes are looked at
+	return out.Bytes(), err
 }

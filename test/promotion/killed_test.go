@@ -119,6 +119,7 @@ func TestKilledPromotionGoesOn(t *testing.T) {
 	for _, n := range []int{9, 10, 11} {
 		check(w.kill(n, 0, "--on-failure", "rollback"))
 	}
+	check(w.kill(11, 1500*time.Millisecond, "--on-failure", "rollback")) // while the way back is watched
 	p := w.promote("--resume", "--on-failure", "rollback")
 	if p.result.Outcome != promote.RolledBack {
 		t.Errorf("outcome %s\n%s", p.result.Outcome, p.stderr)

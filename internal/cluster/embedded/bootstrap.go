@@ -73,11 +73,7 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 // pushArtifact has the tree served as an OCI artifact as well, for a repo whose layers take it so. It
 // returns the snapshot with the artifact's digest.
 func (c *Cluster) pushArtifact(ctx context.Context, s cluster.Sync) (*gitrepo.Snapshot, error) {
-	dir := c.path("artifact")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
+	dir := c.path("tree") // where git's cell may write; its files may have been re-keyed since they were read
 	if err := s.Snapshot.Export(ctx, dir); err != nil {
 		return nil, err
 	}
