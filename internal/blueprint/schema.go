@@ -3,10 +3,12 @@ package blueprint
 import (
 	_ "embed"
 	"encoding/json"
+	"path/filepath"
 
 	"github.com/invopop/jsonschema"
 
 	"seatrial.dev/seatrial/internal/catalogue"
+	"seatrial.dev/seatrial/internal/policy"
 )
 
 //go:generate go run ./schemagen
@@ -25,6 +27,9 @@ var PublishedSchema []byte
 func Schema(dir string) ([]byte, error) {
 	r := &jsonschema.Reflector{DoNotReference: true}
 	if err := r.AddGoComments("seatrial.dev/seatrial/internal/blueprint", dir); err != nil {
+		return nil, err
+	}
+	if err := r.AddGoComments(policy.Package, filepath.Join(dir, "../policy")); err != nil {
 		return nil, err
 	}
 	s := r.Reflect(&Blueprint{})

@@ -14,7 +14,9 @@ import (
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/catalogue"
 	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/hint"
+	"seatrial.dev/seatrial/internal/policy"
 	"seatrial.dev/seatrial/internal/spelling"
 )
 
@@ -25,13 +27,16 @@ const schemaFile = "seatrial.schema.json"
 func newInit(s Streams) *cobra.Command {
 	var domain, cluster string
 	var recipients, services []string
+	var onlyPolicy bool
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Write a blueprint to start from",
 		Long: `Write seatrial.yaml in the working folder: a blueprint with every service of the
 catalogue, the optional ones commented out, ready for seatrial generate; and beside
 it seatrial.schema.json, by which editors complete and check it. It asks
-nothing: flags say what differs from the sample.`,
+nothing: flags say what differs from the sample. Its section promotion is what a
+promotion has to satisfy; --policy writes that alone, as .seatrial.yaml, for a
+repo that has no blueprint.`,
 		Example: `  seatrial init --domain services.example.org --recipient age1… --service harbor,vault`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -40,6 +45,9 @@ nothing: flags say what differs from the sample.`,
 			}
 			if b, err := os.ReadFile(schemaFile); !errors.Is(err, fs.ErrNotExist) && !bytes.Equal(b, blueprint.PublishedSchema) {
 				return hint.New(schemaFile+" is there already, and is another", "move it away: seatrial schema prints this version's")
+			}
+			if onlyPolicy {
+				return writePolicy(s)
 			}
 			c, err := catalogue.Load()
 			if err != nil {
@@ -64,6 +72,7 @@ nothing: flags say what differs from the sample.`,
 	}
 	f := cmd.Flags()
 	d := blueprint.Default()
+	f.BoolVar(&onlyPolicy, "policy", false, "write the policy of promotions alone, for the repo in the working folder")
 	f.StringVar(&domain, "domain", d.Domain, "what the services' host names end in")
 	f.StringVar(&cluster, "cluster", d.Cluster, "the cluster's name")
 	f.StringSliceVar(&recipients, "recipient", nil, "age recipient that secrets are encrypted for (repeatable)")
@@ -127,16 +136,51 @@ func starter(c *catalogue.Catalogue, cluster, domain string, recipients, service
 		}
 		fmt.Fprintf(&b, "  %s%s: {} # %s\n", mark, s.Name, s.Title)
 	}
+	b.WriteString("# What a tree has to satisfy before it reaches the real cluster: docs/promotion.md of Seatrial.\n")
+	b.WriteString(policy.Starter("platforms/clusters/"+cluster+"/kustomizations", d.Git.Branch))
 	return b.String()
+}
+
+// policySchemaFile is the JSON schema that init --policy writes beside policy.File.
+const policySchemaFile = ".seatrial.schema.json"
+
+// writePolicy writes the policy of promotions for the Flux repo in the working folder.
+func writePolicy(s Streams) error {
+	for _, file := range []string{policy.File, policySchemaFile} {
+		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+			return hint.New(file+" is there already", "edit it, or move it away")
+		}
+	}
+	tree, err := gitops.Read(os.DirFS("."))
+	if err != nil {
+		return err
+	}
+	path, err := tree.Find("")
+	if err != nil {
+		path = "clusters/production" // to be edited: there is none, or more than one
+	}
+	if err := os.WriteFile(policy.File, []byte(policy.StarterFile(path, "main", policySchemaFile)), 0o644); err != nil {
+		return err
+	}
+	if err := os.WriteFile(policySchemaFile, policy.PublishedSchema, 0o644); err != nil {
+		return errors.Join(err, os.Remove(policy.File))
+	}
+	console.New(s.Err).Note("wrote " + policy.File + ", and " + policySchemaFile + " by which editors check it: name your cluster in it, and commit both")
+	return nil
 }
 
 func newSchema(s Streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema",
-		Short: "Print the JSON schema of blueprints",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := s.Out.Write(blueprint.PublishedSchema)
+		Use:       "schema [blueprint|rehearsal]",
+		Short:     "Print the JSON schema of blueprints, or of " + policy.File,
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"blueprint", "rehearsal"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			schema := blueprint.PublishedSchema
+			if first(args) == "rehearsal" {
+				schema = policy.PublishedSchema
+			}
+			_, err := s.Out.Write(schema)
 			return err
 		},
 	}

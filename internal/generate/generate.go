@@ -14,10 +14,13 @@ import (
 	"slices"
 	"strings"
 
+	"sigs.k8s.io/yaml"
+
 	repotemplate "seatrial.dev/seatrial/repo-template"
 
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/catalogue"
+	"seatrial.dev/seatrial/internal/policy"
 )
 
 // File is one rendered file.
@@ -60,6 +63,9 @@ func Render(b *blueprint.Blueprint, credentials *Credentials, essentials Manifes
 	if err := r.layers(); err != nil {
 		return nil, err
 	}
+	if err := r.policy(); err != nil {
+		return nil, err
+	}
 	record, err := credentials.file()
 	if err != nil {
 		return nil, err
@@ -70,6 +76,18 @@ func Render(b *blueprint.Blueprint, credentials *Credentials, essentials Manifes
 
 // Path is where Flux is bootstrapped in the repo of b.
 func Path(b *blueprint.Blueprint) string { return b.ClusterDir() + "/kustomizations" }
+
+// policy puts the blueprint's section promotion where a promotion of the repo reads it.
+func (r *renderer) policy() error {
+	if r.blueprint.Promotion == nil {
+		return nil
+	}
+	text, err := yaml.Marshal(policy.Rehearsal{APIVersion: policy.APIVersion, Kind: policy.Kind, Promotion: r.blueprint.Promotion})
+	if err != nil {
+		return err
+	}
+	return r.put(policy.File, File{Data: append([]byte("# What a promotion has to satisfy. Written by seatrial generate, from the blueprint's section promotion.\n"), text...)})
+}
 
 // renderer renders the files of one repo.
 type renderer struct {

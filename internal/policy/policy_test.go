@@ -174,3 +174,24 @@ func TestNewestEnoughEvidenceOpens(t *testing.T) {
 		t.Errorf("none: %+v", v)
 	}
 }
+
+func TestPublishedSchemaIsCurrent(t *testing.T) {
+	got, err := Schema(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(PublishedSchema) {
+		t.Error("run go generate ./internal/policy ./internal/blueprint")
+	}
+	if !strings.Contains(string(got), "How old a rehearsal may be") {
+		t.Error("the schema has no descriptions")
+	}
+}
+
+// What init writes is whole, and no cluster passes for the one that it names.
+func TestStarterIsValid(t *testing.T) {
+	p := parse(t, StarterFile("clusters/a", "main", "x.json"))
+	if p.Targets["production"].Cluster != NoCluster || p.Targets["production"].Path != "clusters/a" {
+		t.Errorf("%+v", p.Targets["production"])
+	}
+}
