@@ -116,6 +116,26 @@ func (r *Seatrial) UnmarshalJSON(bs []byte) error {
 	return nil
 }
 
+func (r Promotion) MarshalJSON() ([]byte, error) {
+	var concrete struct {
+		Container *dagger.Container
+	}
+	concrete.Container = r.Container
+	return json.Marshal(&concrete)
+}
+
+func (r *Promotion) UnmarshalJSON(bs []byte) error {
+	var concrete struct {
+		Container *dagger.Container
+	}
+	err := json.Unmarshal(bs, &concrete)
+	if err != nil {
+		return err
+	}
+	r.Container = concrete.Container
+	return nil
+}
+
 func (r Rehearsal) MarshalJSON() ([]byte, error) {
 	var concrete struct {
 		Container *dagger.Container
@@ -293,6 +313,46 @@ func dispatch(ctx context.Context) (rerr error) {
 func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName string, inputArgs map[string][]byte) (_ any, err error) {
 	_ = inputArgs
 	switch parentName {
+	case "Promotion":
+		switch fnName {
+		case "Assert":
+			var parent Promotion
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return nil, (*Promotion).Assert(&parent, ctx)
+		case "Outcome":
+			var parent Promotion
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Promotion).Outcome(&parent, ctx)
+		case "Record":
+			var parent Promotion
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Promotion).Record(&parent), nil
+		case "Sync":
+			var parent Promotion
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Promotion).Sync(&parent, ctx)
+		case "Text":
+			var parent Promotion
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Promotion).Text(&parent), nil
+		default:
+			return nil, fmt.Errorf("unknown function %s", fnName)
+		}
 	case "Rehearsal":
 		switch fnName {
 		case "Assert":
@@ -302,6 +362,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
 			return nil, (*Rehearsal).Assert(&parent, ctx)
+		case "Evidence":
+			var parent Rehearsal
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Rehearsal).Evidence(&parent), nil
 		case "Junit":
 			var parent Rehearsal
 			err = json.Unmarshal(parentJSON, &parent)
@@ -475,6 +542,111 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Seatrial).Kubeconfig(&parent, ctx, name)
+		case "Promote":
+			var parent Seatrial
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var kubeconfig *dagger.Secret
+			if inputArgs["kubeconfig"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["kubeconfig"]), &kubeconfig)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kubeconfig", err))
+				}
+			}
+			var to string
+			if inputArgs["to"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["to"]), &to)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg to", err))
+				}
+			}
+			var all bool
+			if inputArgs["all"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["all"]), &all)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg all", err))
+				}
+			}
+			var kubeContext string
+			if inputArgs["kubeContext"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["kubeContext"]), &kubeContext)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kubeContext", err))
+				}
+			}
+			var evidence *dagger.File
+			if inputArgs["evidence"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["evidence"]), &evidence)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg evidence", err))
+				}
+			}
+			var policy *dagger.File
+			if inputArgs["policy"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["policy"]), &policy)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg policy", err))
+				}
+			}
+			var gitToken *dagger.Secret
+			if inputArgs["gitToken"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["gitToken"]), &gitToken)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg gitToken", err))
+				}
+			}
+			var ageKey *dagger.Secret
+			if inputArgs["ageKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["ageKey"]), &ageKey)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg ageKey", err))
+				}
+			}
+			var signingKey *dagger.Secret
+			if inputArgs["signingKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["signingKey"]), &signingKey)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg signingKey", err))
+				}
+			}
+			var allowPrune bool
+			if inputArgs["allowPrune"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["allowPrune"]), &allowPrune)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg allowPrune", err))
+				}
+			}
+			var dryRun bool
+			if inputArgs["dryRun"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dryRun"]), &dryRun)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dryRun", err))
+				}
+			}
+			var resume bool
+			if inputArgs["resume"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["resume"]), &resume)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg resume", err))
+				}
+			}
+			var onFailure string
+			if inputArgs["onFailure"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["onFailure"]), &onFailure)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg onFailure", err))
+				}
+			}
+			var timeout string
+			if inputArgs["timeout"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["timeout"]), &timeout)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg timeout", err))
+				}
+			}
+			return (*Seatrial).Promote(&parent, ctx, kubeconfig, to, all, kubeContext, evidence, policy, gitToken, ageKey, signingKey, allowPrune, dryRun, resume, onFailure, timeout)
 		case "Rehearse":
 			var parent Seatrial
 			err = json.Unmarshal(parentJSON, &parent)
@@ -542,6 +714,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				err = json.Unmarshal([]byte(inputArgs["ageKey"]), &ageKey)
 				if err != nil {
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg ageKey", err))
+				}
+			}
+			var signingKey *dagger.Secret
+			if inputArgs["signingKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["signingKey"]), &signingKey)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg signingKey", err))
 				}
 			}
 			var sources string
@@ -614,7 +793,35 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kube", err))
 				}
 			}
-			return (*Seatrial).Verify(&parent, ctx, cluster, path, ageKey, sources, timeout, unconfined, packagingGlobalNamespace, nodeImage, kindConfig, registryMirror, load, kubeconfig, kube)
+			return (*Seatrial).Verify(&parent, ctx, cluster, path, ageKey, signingKey, sources, timeout, unconfined, packagingGlobalNamespace, nodeImage, kindConfig, registryMirror, load, kubeconfig, kube)
+		case "VerifyEach":
+			var parent Seatrial
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var paths []string
+			if inputArgs["paths"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["paths"]), &paths)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg paths", err))
+				}
+			}
+			var ageKey *dagger.Secret
+			if inputArgs["ageKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["ageKey"]), &ageKey)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg ageKey", err))
+				}
+			}
+			var signingKey *dagger.Secret
+			if inputArgs["signingKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["signingKey"]), &signingKey)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg signingKey", err))
+				}
+			}
+			return (*Seatrial).VerifyEach(&parent, ctx, paths, ageKey, signingKey)
 		case "":
 			var parent Seatrial
 			err = json.Unmarshal(parentJSON, &parent)

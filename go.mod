@@ -36,6 +36,7 @@ require (
 	github.com/go-fed/httpsig v1.1.0 // indirect
 	github.com/google/go-querystring v1.2.0 // indirect
 	github.com/hashicorp/go-version v1.9.0 // indirect
+	github.com/stretchr/objx v0.5.3 // indirect
 )
 
 require (

@@ -166,6 +166,10 @@ func (m *Seatrial) Verify(
 	//
 	// +optional
 	ageKey *dagger.Secret,
+	// Key that signs the evidence, as env:SEATRIAL_SIGNING_KEY; without it, evidence is not signed.
+	//
+	// +optional
+	signingKey *dagger.Secret,
 	// Where known charts and packages come from: stand-in, or upstream (not on the embedded tier).
 	//
 	// +optional
@@ -209,7 +213,7 @@ func (m *Seatrial) Verify(
 	kube *dagger.Service,
 ) (*Rehearsal, error) {
 	r, err := m.pipeline().Verify(ctx, pipelines.Verify{
-		Cluster: cluster, Path: path, AgeKey: ageKey, Sources: sources, Timeout: timeout, Unconfined: unconfined,
+		Cluster: cluster, Path: path, AgeKey: ageKey, SigningKey: signingKey, Sources: sources, Timeout: timeout, Unconfined: unconfined,
 		PackagingGlobalNamespace: packagingGlobalNamespace, NodeImage: nodeImage, KindConfig: kindConfig,
 		RegistryMirrors: registryMirror, Load: load, Kubeconfig: kubeconfig, Kube: kube,
 	})

@@ -58,6 +58,9 @@ func (r *Rehearsal) Junit() *dagger.File { return pipelines.Output(r.Container, 
 // Summary is the report as Markdown, for a CI system's job page.
 func (r *Rehearsal) Summary() *dagger.File { return pipelines.Output(r.Container, "summary.md") }
 
+// Evidence says what the rehearsal proved, as DSSE envelopes, one a line; signed if verify was given a signing key.
+func (r *Rehearsal) Evidence() *dagger.File { return pipelines.Evidence(r.Container) }
+
 // Logs are the controllers' logs, and what flux and kubectl tell of failures.
 func (r *Rehearsal) Logs() *dagger.Directory { return pipelines.Logs(r.Container) }
 

@@ -52,8 +52,9 @@ type workflow struct {
 	On   map[string]any    `yaml:"on"`
 	Env  map[string]string `yaml:"env"`
 	Jobs map[string]struct {
-		If    string `yaml:"if"`
-		Steps []struct {
+		If          string `yaml:"if"`
+		Environment string `yaml:"environment"`
+		Steps       []struct {
 			Name string         `yaml:"name"`
 			Run  string         `yaml:"run"`
 			Uses string         `yaml:"uses"`
@@ -80,13 +81,15 @@ func recipes(t *testing.T) map[string]script {
 	for _, name := range []string{"github", "gitea"} {
 		var w workflow
 		read(t, name+".yaml", &w)
-		out[name+" check"], out[name+" rehearse"] = w.script(t, "check"), w.script(t, "rehearse")
+		for _, job := range []string{"check", "rehearse", "promote"} {
+			out[name+" "+job] = w.script(t, job)
+		}
 	}
 	var gitlab map[string]struct {
 		Script []string `yaml:"script"`
 	}
 	read(t, "gitlab.yaml", &gitlab)
-	for _, job := range []string{"check", "rehearse"} {
+	for _, job := range []string{"check", "rehearse", "promote"} {
 		out["gitlab "+job] = script{gitlabShell, strings.Join(gitlab[job].Script, "\n")}
 	}
 	jenkins := read(t, "Jenkinsfile", nil)
@@ -136,6 +139,7 @@ done
 	cmd.Env = []string{
 		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "SEATRIAL_MODULE=" + module, "VERDICT=" + verdict,
 		"ASKED=" + filepath.Join(dir, "asked"), "GITHUB_STEP_SUMMARY=" + filepath.Join(dir, "summary"),
+		"RUNNER_TEMP=" + dir, "WORKSPACE_TMP=" + dir, "CI_PROJECT_DIR=" + work, "SEATRIAL_TARGET=production",
 	}
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
@@ -170,11 +174,34 @@ func TestRecipes(t *testing.T) {
 		if strings.HasSuffix(name, "install") {
 			continue
 		}
+		if strings.HasSuffix(name, "promote") {
+			testPromote(t, name, s)
+			continue
+		}
 		for verdict, fails := range map[string]bool{"pass": false, "fail": true, "inconclusive": true, "": true} {
 			code, asked, summary := run(t, s, verdict)
 			if (code != 0) != fails || !strings.HasPrefix(asked, rehearsing) || verdict != "" && !strings.Contains(summary, "## Seatrial: "+verdict) {
 				t.Errorf("%s, verdict %q: exit %d, dagger %s, summary %s", name, verdict, code, asked, summary)
 			}
+		}
+	}
+}
+
+// testPromote runs a script that promotes: only what passed is, with its evidence; nothing is written into the clone.
+func testPromote(t *testing.T, name string, s script) {
+	t.Helper()
+	for verdict, fails := range map[string]bool{"pass": false, "fail": true, "inconclusive": true, "": true} {
+		code, asked, _ := run(t, s, verdict)
+		calls := strings.Split(strings.TrimSpace(asked), "\n")
+		if (code != 0) != fails || !strings.HasPrefix(calls[0], "-m "+module+" call --source=. verify --signing-key=env:SEATRIAL_SIGNING_KEY") {
+			t.Errorf("%s, verdict %q: exit %d, dagger %s", name, verdict, code, asked)
+		}
+		promotes := len(calls) == 2 && strings.Contains(calls[1], " promote --to=production --kubeconfig=env:SEATRIAL_KUBECONFIG --evidence=")
+		if promotes == fails {
+			t.Errorf("%s, verdict %q: dagger %s", name, verdict, asked)
+		}
+		if strings.Contains(asked, "/work/seatrial") {
+			t.Errorf("%s writes into the clone: %s", name, asked)
 		}
 	}
 }
@@ -189,14 +216,17 @@ func TestWiring(t *testing.T) {
 		if !push || !pull || !strings.Contains(w.Jobs["check"].If, "push") || !strings.Contains(w.Jobs["rehearse"].If, "pull_request") {
 			t.Errorf("%s: on %v, %+v", name, w.On, w.Jobs)
 		}
+		if job := w.Jobs["promote"]; job.Environment != "production" || !strings.Contains(job.If, "refs/heads/main") || strings.Contains(job.If, "pull_request") {
+			t.Errorf("%s: promote is not protected: %+v", name, job)
+		}
 		if w.Env["SEATRIAL_MODULE"] != module || !strings.Contains(text, "upload-artifact") || !strings.Contains(text, "GITHUB_STEP_SUMMARY") {
 			t.Errorf("%s: the module, the artifact or the summary is missing", name)
 		}
 	}
 	for file, wanted := range map[string][]string{
 		"github.yaml": {"report_paths: seatrial-report/junit.xml"},
-		"gitlab.yaml": {"junit: seatrial-report/junit.xml", `== "push"`, `== "merge_request_event"`, "when: always"},
-		"Jenkinsfile": {"junit testResults: 'seatrial-report/junit.xml'", "changeRequest()", "archiveArtifacts"},
+		"gitlab.yaml": {"junit: seatrial-report/junit.xml", `== "push"`, `== "merge_request_event"`, "when: always", "when: manual", "environment: production"},
+		"Jenkinsfile": {"junit testResults: 'seatrial-report/junit.xml'", "changeRequest()", "archiveArtifacts", "input { message", "branch 'main'"},
 	} {
 		text := read(t, file, nil)
 		for _, w := range wanted {
@@ -227,8 +257,10 @@ cat >"$GOBIN/seatrial" <<'END'
 #!/bin/sh
 echo "$*" >>"$ASKED"
 case "$*" in *verify*) ;; *) exit 0 ;; esac
+case "$*" in *--report*)
 printf '{\n  "verdict": "%s",\n}\n' "$ANSWER" >seatrial-report/report.json
-echo "## $ANSWER" >seatrial-report/summary.md
+echo "## $ANSWER" >seatrial-report/summary.md ;;
+esac
 [ "$ANSWER" = pass ] || exit 2
 END
 chmod +x "$GOBIN/seatrial"
@@ -236,25 +268,30 @@ chmod +x "$GOBIN/seatrial"
 		if err := os.WriteFile(filepath.Join(dir, "go"), []byte(golang), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, verb := range []string{"check", "verify"} {
+		for _, verb := range []string{"check", "verify", "promote"} {
 			cmd := exec.Command("bash", "-c", strings.ReplaceAll(task.Spec.Steps[0].Script, "/tmp/bin", dir+"/bin"))
 			cmd.Dir = dir
 			cmd.Env = []string{
 				"PATH=" + dir + ":" + os.Getenv("PATH"), "ANSWER=" + verdict, "ASKED=" + filepath.Join(dir, "asked-"+verb),
-				"SEATRIAL=seatrial.dev/seatrial/cmd/seatrial@v0.2.0", "VERB=" + verb, "CACHE=", "VERDICT=" + filepath.Join(dir, "verdict"),
+				"SEATRIAL=seatrial.dev/seatrial/cmd/seatrial@v0.2.0", "VERB=" + verb, "CACHE=", "TARGET=production", "SECRETS=/secrets", "VERDICT=" + filepath.Join(dir, "verdict"),
 			}
 			out, _ := cmd.CombinedOutput() // the code is looked at
 			code := cmd.ProcessState.ExitCode()
-			if verb == "check" && code != 0 || verb == "verify" && code != want {
+			if verb == "check" && code != 0 || verb != "check" && code != want {
 				t.Errorf("%s of %s: exit %d\n%s", verb, verdict, code, out)
 			}
+			if got := read(t, filepath.Join(dir, "verdict"), nil); verb == "verify" && got != verdict {
+				t.Errorf("result %q, want %q", got, verdict)
+			}
 			asked := read(t, filepath.Join(dir, "asked-"+verb), nil)
-			if !strings.HasPrefix(asked, verb) {
+			if verb == "promote" {
+				promotes := strings.Contains(asked, "\npromote --to production --evidence /tmp/evidence.jsonl")
+				if !strings.HasPrefix(asked, "verify --attest /tmp/evidence.jsonl --signing-key /secrets/signing.key") || promotes != (verdict == "pass") {
+					t.Errorf("promote of %s: seatrial %s", verdict, asked)
+				}
+			} else if !strings.HasPrefix(asked, verb) {
 				t.Errorf("%s: seatrial %s", verb, asked)
 			}
-		}
-		if got := read(t, filepath.Join(dir, "verdict"), nil); got != verdict {
-			t.Errorf("result %q, want %q", got, verdict)
 		}
 	}
 }

@@ -35,6 +35,11 @@ var defaults = Images{
 	Gitea: "docker.io/gitea/gitea:1.26.4",
 }
 
+// fluxImage is where a promotion takes the flux command from: of the version that is rehearsed with.
+//
+// renovate: datasource=docker depName=ghcr.io/fluxcd/flux-cli
+const fluxImage = "ghcr.io/fluxcd/flux-cli:v2.9.5"
+
 // WithDefaults returns the images with empty fields replaced by their defaults.
 func (i Images) WithDefaults() Images {
 	to, from := reflect.ValueOf(&i).Elem(), reflect.ValueOf(defaults)

@@ -12,6 +12,12 @@ import (
 // reports are the files that a rehearsal's report is written to, one for each format.
 var reports = []string{"report.json", "junit.xml", "summary.md", "report.txt"}
 
+// evidenceFile is the rehearsal's evidence, beside the reports.
+const evidenceFile = "evidence.jsonl"
+
+// Evidence is the evidence of a rehearsal: DSSE envelopes, one a line.
+func Evidence(rehearsal *dagger.Container) *dagger.File { return Output(rehearsal, evidenceFile) }
+
 // Report is the part of the command's report that the module reads.
 type Report struct {
 	Verdict string  `json:"verdict"`

@@ -59,6 +59,15 @@ func verify(t *testing.T, p *pipelines.Pipeline, v pipelines.Verify) string {
 	return idOf(t, c.ID)
 }
 
+func promoted(t *testing.T, p *pipelines.Pipeline, o pipelines.Promote) string {
+	t.Helper()
+	c, err := p.Promote(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return random.ReplaceAllString(idOf(t, c.ID), "$1 a-name")
+}
+
 func generated(t *testing.T, blueprint *dagger.File) string {
 	t.Helper()
 	c, err := pipeline().Generate(blueprint, secret(), "services")
@@ -96,7 +105,9 @@ func TestContainers(t *testing.T) {
 		"down":       asked(t, func() error { return pipeline(withSocket).Down(t.Context(), "seatrial-run") }),
 		"check":      asked(t, func() error { return pipeline().Check(t.Context(), "clusters/a", secret()) }),
 		"generate":   generated(t, file),
-		"gitea":      idOf(t, pipeline(withPrefix).Gitea(secret()).ID),
+		"promote": promoted(t, pipeline(withPrefix), pipelines.Promote{
+			To: "production", Kubeconfig: secret(), Evidence: file, Policy: file, Token: secret(), AgeKey: secret(), SigningKey: secret(), DryRun: true, OnFailure: "rollback"}),
+		"gitea": idOf(t, pipeline(withPrefix).Gitea(secret()).ID),
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden := filepath.Join("testdata", name+".golden")

@@ -23,6 +23,7 @@ type Verify struct {
 	Cluster                  string
 	Path                     string
 	AgeKey                   *dagger.Secret
+	SigningKey               *dagger.Secret // of the evidence
 	Sources                  string
 	Timeout                  string
 	Unconfined               bool
@@ -73,7 +74,8 @@ func (p *Pipeline) rehearsal(ctx context.Context, v Verify) (*dagger.Container, 
 	}
 	c := p.tool().WithDirectory(outDir, p.Dag.Directory())
 	c, key := withAgeKey(c, v.AgeKey)
-	args = append(args, key...)
+	c, signing := withSigningKey(c, v.SigningKey)
+	args = append(append(append(args, key...), "--attest="+outDir+"/"+evidenceFile), signing...)
 	for _, f := range [][2]string{
 		{"--path", v.Path}, {"--sources", v.Sources}, {"--timeout", v.Timeout},
 		{"--packaging-global-namespace", v.PackagingGlobalNamespace},

@@ -100,7 +100,7 @@ left() { comm -13 <(sort <<<"$1") <(leftovers | sort); }
 test_functions() {
   (cd "$root" && timeout 300 dagger functions) >"$work/out" 2>"$work/log" || fail "dagger functions: $(tail -n 5 "$work/log")"
   local name
-  for name in check generate gitea images kubeconfig rehearse up verify; do
+  for name in check generate gitea images kubeconfig promote rehearse up verify; do
     grep -q "^[^ ]*$name " "$work/out" || fail "dagger functions does not list $name"
   done
 }

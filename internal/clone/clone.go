@@ -231,9 +231,10 @@ func (c *Clone) credentials(ctx context.Context, remote string) ([]string, error
 
 func loopback(host string) bool { return host == "127.0.0.1" || host == "localhost" || host == "::1" }
 
-// settings are environment variables that hold for git over all configuration. Those of the caller's own environment stay.
+// settings are environment variables that hold for git over all configuration. The clone may belong to another
+// user, as in a container: the caller has named it. Those of the caller's own environment stay.
 func settings(more ...string) []string {
-	all := append([]string{"core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false", "push.followTags=false", "push.recurseSubmodules=no", "fetch.recurseSubmodules=no"}, more...)
+	all := append([]string{"core.hooksPath=/dev/null", "core.fsmonitor=false", "safe.directory=*", "gc.auto=0", "maintenance.auto=false", "push.followTags=false", "push.recurseSubmodules=no", "fetch.recurseSubmodules=no"}, more...)
 	given, err := strconv.Atoi(os.Getenv("GIT_CONFIG_COUNT"))
 	if err != nil {
 		given = 0

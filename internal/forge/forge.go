@@ -6,8 +6,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
+
+	"seatrial.dev/seatrial/internal/hint"
 )
 
 // StatusName is the name of the commit status that branch protection can require.
@@ -52,6 +55,9 @@ func New(o Options) (Forge, error) {
 	client := &http.Client{Timeout: time.Minute}
 	if o.Server != "" && !strings.Contains(o.Server, "://") {
 		o.Server = "https://" + o.Server
+	}
+	if u, err := url.Parse(o.Server); err != nil || u.Scheme == "http" && u.Hostname() != "127.0.0.1" && u.Hostname() != "localhost" {
+		return nil, hint.New("the provider is reached over http, where a token could be read by others", "write its https address as server")
 	}
 	switch o.Provider {
 	case "github":
