@@ -29,6 +29,8 @@ type Layer struct {
 	// DecryptionSecret names the Secret with the layer's SOPS keys. The name is empty if the layer
 	// does not decrypt, or not with a Secret.
 	DecryptionSecret Ref
+	// Prunes is true if Flux deletes what the layer no longer has.
+	Prunes bool
 	// Decrypts is true if it has a SOPS decryption provider.
 	Decrypts bool
 	// Suspended layers are not reconciled.
@@ -70,7 +72,7 @@ func (o *Object) Identity() string { return Identity(o.GetKind(), o.GetNamespace
 
 // discover builds the root layer and then every layer that a layer declares.
 func (r *Repo) discover() {
-	root := &Layer{Ref: RootLayer, Path: r.Path, spec: map[string]any{}}
+	root := &Layer{Ref: RootLayer, Path: r.Path, Prunes: true, spec: map[string]any{}} // as flux bootstrap makes it
 	r.Layers = []*Layer{root}
 	known := map[Ref]bool{RootLayer: true}
 	for i := 0; i < len(r.Layers); i++ {
@@ -87,7 +89,7 @@ func (r *Repo) discover() {
 			if next.Ref == RootLayer {
 				// The repo has been bootstrapped, so it declares the root layer itself.
 				root.File, root.Line, root.DependsOn = o.File, o.Line, next.DependsOn
-				root.Decrypts, root.DecryptionSecret, root.Wait = next.Decrypts, next.DecryptionSecret, next.Wait
+				root.Decrypts, root.DecryptionSecret, root.Wait, root.Prunes = next.Decrypts, next.DecryptionSecret, next.Wait, next.Prunes
 			}
 			if !known[next.Ref] {
 				known[next.Ref] = true
@@ -104,6 +106,7 @@ func (r *Repo) newLayer(o *Object, parent *Layer) *Layer {
 	}
 	l.spec, _, _ = unstructured.NestedMap(o.Object, "spec")
 	l.Path = clean(nested(l.spec, "path"))
+	l.Prunes, _, _ = unstructured.NestedBool(l.spec, "prune")
 	l.Suspended, _, _ = unstructured.NestedBool(l.spec, "suspend")
 	l.Wait, _, _ = unstructured.NestedBool(l.spec, "wait")
 	if checks, _, _ := unstructured.NestedSlice(l.spec, "healthChecks"); len(checks) > 0 {
@@ -257,15 +260,6 @@ func (r *Repo) circle(start *Layer) []*Layer {
 		}
 	}
 	return []*Layer{start}
-}
-
-// Prunes says whether Flux deletes what the layer no longer has.
-func (l *Layer) Prunes() bool {
-	if l.Ref == RootLayer && l.spec == nil {
-		return true // as flux bootstrap makes it
-	}
-	prune, _ := l.spec["prune"].(bool)
-	return prune
 }
 
 // Timeout is how long Flux gives the layer for one reconciliation, and Interval how often it comes by

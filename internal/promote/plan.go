@@ -176,5 +176,5 @@ func pruned(p place) bool {
 			return false
 		}
 	}
-	return p.layer.Prunes()
+	return p.layer.Prunes
 }

@@ -27,8 +27,10 @@ spec: {policyName: no-threes, validationActions: [Deny]}
 func TestSampleIsPromoted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true, "type: branch", `standIns: ["*"], assumptions: ["*"], blindSpots: [pods-simulated, unobserved]`)
+	end := spy(t, w.up.Token, w.key("age.key"), w.key("sign.key"))
 	w.verify()
 	p := w.expect(promote.Promoted)
+	end()
 	if len(p.result.Report.Layers) != 10 || p.result.Plan == nil || !p.result.Plan.Bootstrap {
 		t.Errorf("%d layers, plan %+v", len(p.result.Report.Layers), p.result.Plan)
 	}
