@@ -35,7 +35,7 @@ func (p *promotion) moveBranch(ctx context.Context) error {
 	case p.reverted:
 		p.landed, p.result.Back, p.over = p.base, p.base, true
 		return p.watchBack(ctx, p.base)
-	case p.base == p.head, p.base != "" && p.ahead(ctx): // delivered before
+	case p.delivered:
 		p.landed = p.base
 	case p.Resume:
 		p.refuse(fmt.Sprintf("there is nothing to resume: branch %s of %s is at %.12s", d.Branch, d.Remote, p.base), "promote without --resume")
@@ -48,12 +48,6 @@ func (p *promotion) moveBranch(ctx context.Context) error {
 	}
 	p.result.Delivered = p.landed
 	return p.Clone.PushNotes(ctx, d.Remote)
-}
-
-// ahead says whether the remote has the commit, and beyond it only what flux bootstrap wrote.
-func (p *promotion) ahead(ctx context.Context) bool {
-	forward, err := p.Clone.Contains(ctx, p.head, p.base)
-	return err == nil && !forward // remote() has refused everything else
 }
 
 // moved explains why a branch could not be moved.

@@ -160,14 +160,15 @@ func (p *promotion) remote(ctx context.Context) (err error) {
 		return err
 	}
 	p.result.Base = p.base
-	if p.base == "" || p.base == p.head {
+	if p.delivered = p.base == p.head; p.base == "" || p.delivered {
 		return nil
 	}
 	forward, err := p.Clone.Contains(ctx, p.head, p.base)
 	if err != nil || forward {
 		return err
 	}
-	if tree, err := p.Clone.Tree(ctx, p.base); err != nil || tree == p.result.Tree {
+	tree, err := p.Clone.Tree(ctx, p.base)
+	if p.delivered = tree == p.result.Tree; err != nil || p.delivered {
 		return err // the very tree, by a squashed or rebased merge
 	}
 	ahead, err := p.Clone.Contains(ctx, p.base, p.head)
@@ -186,8 +187,7 @@ func (p *promotion) remote(ctx context.Context) (err error) {
 			p.refuse(fmt.Sprintf("this commit was promoted, failed, and was taken back by %.12s", p.base), fmt.Sprintf("bring that in (git pull %s %s), mend what failed, and rehearse it; --resume watches the way back", d.Remote, d.Branch))
 			return p.refused()
 		}
-		only, err := p.onlyBootstrapped(ctx, p.head, p.base)
-		if err != nil || only {
+		if p.delivered, err = p.onlyBootstrapped(ctx, p.head, p.base); err != nil || p.delivered {
 			return err
 		}
 	}

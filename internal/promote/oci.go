@@ -85,7 +85,7 @@ func (p *promotion) published(ctx context.Context) error {
 	}
 	p.base = strings.TrimPrefix(manifest.Annotations[artifact.Revision], "sha1:")
 	p.result.Base = p.base
-	if p.base == p.head {
+	if p.delivered = p.base == p.head; p.delivered {
 		return nil
 	}
 	if forward, err := p.Clone.Contains(ctx, p.head, p.base); err != nil || !forward {

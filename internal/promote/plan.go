@@ -81,7 +81,10 @@ func (p *promotion) load(ctx context.Context, commit string) (*gitops.Repo, erro
 func (p *promotion) plan(ctx context.Context) (err error) {
 	plan := &Plan{Bootstrap: !p.runs.syncs, First: p.base == ""}
 	p.result.Plan = plan
-	if p.base != p.head && p.base != "" {
+	if p.delivered || p.reverted {
+		return nil
+	}
+	if p.base != "" {
 		if plan.Commits, err = p.Clone.Between(ctx, p.base, p.head); err != nil {
 			return err
 		}

@@ -75,19 +75,20 @@ type promotion struct {
 	Options
 	result *Result
 
-	head     string            // take: the commit to promote
-	base     string            // remote: the commit that the remote has; "" if it has none
-	policy   *policy.Promotion // judge
-	target   *policy.Target    // judge
-	proof    *evidence.Opened  // judge
-	client   *kube.Client      // meet
-	repo     *gitops.Repo      // model: of head
-	before   *gitops.Repo      // model: of what the cluster runs; nil if it runs nothing
-	takes    platform.Platform // model
-	runs     running           // meet: what of Flux the cluster runs
-	landed   string            // deliver: the revision that the cluster is to reconcile
-	reverted bool              // remote: the commit was taken back, and that is watched
-	over     bool              // no further step makes sense
+	head      string            // take: the commit to promote
+	base      string            // remote: the commit that the remote has; "" if it has none
+	policy    *policy.Promotion // judge
+	target    *policy.Target    // judge
+	proof     *evidence.Opened  // judge
+	client    *kube.Client      // meet
+	repo      *gitops.Repo      // model: of head
+	before    *gitops.Repo      // model: of what the cluster runs; nil if it runs nothing
+	takes     platform.Platform // model
+	runs      running           // meet: what of Flux the cluster runs
+	landed    string            // deliver: the revision that the cluster is to reconcile
+	delivered bool              // remote: what the remote has is this tree already, but for what flux bootstrap added
+	reverted  bool              // remote: the commit was taken back, and that is watched
+	over      bool              // no further step makes sense
 }
 
 // step is one thing that a promotion does.

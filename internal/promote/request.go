@@ -12,7 +12,7 @@ import (
 // tracks. Somebody merges it; --resume then watches.
 func (p *promotion) request(ctx context.Context) error {
 	d := p.target.Delivery
-	if p.base == p.head || p.base != "" && p.ahead(ctx) {
+	if p.delivered {
 		p.landed = p.base // it is merged
 		p.result.Delivered = p.landed
 		return p.Clone.PushNotes(ctx, d.Remote)

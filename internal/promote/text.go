@@ -134,7 +134,7 @@ func (l *Plan) text(p func(string, ...any)) {
 		p("  %s %s\n", f.How, f.File)
 	}
 	if len(l.Layers) == 0 {
-		p("\nNo layer changes\n")
+		p("  layers    none changes\n")
 		return
 	}
 	p("\n%s with changes\n", prose.Count(len(l.Layers), "layer"))

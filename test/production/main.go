@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -33,13 +34,13 @@ import (
 	"seatrial.dev/seatrial/internal/standin"
 )
 
-// Token is what the Git server takes as a password.
-const token = "canary-token-8d1f"
+// token is what the Git server takes as a password: another one for each production.
+var token = "canary-" + rand.Text()
 
 // world is what the outer process passes on.
 type world struct {
-	Engine                       map[string]string
-	Repo, Path, Git, Global, Pod string
+	Engine                              map[string]string
+	Repo, Path, Git, Global, Pod, Token string
 }
 
 // up is what is printed.
@@ -89,7 +90,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	go func() { fmt.Fprintln(os.Stderr, "git:", http.Serve(l, gitServer(bare))) }()
-	w.Engine, w.Git = built.Dirs(), "http://"+l.Addr().String()
+	w.Engine, w.Git, w.Token = built.Dirs(), "http://"+l.Addr().String(), token
 	ctx, cancel := context.WithCancel(ctx)
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); cancel() }()
 	_, err = sandbox.Run(ctx, sandbox.Options{Args: os.Args[1:], HostNetwork: true, Unconfined: true, Payload: &w, Receive: func(p sandbox.Parcel, _ int, _ string) error {
@@ -161,7 +162,7 @@ func inside(ctx context.Context, box *sandbox.Sandbox, w world) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(up{Kubeconfig: string(kubeconfig), Git: git + "/repo.git", Registry: shelf.Registry(), Token: token, UID: string(ns.UID)})
+	b, err := json.Marshal(up{Kubeconfig: string(kubeconfig), Git: git + "/repo.git", Registry: shelf.Registry(), Token: w.Token, UID: string(ns.UID)})
 	if err != nil {
 		return err
 	}
