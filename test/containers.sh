@@ -128,6 +128,21 @@ test_verify() {
   grep -q 'error: package-lacks-rbac in layer kapp' "$work/log" || fail "the finding is not on screen"
 }
 
+# A promotion from the module: the gate's refusal, which needs no cluster. test/promotion tries the rest.
+test_promote() {
+  local repo=$work/promoted code=0
+  cp -r fixtures/repos/healthy "$repo"
+  (cd "$repo" && "$work/seatrial" init --policy && git init -q -b main && git add -A && git -c user.name=a -c user.email=a@b commit -qm first && git remote add origin /src/.git) 2>"$work/log" || fail "$(cat "$work/log")"
+  printf 'apiVersion: v1\nkind: Config\n' >"$work/kubeconfig"
+  call --source="$repo" promote --to=production --kubeconfig="file://$work/kubeconfig" >"$work/out" 2>"$work/log" || code=$?
+  [ "$code" = 1 ] || fail "promote without evidence: exit $code: $(tail -n 20 "$work/log")"
+  grep -q 'there is no evidence for this very tree' "$work/log" || fail "the reason is not on screen: $(tail -n 20 "$work/log")"
+  call --source="$repo" promote --to=production --kubeconfig="file://$work/kubeconfig" outcome >"$work/out" 2>"$work/log" || fail "$(tail -n 20 "$work/log")"
+  grep -q refused "$work/out" || fail "outcome $(cat "$work/out")"
+  call verify evidence export --path="$work/evidence.jsonl" >"$work/out" 2>"$work/log" || fail "$(tail -n 20 "$work/log")"
+  "$work/seatrial" attest show "$work/evidence.jsonl" 2>/dev/null | grep -q '"result": "PASSED"' || fail "evidence $(head -c 300 "$work/evidence.jsonl")"
+}
+
 test_kind() {
   local before code=0
   before=$(leftovers)

@@ -94,7 +94,7 @@ func (a *attestFlags) keep(ctx context.Context, r *report.Report, dir string, ke
 	if err != nil {
 		return fmt.Errorf("keep the evidence in Git notes: %w", err)
 	}
-	if err := repo.AddNotes(ctx, r.Commit, lines); err != nil {
+	if err := repo.AddNotes(ctx, clone.Evidence, r.Commit, lines); err != nil {
 		return fmt.Errorf("keep the evidence in Git notes: %w", err)
 	}
 	c.Note(fmt.Sprintf("kept the evidence with commit %.12s: seatrial promote sends it along", r.Commit))
@@ -159,7 +159,7 @@ func readEvidence(ctx context.Context, from string) (source, error) {
 	if out.tree, err = c.Tree(ctx, head); err != nil {
 		return source{}, err
 	}
-	if out.lines, err = c.Notes(ctx, head); err != nil {
+	if out.lines, err = c.Notes(ctx, clone.Evidence, head); err != nil {
 		return source{}, err
 	}
 	out.policy, err = promote.LoadPolicy(ctx, c, head)

@@ -45,6 +45,7 @@ type promotion struct {
 	sshKey     string
 	flux       string
 	allowPrune bool
+	differs    bool
 	dryRun     bool
 	resume     bool
 	onFailure  choice
@@ -61,7 +62,7 @@ type promotion struct {
 }
 
 func newPromote(s Streams) *cobra.Command {
-	p := &promotion{Streams: s, console: console.New(s.Err), output: newOutput(), onFailure: newChoice("", policy.Stop, policy.Rollback)}
+	p := &promotion{Streams: s, console: console.New(s.Err), output: newOutput(), onFailure: choice{"", []string{policy.Stop, policy.Rollback}}}
 	cmd := &cobra.Command{
 		Use:   "promote [DIR] --to TARGET",
 		Short: "Deliver the tree that passed to a real cluster, and watch it until it runs",
@@ -99,6 +100,7 @@ Killed at any point, it is run again, and goes on where it stopped.`,
 	f.StringVar(&p.sshKey, "ssh-key", "", "file with the private key by which Flux reads the repo over SSH, for a first promotion")
 	f.StringVar(&p.flux, "flux", "", "the flux command to bootstrap with (default: the one on PATH if it is of the rehearsed version, else it is built)")
 	f.BoolVar(&p.allowPrune, "allow-prune", false, "let PersistentVolumeClaims, Namespaces and CustomResourceDefinitions be pruned")
+	f.BoolVar(&p.differs, "allow-differences", false, "deliver although the cluster differs from what was rehearsed (cluster-differs): you know better")
 	f.BoolVar(&p.dryRun, "dry-run", false, "print the plan, and write nothing")
 	f.BoolVar(&p.resume, "resume", false, "only watch what was delivered before")
 	f.Var(&p.onFailure, "on-failure", "what to do when a layer does not reconcile (default: the target's)")
@@ -120,9 +122,9 @@ func (p *promotion) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := promote.Run(ctx, o)
-	if err != nil {
-		return err
+	r, failed := promote.Run(ctx, o)
+	if r == nil {
+		return failed
 	}
 	if p.record != "" {
 		if err := writeRecord(p.record, r.WriteJSON); err != nil {
@@ -135,6 +137,9 @@ func (p *promotion) run(ctx context.Context) error {
 	}
 	if err := print(p.Out); err != nil {
 		return err
+	}
+	if failed != nil {
+		return failed
 	}
 	if !r.Passes() {
 		return exit(exitFail)
@@ -198,6 +203,9 @@ func (p *promotion) read(ctx context.Context) (err error) {
 	if p.repo, err = clone.Open(ctx, dir); err != nil {
 		return err
 	}
+	if err := p.repo.Whole(ctx); err != nil {
+		return err
+	}
 	p.repo.Token, p.repo.User = token, p.user
 	p.console.Conceal(p.conceal())
 	return nil
@@ -223,7 +231,7 @@ func (p *promotion) options(target string) (promote.Options, error) {
 	}
 	o := promote.Options{
 		Clone: p.repo, Name: target, Policy: p.rules, Evidence: p.lines, AgeKey: p.key, SigningKey: p.signer, SSHKey: p.sshKey,
-		AllowPrune: p.allowPrune, DryRun: p.dryRun, Resume: p.resume, OnFailure: p.onFailure.value, Timeout: p.timeout,
+		AllowPrune: p.allowPrune, AllowDifferences: p.differs, DryRun: p.dryRun, Resume: p.resume, OnFailure: p.onFailure.value, Timeout: p.timeout,
 		Patience: patience, Console: p.console, Now: time.Now, Context: p.context,
 
 		Forge: func(d policy.Delivery) (forge.Forge, error) {
@@ -273,10 +281,7 @@ func (p *promotion) runAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := promote.RunFleet(ctx, waves, p.options)
-	if err != nil {
-		return err
-	}
+	f, failed := promote.RunFleet(ctx, waves, p.options)
 	if p.record != "" {
 		if err := writeRecord(p.record, f.WriteJSON); err != nil {
 			return err
@@ -288,6 +293,9 @@ func (p *promotion) runAll(ctx context.Context) error {
 	}
 	if err := print(p.Out); err != nil {
 		return err
+	}
+	if failed != nil {
+		return failed
 	}
 	if !f.Passes() {
 		return exit(exitFail)

@@ -18,6 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,7 +27,6 @@ import (
 
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/hint"
-	"seatrial.dev/seatrial/internal/sandbox"
 )
 
 // Clone is a working clone.
@@ -61,10 +62,16 @@ func Open(ctx context.Context, dir string) (*Clone, error) {
 	if top != dir {
 		return nil, hint.New(fmt.Sprintf("%s is a folder of the repo %s", dir, top), "give the repo's own folder")
 	}
-	if shallow, err := c.out(ctx, "rev-parse", "--is-shallow-repository"); err != nil || shallow == "true" {
-		return nil, errors.Join(err, hint.New("the clone is shallow: whether a branch only goes forward can't be told", "fetch the whole history: git fetch --unshallow (fetch-depth: 0)"))
-	}
 	return c, nil
+}
+
+// Whole returns an error if the clone lacks a part of its history.
+func (c *Clone) Whole(ctx context.Context) error {
+	shallow, err := c.out(ctx, "rev-parse", "--is-shallow-repository")
+	if err == nil && shallow == "true" {
+		err = hint.New("the clone is shallow: whether a branch only goes forward can't be told", "fetch the whole history: git fetch --unshallow (fetch-depth: 0)")
+	}
+	return err
 }
 
 // Dirty lists what differs from the last commit, as git status shows it; empty if nothing does.
@@ -86,13 +93,25 @@ func (c *Clone) Tree(ctx context.Context, commit string) (string, error) {
 	return c.out(ctx, "rev-parse", "--verify", commit+"^{tree}")
 }
 
-// URL is the address of a remote.
+// URL is the address of a remote that the clone is configured with: no path or address may stand in its place. What is
+// fetched must come from where is pushed to.
 func (c *Clone) URL(ctx context.Context, remote string) (string, error) {
-	u, err := c.out(ctx, "remote", "get-url", "--push", remote)
+	list, err := c.out(ctx, "remote")
 	if err != nil {
-		return "", hint.Wrap(fmt.Errorf("the clone has no remote %s", remote), "add it (git remote add), or name another in the target's delivery")
+		return "", err
 	}
-	return u, nil
+	if !slices.Contains(strings.Fields(list), remote) {
+		return "", hint.New(fmt.Sprintf("the clone has no remote %q", remote), "add it (git remote add), or name another in the target's delivery")
+	}
+	push, err := c.out(ctx, "remote", "get-url", "--push", remote)
+	if err != nil {
+		return "", err
+	}
+	fetch, err := c.out(ctx, "remote", "get-url", remote)
+	if err == nil && fetch != push {
+		err = hint.New(fmt.Sprintf("remote %s is fetched from another address than it is pushed to", remote), "promote with a remote that has one address")
+	}
+	return push, err
 }
 
 // heads is where fetched commits are kept.
@@ -129,6 +148,22 @@ func (c *Clone) fetch(ctx context.Context, remote, ref string) (string, error) {
 func (c *Clone) Push(ctx context.Context, remote, commit, branch string) error {
 	_, err := c.remote(ctx, remote, "push", "--quiet", "--no-verify", remote, commit+":refs/heads/"+branch)
 	return err
+}
+
+// PushRequest moves a branch that is nobody's but a request's, wherever it was. One that moves meanwhile is an error.
+func (c *Clone) PushRequest(ctx context.Context, remote, commit, branch string) error {
+	was, err := c.Fetch(ctx, remote, branch)
+	if err != nil {
+		return err
+	}
+	_, err = c.remote(ctx, remote, "push", "--quiet", "--no-verify", "--force-with-lease=refs/heads/"+branch+":"+was, remote, commit+":refs/heads/"+branch)
+	return err
+}
+
+// Has says whether the clone has a commit.
+func (c *Clone) Has(ctx context.Context, commit string) bool {
+	_, err := c.out(ctx, "cat-file", "-e", commit+"^{commit}")
+	return err == nil
 }
 
 // Contains says whether a commit has another among its ancestors, or is it.
@@ -202,7 +237,14 @@ func (c *Clone) remote(ctx context.Context, remote string, args ...string) (stri
 	}
 	out, err := c.run(ctx, env, nil, args...)
 	if err != nil {
-		return out, hint.Wrap(fmt.Errorf("remote %s: %w", remote, err), "see that git "+args[0]+" works for it; over https, a token can be given in $"+TokenEnv)
+		next := "see that git " + args[0] + " works for it"
+		switch text := err.Error(); {
+		case c.Token != "" && (strings.Contains(text, "Authentication failed") || strings.Contains(text, "could not read") || strings.Contains(text, "403")):
+			next = "the server does not take the token that was given: see that it may read and write the repo"
+		case strings.Contains(text, "Authentication failed") || strings.Contains(text, "could not read"):
+			next += "; over https, a token can be given in $" + TokenEnv
+		}
+		return out, hint.Wrap(fmt.Errorf("remote %s: %w", remote, err), next)
 	}
 	return out, nil
 }
@@ -210,12 +252,9 @@ func (c *Clone) remote(ctx context.Context, remote string, args ...string) (stri
 // credentials passes the token to git in the environment, which other users can't see, unlike
 // arguments, and for the remote's own server only.
 func (c *Clone) credentials(ctx context.Context, remote string) ([]string, error) {
-	if c.Token == "" {
-		return settings(), nil
-	}
 	at, err := c.URL(ctx, remote)
-	if err != nil {
-		return nil, err
+	if err != nil || c.Token == "" {
+		return settings(), err
 	}
 	u, err := url.Parse(at)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
@@ -260,8 +299,9 @@ func (c *Clone) run(ctx context.Context, env []string, stdin io.Reader, args ...
 func (c *Clone) bytes(ctx context.Context, env []string, stdin io.Reader, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, gitrepo.Git.Name, args...)
 	cmd.Dir, cmd.Stdin = c.Dir, stdin
-	cmd.Env = append(append(inherited(), "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "LC_ALL=C"), env...)
-	cmd.SysProcAttr = sandbox.Own()
+	cmd.Env = append(append(inherited(), "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "LC_ALL=C",
+		"GIT_NO_REPLACE_OBJECTS=1", "GIT_GRAFT_FILE=/dev/null"), env...) // what is read is what is sent
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true} // upon which git removes its locks
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -269,10 +309,13 @@ func (c *Clone) bytes(ctx context.Context, env []string, stdin io.Reader, args .
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return stdout.Bytes(), fmt.Errorf("git %s: %w: %s", args[0], err, bytes.TrimSpace(stderr.Bytes()))
+		return stdout.Bytes(), fmt.Errorf("git %s: %w: %s", args[0], err, userinfo.ReplaceAll(bytes.TrimSpace(stderr.Bytes()), []byte("://")))
 	}
 	return stdout.Bytes(), nil
 }
+
+// userinfo matches the user and password in an address, which git quotes in its errors.
+var userinfo = regexp.MustCompile(`://[^/\s@]+@`)
 
 // inherited is this process's environment without secrets that git does not need, and without what
 // would lead git to another repository.
@@ -282,7 +325,7 @@ func inherited() []string {
 		name, _, _ := strings.Cut(kv, "=")
 		switch {
 		case strings.HasPrefix(name, "SOPS_"), strings.HasPrefix(name, "SEATRIAL_"), name == "KUBECONFIG":
-		case name == "GIT_DIR", name == "GIT_WORK_TREE", name == "GIT_INDEX_FILE", name == "GIT_NAMESPACE", name == "GIT_OBJECT_DIRECTORY", name == "GIT_CONFIG_COUNT", name == "GIT_TRACE", strings.HasPrefix(name, "GIT_TRACE_"), name == "GIT_CURL_VERBOSE":
+		case name == "GIT_DIR", name == "GIT_WORK_TREE", name == "GIT_INDEX_FILE", name == "GIT_NAMESPACE", name == "GIT_OBJECT_DIRECTORY", name == "GIT_ALTERNATE_OBJECT_DIRECTORIES", name == "GIT_REPLACE_REF_BASE", name == "GIT_CONFIG_COUNT", name == "GIT_TRACE", strings.HasPrefix(name, "GIT_TRACE_"), name == "GIT_CURL_VERBOSE":
 		default:
 			out = append(out, kv)
 		}

@@ -99,7 +99,7 @@ func TestBranchesOnlyGoForward(t *testing.T) {
 func TestNotesTravelAndComeTogether(t *testing.T) {
 	_, a, b := world(t)
 	head := git(t, a.Dir, "rev-parse", "HEAD")
-	if n, err := a.Notes(t.Context(), head); n != nil || err != nil {
+	if n, err := a.Notes(t.Context(), Evidence, head); n != nil || err != nil {
 		t.Fatalf("notes %s, %v", n, err)
 	}
 	if _, err := b.Fetch(t.Context(), "origin", "main"); err != nil {
@@ -110,18 +110,18 @@ func TestNotesTravelAndComeTogether(t *testing.T) {
 		line string
 	}{{a, `{"a":1}`}, {b, `{"b":1}`}} {
 		for range 2 { // the second time changes nothing
-			if err := s.c.AddNotes(t.Context(), head, []byte(s.line+"\n")); err != nil {
+			if err := s.c.AddNotes(t.Context(), Evidence, head, []byte(s.line+"\n")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := s.c.PushNotes(t.Context(), "origin"); err != nil {
+		if err := s.c.PushNotes(t.Context(), "origin", Evidence); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := a.FetchNotes(t.Context(), "origin"); err != nil {
+	if err := a.FetchNotes(t.Context(), "origin", Evidence); err != nil {
 		t.Fatal(err)
 	}
-	got, err := a.Notes(t.Context(), head)
+	got, err := a.Notes(t.Context(), Evidence, head)
 	if err != nil || string(bytes.TrimSpace(got)) != "{\"a\":1}\n{\"b\":1}" {
 		t.Errorf("notes %q, %v", got, err)
 	}
@@ -157,6 +157,36 @@ func TestFilesAreTheCommits(t *testing.T) {
 	}
 }
 
+// What is read of a commit is what is sent of it: Git's replacements don't hold.
+func TestReplacementsDoNotHold(t *testing.T) {
+	_, a, _ := world(t)
+	good := git(t, a.Dir, "rev-parse", "HEAD")
+	bad := commit(t, a.Dir, "bad", "bad")
+	tree := git(t, a.Dir, "rev-parse", bad+"^{tree}")
+	git(t, a.Dir, "replace", bad, good)
+	if got, err := a.Tree(t.Context(), bad); err != nil || got != tree {
+		t.Errorf("the tree of %s is %s, %v", bad, got, err)
+	}
+}
+
+// A remote is one that the clone is configured with, and an address' password is not quoted.
+func TestRemotesAreTheClones(t *testing.T) {
+	remote, a, _ := world(t)
+	for _, name := range []string{remote, "nothing", "./origin"} {
+		if _, err := a.Fetch(t.Context(), name, "main"); err == nil || !strings.Contains(err.Error(), "has no remote") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	git(t, a.Dir, "remote", "add", "web", "http://me:canary@127.0.0.1:1/x.git")
+	if _, err := a.Fetch(t.Context(), "web", "main"); err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("got %v", err)
+	}
+	git(t, a.Dir, "remote", "set-url", "--push", "web", "http://127.0.0.1:2/x.git")
+	if _, err := a.URL(t.Context(), "web"); err == nil || !strings.Contains(err.Error(), "another address") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // No hook of the clone is run, and no secret of this process reaches git.
 func TestHooksAndSecrets(t *testing.T) {
 	_, a, _ := world(t)
@@ -173,7 +203,7 @@ func TestHooksAndSecrets(t *testing.T) {
 	if err := a.Push(t.Context(), "origin", head, "next"); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.AddNotes(t.Context(), head, []byte("x")); err != nil {
+	if err := a.AddNotes(t.Context(), Evidence, head, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(ran); err == nil {
@@ -219,7 +249,11 @@ func TestUnfitClonesAreRefused(t *testing.T) {
 	shallow := filepath.Join(t.TempDir(), "shallow")
 	git(t, a.Dir, "clone", "-q", "--depth=1", "file://"+remote, shallow)
 	for dir, want := range map[string]string{t.TempDir(): "no clone", inner: "is a folder of the repo", shallow: "shallow"} {
-		if _, err := Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), want) {
+		c, err := Open(t.Context(), dir)
+		if err == nil {
+			err = c.Whole(t.Context())
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", dir, err, want)
 		}
 	}

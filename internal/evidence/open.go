@@ -28,6 +28,8 @@ type Opened struct {
 	Rehearsal
 	// SignedBy is the ID of the key that the signature was verified with; empty if none was.
 	SignedBy string
+	// Line is the envelope.
+	Line []byte `json:"-"`
 }
 
 // Refused is an envelope that was not read.
@@ -35,6 +37,8 @@ type Refused struct {
 	// Line counts from 1.
 	Line int
 	Why  error
+	// Signed is true if it is signed by one of the keys: what it says can't be read, and might be a failure.
+	Signed bool
 }
 
 // Error is the line and why.
@@ -54,10 +58,10 @@ func Open(ctx context.Context, lines []byte, keys []PublicKey, lenient bool) (op
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		o, err := open(ctx, line, keys, lenient)
+		o, signed, err := open(ctx, line, keys, lenient)
 		switch {
 		case err != nil:
-			refused = append(refused, Refused{i + 1, err})
+			refused = append(refused, Refused{i + 1, err, signed})
 		case o != nil:
 			opened = append(opened, *o)
 		}
@@ -66,31 +70,31 @@ func Open(ctx context.Context, lines []byte, keys []PublicKey, lenient bool) (op
 }
 
 // open reads an envelope; nil without an error is one that holds something else.
-func open(ctx context.Context, line []byte, keys []PublicKey, lenient bool) (*Opened, error) {
+func open(ctx context.Context, line []byte, keys []PublicKey, lenient bool) (o *Opened, signed bool, err error) {
 	if len(line) > maxLine {
-		return nil, fmt.Errorf("it is larger than %d bytes", maxLine)
+		return nil, false, fmt.Errorf("it is larger than %d bytes", maxLine)
 	}
 	var envelope dsse.Envelope
 	if err := json.Unmarshal(line, &envelope); err != nil {
-		return nil, errors.New("it is no whole DSSE envelope")
+		return nil, false, errors.New("it is no whole DSSE envelope")
 	}
 	if envelope.PayloadType != payloadType {
-		return nil, fmt.Errorf("it holds %q, not %s", envelope.PayloadType, payloadType)
+		return nil, false, fmt.Errorf("it holds %q, not %s", envelope.PayloadType, payloadType)
 	}
 	payload, by, err := verified(ctx, &envelope, keys)
 	if err != nil {
 		if !lenient {
-			return nil, err
+			return nil, false, err
 		}
 		if payload, err = envelope.DecodeB64Payload(); err != nil {
-			return nil, errors.New("its payload is cut off")
+			return nil, false, errors.New("its payload is cut off")
 		}
 	}
 	e, err := decode(payload)
 	if err != nil || e == nil {
-		return nil, err
+		return nil, by != "" || lenient, err
 	}
-	return &Opened{*e, by}, nil
+	return &Opened{*e, by, line}, true, nil
 }
 
 // verified returns an envelope's payload and the ID of the key that signed it.
@@ -231,7 +235,7 @@ func Payloads(lines []byte) (all []json.RawMessage, refused []Refused) {
 			payload, err = envelope.DecodeB64Payload()
 		}
 		if err != nil || !json.Valid(payload) {
-			refused = append(refused, Refused{i + 1, errors.New("it is no whole DSSE envelope")})
+			refused = append(refused, Refused{Line: i + 1, Why: errors.New("it is no whole DSSE envelope")})
 			continue
 		}
 		all = append(all, payload)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -116,10 +117,33 @@ type Verdict struct {
 	Reasons []Reason
 }
 
+// signing is how evidence is signed, if the policy asks for that.
+func (p *Promotion) signing() string {
+	if p.Evidence.Unsigned {
+		return ""
+	}
+	return " --signing-key FILE"
+}
+
+// rank puts failures before passes of the same moment.
+func rank(o evidence.Opened) int {
+	if o.Passes() {
+		return 1
+	}
+	return 0
+}
+
 // Judge looks for a rehearsal that is enough, the newest first.
 func (p *Promotion) Judge(all []evidence.Opened, refused []evidence.Refused, s Subject, now time.Time) Verdict {
 	all = slices.Clone(all)
-	slices.SortStableFunc(all, func(a, b evidence.Opened) int { return b.Finished.Compare(a.Finished) })
+	slices.SortStableFunc(all, func(a, b evidence.Opened) int {
+		return cmp.Or(b.Finished.Compare(a.Finished), cmp.Compare(rank(a), rank(b)))
+	})
+	for _, r := range refused {
+		if r.Signed {
+			return Verdict{Reasons: []Reason{{"evidence that is signed can't be read, and might say that the rehearsal failed: " + r.Error(), "use the version of Seatrial that wrote it, or rehearse again with this one and remove the line"}}}
+		}
+	}
 	var nearest []Reason
 	for i, o := range all {
 		reasons := p.Weigh(o, s, now)
@@ -134,10 +158,10 @@ func (p *Promotion) Judge(all []evidence.Opened, refused []evidence.Refused, s S
 		}
 	}
 	if nearest == nil {
-		nearest = []Reason{{fmt.Sprintf("there is no evidence for this very tree (%.12s)", s.Tree), "rehearse it: seatrial verify --path " + s.Path + " --attest-notes"}}
+		nearest = []Reason{{fmt.Sprintf("there is no evidence for this very tree (%.12s)", s.Tree), "rehearse it: seatrial verify --path " + s.Path + " --attest-notes" + p.signing()}}
 	}
 	for _, r := range refused {
-		nearest = append(nearest, Reason{"evidence was not read: " + r.Error(), "have it signed by a key of the policy"})
+		nearest = append(nearest, Reason{"evidence was not read: " + r.Error(), "rehearse again, signed by a key of the policy: seatrial verify --attest-notes" + p.signing()})
 	}
 	return Verdict{Reasons: nearest}
 }

@@ -36,10 +36,11 @@ func Parse(name string, b []byte) (*Rehearsal, error) {
 }
 
 var (
-	name = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-	uid  = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	ref  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
-	oci  = regexp.MustCompile(`^oci://[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$`)
+	name  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	uid   = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	ref   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	oci   = regexp.MustCompile(`^oci://[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$`)
 )
 
 // Complete fills in the defaults, and tells r what is wrong. The section stands under the key promotion.
@@ -116,7 +117,10 @@ func (t *Target) complete(r *strict.Reader, key, at string) {
 	d.Branch, d.Tag = cmp.Or(d.Branch, branch), cmp.Or(d.Tag, key)
 	r.OneOf(at+".delivery.type", d.Type, ToBranch, ToRequest, ToApproved, ToOCI)
 	r.OneOf(at+".delivery.provider", d.Provider, "github", "gitlab", "gitea", "generic")
-	for field, value := range map[string]string{"remote": d.Remote, "branch": d.Branch, "tag": d.Tag} {
+	if !plain.MatchString(d.Remote) {
+		r.At(at+".delivery.remote", fmt.Sprintf("got %q", d.Remote), "write the name of one of the clone's remotes (git remote), and no address")
+	}
+	for field, value := range map[string]string{"branch": d.Branch, "tag": d.Tag} {
 		if !ref.MatchString(value) || strings.Contains(value, "..") {
 			r.At(at+".delivery."+field, fmt.Sprintf("got %q", value), "write a name of letters, digits, dots, dashes and slashes")
 		}

@@ -1,9 +1,13 @@
 package promote
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	"seatrial.dev/seatrial/internal/clone"
 	"seatrial.dev/seatrial/internal/evidence"
 	"seatrial.dev/seatrial/internal/policy"
 	"seatrial.dev/seatrial/internal/verdict"
@@ -14,24 +18,28 @@ func (p *promotion) failed() bool { return p.result.Outcome == Failed }
 
 // goBack is the command by which the cluster goes back.
 func (p *promotion) goBack() string {
-	return fmt.Sprintf("to go back: seatrial promote --to %s --resume --on-failure rollback", p.Name)
+	return fmt.Sprintf("to go back to what ran before: seatrial promote --to %s --resume --on-failure rollback, with the same kubeconfig", p.Name)
 }
 
 // wayBack takes the cluster back to the last tree with evidence, if that is what is asked for: by a
 // new commit, as history is never rewritten, and through the same gate.
 func (p *promotion) wayBack(ctx context.Context) error {
-	if p.OnFailure != policy.Rollback {
+	if cmp.Or(p.OnFailure, p.target.OnFailure) != policy.Rollback {
 		return nil
 	}
-	p.result.Next = nil
 	to, err := p.lastGood(ctx)
 	if err != nil {
 		return err
 	}
 	if to == "" {
-		p.result.Next = append(p.result.Next, "no earlier commit of the branch has evidence that the policy accepts: nothing was rolled back")
+		p.result.Next = append(p.result.Next, "no earlier commit of the branch was promoted with evidence that the policy accepts: nothing was rolled back")
 		return nil
 	}
+	if lost, err := p.keeps(ctx, to); err != nil || len(lost) > 0 {
+		p.result.Next = append(p.result.Next, fmt.Sprintf("going back to %.12s would lose something, so nothing was rolled back (--allow-prune allows it): %s", to, strings.Join(lost, "; ")))
+		return err
+	}
+	p.result.Next = nil
 	if p.At != nil {
 		p.At("back")
 	}
@@ -41,61 +49,81 @@ func (p *promotion) wayBack(ctx context.Context) error {
 	return err
 }
 
-// lastGood is the newest commit before this promotion whose tree has evidence that the policy accepts
-// but for its age, as it has run since; with what flux bootstrap added to it.
+// lastGood is the newest commit before this promotion that the cluster has reconciled, and whose tree, but for what flux
+// bootstrap added, has evidence that the policy accepts but for its age.
 func (p *promotion) lastGood(ctx context.Context) (string, error) {
-	from, err := p.Clone.FirstParents(ctx, p.result.Delivered, maxBack)
+	commits, err := p.Clone.FirstParents(ctx, p.result.Delivered, maxBack)
 	if err != nil {
 		return "", err
 	}
-	unaged := *p.policy
-	unaged.Evidence.MaxAge = ageless
-	for i, commit := range from {
-		tree, err := p.Clone.Tree(ctx, commit)
+	if err := p.Clone.FetchNotes(ctx, p.target.Delivery.Remote, clone.Promoted); err != nil {
+		return "", err
+	}
+	for i, commit := range commits {
+		names, err := p.Clone.Notes(ctx, clone.Promoted, commit)
 		if err != nil {
 			return "", err
 		}
-		if tree == p.result.Tree {
-			continue // what fails now
+		if commit == p.result.Delivered || !slices.Contains(strings.Fields(string(names)), p.Name) {
+			continue
 		}
-		lines, err := p.Clone.Notes(ctx, commit)
-		if err != nil {
-			return "", err
-		}
-		opened, refused := evidence.Open(ctx, lines, p.policy.PublicKeys(), p.policy.Evidence.Unsigned)
-		if unaged.Judge(opened, refused, policy.Subject{Tree: tree, Path: p.target.Path}, p.Now()).Opens != nil {
-			return p.whole(ctx, from[:i+1])
+		if good, err := p.proven(ctx, commits[i:]); err != nil || good {
+			return commit, err
 		}
 	}
 	return "", nil
 }
 
-// whole is the newest of commits that adds nothing to the last of them but what flux bootstrap wrote. Without these
-// files, Flux would prune itself, so "" is returned if they would go.
-func (p *promotion) whole(ctx context.Context, commits []string) (string, error) {
-	good := commits[len(commits)-1]
-	to := good
-	for i := len(commits) - 2; i >= 0; i-- {
-		only, err := p.onlyBootstrapped(ctx, good, commits[i])
+// proven says whether the first of commits, or one before it from which it differs in what flux bootstrap added only, has
+// evidence that the policy accepts but for its age.
+func (p *promotion) proven(ctx context.Context, commits []string) (bool, error) {
+	unaged := *p.policy
+	unaged.Evidence.MaxAge = ageless
+	for _, commit := range commits {
+		only, err := p.onlyBootstrapped(ctx, commit, commits[0])
+		if err != nil || !only {
+			return false, err
+		}
+		tree, err := p.Clone.Tree(ctx, commit)
 		if err != nil {
-			return "", err
+			return false, err
 		}
-		if !only || commits[i] == p.result.Delivered {
-			break
+		lines, err := p.Clone.Notes(ctx, clone.Evidence, commit)
+		if err != nil {
+			return false, err
 		}
-		to = commits[i]
+		opened, refused := evidence.Open(ctx, lines, p.policy.PublicKeys(), p.policy.Evidence.Unsigned)
+		if unaged.Judge(opened, refused, policy.Subject{Tree: tree, Path: p.target.Path}, p.Now()).Opens != nil {
+			return true, nil
+		}
 	}
+	return false, nil
+}
+
+// keeps says why the cluster can't go back to a commit without losing what holds data, or Flux itself; nothing if it can.
+func (p *promotion) keeps(ctx context.Context, to string) ([]string, error) {
 	changes, err := p.Clone.Changes(ctx, p.result.Delivered, to)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	var out []string
 	for _, c := range changes {
 		if c.How == "D" && bootstrapped(p.target.Path, c.File) {
-			p.Console.Note(fmt.Sprintf("%.12s has evidence, but lacks %s: Flux would remove itself", to, c.File))
-			return "", nil
+			out = append(out, fmt.Sprintf("%.12s lacks %s: Flux would remove itself", to, c.File))
 		}
 	}
-	return to, nil
+	now, err := p.load(ctx, p.result.Delivered)
+	if err != nil {
+		return nil, err
+	}
+	then, err := p.load(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	if !p.AllowPrune {
+		out = append(out, endangered(compare(now, then))...)
+	}
+	return out, nil
 }
 
 // ageless is older than any evidence is.
@@ -118,7 +146,7 @@ func (p *promotion) revert(ctx context.Context, to string) error {
 		return err
 	}
 	if err := p.Clone.Push(ctx, d.Remote, back, d.Branch); err != nil {
-		return p.moved(ctx, err)
+		return fmt.Errorf("branch %s of %s was not moved: %w", d.Branch, d.Remote, err)
 	}
 	p.result.Back = back
 	if err := p.ask(ctx); err != nil {
@@ -137,6 +165,7 @@ func (p *promotion) watchBack(ctx context.Context, revision string) (err error) 
 		p.result.Next = append(p.result.Next, fmt.Sprintf("the branch holds the revert: git pull %s %s, mend it, and rehearse again", p.target.Delivery.Remote, p.target.Delivery.Branch))
 		return nil
 	}
+	p.result.Outcome = Failed
 	p.result.Next = append(p.result.Next, "the way back does not reconcile either: see the second report")
 	return nil
 }

@@ -14,10 +14,16 @@ import (
 
 // bootstrap bootstraps Flux on the cluster with the flux command, unless it syncs the repo already. What that commits
 // is compared: nothing but its own files may change.
-func (p *promotion) bootstrap(ctx context.Context) error {
+func (p *promotion) bootstrap(ctx context.Context) (err error) {
 	if p.runs.syncs || p.over {
 		return nil
 	}
+	if p.Resume {
+		p.refuse("there is nothing to resume: the cluster does not sync the repo", "promote without --resume")
+		return ErrRefused
+	}
+	done := p.Console.Step("bootstrap Flux")
+	defer func() { done(err) }()
 	if p.target.Delivery.Type == policy.ToOCI {
 		return p.installOCI(ctx)
 	}
@@ -48,6 +54,9 @@ func (p *promotion) bootstrap(ctx context.Context) error {
 		return err
 	}
 	only, err := p.onlyBootstrapped(ctx, p.landed, now)
+	if err == nil && only && now != p.landed {
+		only, err = p.genuine(ctx, now)
+	}
 	if err != nil {
 		return err
 	}

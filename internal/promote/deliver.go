@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"seatrial.dev/seatrial/internal/clone"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/policy"
@@ -47,7 +48,15 @@ func (p *promotion) moveBranch(ctx context.Context) error {
 		p.landed = p.head
 	}
 	p.result.Delivered = p.landed
-	return p.Clone.PushNotes(ctx, d.Remote)
+	return p.sendEvidence(ctx)
+}
+
+// sendEvidence keeps the evidence that opened the gate with the commit, and sends it along.
+func (p *promotion) sendEvidence(ctx context.Context) error {
+	if err := p.Clone.AddNotes(ctx, clone.Evidence, p.head, p.proof.Line); err != nil {
+		return err
+	}
+	return p.Clone.PushNotes(ctx, p.target.Delivery.Remote, clone.Evidence)
 }
 
 // moved explains why a branch could not be moved.
@@ -74,11 +83,13 @@ func keySecrets(r *gitops.Repo) []gitops.Ref {
 
 // giveKeys creates the Secrets that the layers decrypt with, from the key given. One that is there
 // stays as it is.
-func (p *promotion) giveKeys(ctx context.Context) error {
-	if p.AgeKey == nil || p.over {
+func (p *promotion) giveKeys(ctx context.Context) (err error) {
+	if p.AgeKey == nil || p.over || len(p.missing) == 0 {
 		return nil
 	}
-	for _, ref := range keySecrets(p.repo) {
+	done := p.Console.Step("give the cluster its age key")
+	defer func() { done(err) }()
+	for _, ref := range p.missing {
 		if err := p.client.MakeNamespace(ctx, ref.Namespace, nil, nil); err != nil {
 			return err
 		}

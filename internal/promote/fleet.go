@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,10 +61,13 @@ func RunFleet(ctx context.Context, waves []policy.Wave, of func(target string) (
 			}
 			o.Console.Note(fmt.Sprintf("wave %d of %d: %s", i+1, len(waves), name))
 			r, err := Run(ctx, o)
+			if r != nil {
+				f.Results = append(f.Results, r)
+			}
 			if err != nil {
+				f.stop(fmt.Sprintf("%s: %v", name, err), waves[i:], j+1)
 				return f, fmt.Errorf("target %s: %w", name, err)
 			}
-			f.Results = append(f.Results, r)
 			if !r.Passes() || r.Outcome == Requested {
 				f.stop(fmt.Sprintf("%s: %s", name, r.Outcome), waves[i:], j+1)
 				return f, nil
@@ -95,6 +99,9 @@ const lookEvery = 30 * time.Second
 
 // soak looks at a wave's clusters again and again until its soak time is over.
 func (f *Fleet) soak(ctx context.Context, w policy.Wave, results []*Result, of func(string) (Options, error)) error {
+	if !slices.ContainsFunc(results, func(r *Result) bool { return r.Outcome == Promoted }) {
+		return nil // a dry run
+	}
 	end := time.Now().Add(w.SoakTime())
 	for first := true; time.Now().Before(end); first = false {
 		if !first {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -86,20 +87,17 @@ func (p *promotion) judge(ctx context.Context) error {
 	if p.target = p.policy.Targets[p.Name]; p.target == nil {
 		return hint.New(fmt.Sprintf("the policy has no target %q", p.Name), "use one of "+strings.Join(p.policy.Names(), ", "))
 	}
-	if p.Policy == nil {
-		if err := p.guardPolicy(ctx); err != nil {
-			return err
-		}
-	}
-	if p.OnFailure == "" {
-		p.OnFailure = p.target.OnFailure
-	}
+	return p.weigh(ctx)
+}
+
+// weigh looks for evidence that the policy accepts.
+func (p *promotion) weigh(ctx context.Context) error {
 	p.result.Path, p.result.policy = p.target.Path, p.policy
 	remote := p.target.Delivery.Remote
-	if err := p.Clone.FetchNotes(ctx, remote); err != nil {
+	if err := p.Clone.FetchNotes(ctx, remote, clone.Evidence); err != nil {
 		return err
 	}
-	lines, err := p.Clone.Notes(ctx, p.head)
+	lines, err := p.Clone.Notes(ctx, clone.Evidence, p.head)
 	if err != nil {
 		return err
 	}
@@ -122,32 +120,53 @@ func (p *promotion) judge(ctx context.Context) error {
 	return p.sourcesStay(ctx)
 }
 
-// guardPolicy has the policy hold that the target is guarded by already: a change of it counts from
-// the next promotion on. Otherwise a change could open its own gate.
-func (p *promotion) guardPolicy(ctx context.Context) error {
-	d := p.target.Delivery
-	base, err := p.Clone.Fetch(ctx, d.Remote, d.Branch)
-	if err != nil || base == "" || d.Type == policy.ToOCI {
+// guard has the policy of what the cluster runs hold as well: a change of the policy counts from the next promotion
+// on. Otherwise a change could open its own gate. The target is the one of this very cluster, whatever it is called.
+func (p *promotion) guard(ctx context.Context) error {
+	if !p.runs.syncs {
+		p.Console.Note("the cluster does not sync the repo yet: this tree's own policy holds")
+		return nil
+	}
+	if p.ran = p.runs.commit(); p.ran == "" || p.Policy != nil {
+		return nil // it has fetched nothing yet, or the caller says what holds
+	}
+	if !p.Clone.Has(ctx, p.ran) {
+		if branch := p.runs.branch(); branch != "" {
+			if _, err := p.Clone.Fetch(ctx, p.target.Delivery.Remote, branch); err != nil {
+				return err
+			}
+		}
+	}
+	if !p.Clone.Has(ctx, p.ran) {
+		p.refuse(fmt.Sprintf("the cluster runs commit %.12s, which is not in this clone: the policy that guards it is not known", p.ran), "fetch it (git fetch --all), or say which policy holds: --policy FILE")
+		return p.refused()
+	}
+	theirs, err := LoadPolicy(ctx, p.Clone, p.ran)
+	if err != nil {
+		return hint.Wrap(fmt.Errorf("the policy that guards %s now (%.12s) can't be read: %w", p.Name, p.ran, err), "say which policy holds: --policy FILE")
+	}
+	if theirs == nil {
+		return nil
+	}
+	name := p.Name
+	if t := theirs.Targets[name]; t == nil || t.Cluster != p.target.Cluster {
+		i := slices.IndexFunc(theirs.Names(), func(n string) bool { return theirs.Targets[n].Cluster == p.target.Cluster })
+		if i < 0 {
+			p.Console.Note("the policy that the cluster runs does not name it: this tree's own policy holds")
+			return nil
+		}
+		name = theirs.Names()[i]
+	}
+	if reflect.DeepEqual(theirs, p.policy) {
+		return nil
+	}
+	p.Console.Note(fmt.Sprintf("this tree changes the policy: the one in force (%.12s) holds as well for this promotion, and its target %s (--policy FILE takes another)", p.ran, name))
+	p.policy, p.target, p.result.PolicyChanges = theirs, theirs.Targets[name], true
+	if err := p.weigh(ctx); err != nil {
 		return err
 	}
-	theirs, err := LoadPolicy(ctx, p.Clone, base)
-	if err != nil || theirs == nil {
-		if err != nil {
-			return hint.Wrap(fmt.Errorf("the policy that guards %s now can't be read: %w", p.Name, err), "give the one that holds: --policy FILE")
-		}
-		return nil
-	}
-	t := theirs.Targets[p.Name]
-	if t == nil {
-		p.Console.Note(fmt.Sprintf("target %s is new: the policy of this tree holds for it", p.Name))
-		return nil
-	}
-	if !reflect.DeepEqual(theirs, p.policy) {
-		p.Console.Note("this tree changes the policy: the one in force on " + d.Branch + " holds for this promotion (--policy FILE takes another)")
-		p.policy, p.target = theirs, t
-		p.result.PolicyChanges = true
-	}
-	return nil
+	p.sameSync(ctx)
+	return p.refused()
 }
 
 // remote fetches what the cluster tracks, and sees that the commit only moves it forward.
@@ -187,7 +206,10 @@ func (p *promotion) remote(ctx context.Context) (err error) {
 			p.refuse(fmt.Sprintf("this commit was promoted, failed, and was taken back by %.12s", p.base), fmt.Sprintf("bring that in (git pull %s %s), mend what failed, and rehearse it; --resume watches the way back", d.Remote, d.Branch))
 			return p.refused()
 		}
-		if p.delivered, err = p.onlyBootstrapped(ctx, p.head, p.base); err != nil || p.delivered {
+		if p.delivered, err = p.onlyBootstrapped(ctx, p.head, p.base); err == nil && p.delivered {
+			p.delivered, err = p.genuine(ctx, p.base)
+		}
+		if err != nil || p.delivered {
 			return err
 		}
 	}
@@ -196,7 +218,7 @@ func (p *promotion) remote(ctx context.Context) (err error) {
 	return p.refused()
 }
 
-// onlyBootstrapped says whether two commits differ in nothing but what flux bootstrap writes.
+// onlyBootstrapped says whether a commit adds nothing to another but files of the names that flux bootstrap writes.
 func (p *promotion) onlyBootstrapped(ctx context.Context, from, to string) (bool, error) {
 	changes, err := p.Clone.Changes(ctx, from, to)
 	if err != nil {

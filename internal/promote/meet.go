@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"seatrial.dev/seatrial/internal/artifact"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/hint"
 	"seatrial.dev/seatrial/internal/kube"
@@ -56,6 +57,25 @@ func (p *promotion) meet(ctx context.Context) (err error) {
 		p.sameSync(ctx)
 	}
 	return p.refused()
+}
+
+// commit is the commit that the cluster runs; "" if its source has fetched nothing.
+func (r running) commit() string {
+	if r.source == nil {
+		return ""
+	}
+	if r.source.GetKind() == ociRepository {
+		made, _, _ := unstructured.NestedString(r.source.Object, "status", "artifact", "metadata", artifact.Revision)
+		return strings.TrimPrefix(made, "sha1:")
+	}
+	_, commit, _ := strings.Cut(r.revision, "@")
+	return strings.TrimPrefix(commit, "sha1:")
+}
+
+// branch is the branch that the cluster tracks; "" if it tracks something else.
+func (r running) branch() string {
+	branch, _, _ := unstructured.NestedString(r.source.Object, "spec", "ref", "branch")
+	return branch
 }
 
 // context is the context of the kubeconfig; empty is its current one.
@@ -105,10 +125,15 @@ func get(ctx context.Context, c *kube.Client, apiVersion, kind string, ref gitop
 }
 
 // sameSync refuses a cluster whose Flux would not see what is delivered.
-func (p *promotion) sameSync(context.Context) {
+func (p *promotion) sameSync(ctx context.Context) {
 	if p.runs.source == nil {
 		p.refuse("the source of the cluster's first layer is not there", "see flux get sources all --all-namespaces on it, and mend that first")
 		return
+	}
+	for _, o := range []*unstructured.Unstructured{p.runs.root, p.runs.source} {
+		if suspended, _, _ := unstructured.NestedBool(o.Object, "spec", "suspend"); suspended {
+			p.refuse(fmt.Sprintf("%s %s/%s is suspended on the cluster: it would not see what is delivered", o.GetKind(), o.GetNamespace(), o.GetName()), "resume it: flux resume")
+		}
 	}
 	text := func(o *unstructured.Unstructured, keys ...string) string {
 		s, _, _ := unstructured.NestedString(o.Object, keys...)
@@ -131,8 +156,30 @@ func (p *promotion) sameSync(context.Context) {
 		}
 		return
 	}
+	for _, key := range []string{"commit", "name", "semver", "tag"} {
+		if got := text(p.runs.source, "spec", "ref", key); got != "" {
+			p.refuse(fmt.Sprintf("the cluster's GitRepository is pinned by %s %s, and delivery %s moves branch %s", key, got, d.Type, d.Branch), "have it track the branch alone")
+		}
+	}
+	if remote, err := p.Clone.URL(ctx, d.Remote); err != nil {
+		p.refuse(err.Error(), hint.Of(err))
+	} else if got := text(p.runs.source, "spec", "url"); repositoryOf(got) != repositoryOf(remote) {
+		p.refuse(fmt.Sprintf("Flux on the cluster tracks %s, and the clone's remote %s is another repository", got, d.Remote), "promote from a clone of what the cluster tracks, or name the remote that it is")
+	}
 	if got := text(p.runs.source, "spec", "ref", "branch"); got != d.Branch {
 		p.refuse(fmt.Sprintf("Flux on the cluster tracks branch %q, and delivery %s moves %s", got, d.Type, d.Branch), "name that branch in the delivery, or point its GitRepository at "+d.Branch)
 	}
 	p.runs.revision = strings.TrimSpace(p.runs.revision)
+}
+
+// repositoryOf is the end of a repository's address, owner and name: the host may be known by several names.
+func repositoryOf(address string) string {
+	address = strings.TrimSuffix(strings.TrimSuffix(address, "/"), ".git")
+	if _, after, ok := strings.Cut(address, "://"); ok {
+		_, address, _ = strings.Cut(after, "/")
+	} else if _, after, ok := strings.Cut(address, ":"); ok {
+		address = after
+	}
+	parts := strings.FieldsFunc(address, func(r rune) bool { return r == '/' })
+	return strings.Join(parts[max(0, len(parts)-2):], "/")
 }

@@ -1,6 +1,7 @@
 package promote
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -97,6 +98,13 @@ func (p *promotion) published(ctx context.Context) error {
 // push pushes the artifact, then its signature, and only then the tag that the cluster tracks: what
 // it fetches is signed.
 func (p *promotion) push(ctx context.Context) error {
+	if p.Resume && !p.delivered {
+		p.refuse(fmt.Sprintf("there is nothing to resume: %s:%s holds %.12s", p.target.Delivery.URL, p.target.Delivery.Tag, cmp.Or(p.base, "nothing")), "promote without --resume")
+		return ErrRefused
+	}
+	if err := p.sendEvidence(ctx); err != nil {
+		return err
+	}
 	return p.pushCommit(ctx, p.head)
 }
 

@@ -32,6 +32,8 @@ type LayerChange struct {
 	Removed bool     `json:"removed,omitempty"`
 	Added   []string `json:"added,omitempty"`
 	Changed []string `json:"changed,omitempty"`
+	// Moved come from another layer that prunes.
+	Moved []string `json:"moved,omitempty"`
 	// Pruned are deleted from the cluster; Left are no longer applied, and stay.
 	Pruned []string `json:"pruned,omitempty"`
 	Left   []string `json:"left,omitempty"`
@@ -42,7 +44,11 @@ var precious = []string{"PersistentVolumeClaim", "Namespace", "CustomResourceDef
 
 // model reads the repo, and what the remote has of it.
 func (p *promotion) model(ctx context.Context) (err error) {
-	if p.repo, err = p.load(ctx, p.head); err != nil {
+	after := p.head
+	if p.delivered {
+		after = p.base // with what flux bootstrap added
+	}
+	if p.repo, err = p.load(ctx, after); err != nil {
 		return err
 	}
 	for _, l := range p.repo.Layers {
@@ -58,11 +64,11 @@ func (p *promotion) model(ctx context.Context) (err error) {
 			}
 		}
 	}
-	if p.base == "" {
+	if p.ran == "" {
 		return nil
 	}
-	if p.before, err = p.load(ctx, p.base); err != nil {
-		p.Console.Note(fmt.Sprintf("%.12s has no folder %s: everything in it is new", p.base, p.target.Path))
+	if p.before, err = p.load(ctx, p.ran); err != nil {
+		p.Console.Note(fmt.Sprintf("%.12s, which the cluster runs, has no folder %s: everything in it is new", p.ran, p.target.Path))
 		p.before = nil
 	}
 	return nil
@@ -81,14 +87,14 @@ func (p *promotion) load(ctx context.Context, commit string) (*gitops.Repo, erro
 func (p *promotion) plan(ctx context.Context) (err error) {
 	plan := &Plan{Bootstrap: !p.runs.syncs, First: p.base == ""}
 	p.result.Plan = plan
-	if p.delivered || p.reverted {
+	if p.reverted {
 		return nil
 	}
-	if p.base != "" {
-		if plan.Commits, err = p.Clone.Between(ctx, p.base, p.head); err != nil {
+	if from := cmp.Or(p.ran, p.base); from != "" && !p.delivered {
+		if plan.Commits, err = p.Clone.Between(ctx, from, p.head); err != nil {
 			return err
 		}
-		if plan.Files, err = p.Clone.Changes(ctx, p.base, p.head); err != nil {
+		if plan.Files, err = p.Clone.Changes(ctx, from, p.head); err != nil {
 			return err
 		}
 	}
@@ -96,14 +102,26 @@ func (p *promotion) plan(ctx context.Context) (err error) {
 	if p.AllowPrune {
 		return nil
 	}
-	for _, l := range plan.Layers {
-		for _, object := range l.Pruned {
-			if kind, _, _ := strings.Cut(object, "/"); slices.Contains(precious, kind) {
-				p.refuse(fmt.Sprintf("%s would be pruned from layer %s", object, l.Layer), "keep it (annotation kustomize.toolkit.fluxcd.io/prune: disabled), or allow it: --allow-prune")
+	for _, what := range endangered(plan.Layers) {
+		p.refuse(what, "keep it (annotation kustomize.toolkit.fluxcd.io/prune: disabled), or allow it: --allow-prune")
+	}
+	return p.refused()
+}
+
+// endangered lists what of precious kinds would be pruned, or may be on its way to another layer.
+func endangered(layers []LayerChange) []string {
+	var out []string
+	for _, l := range layers {
+		for how, list := range map[string][]string{"would be pruned from layer " + l.Layer: l.Pruned, "moves to layer " + l.Layer + ", and may be pruned by the one that had it": l.Moved} {
+			for _, object := range list {
+				if kind, _, _ := strings.Cut(object, "/"); slices.Contains(precious, kind) {
+					out = append(out, object+" "+how)
+				}
 			}
 		}
 	}
-	return p.refused()
+	slices.Sort(out)
+	return out
 }
 
 // place is an object and the layer that applies it.
@@ -144,6 +162,9 @@ func compare(before, after *gitops.Repo) []LayerChange {
 		case !known:
 			c := of(n.layer)
 			c.Added = append(c.Added, n.object.Identity())
+		case o.layer.Ref != n.layer.Ref && pruned(o, after):
+			c := of(n.layer)
+			c.Moved = append(c.Moved, n.object.Identity())
 		case !reflect.DeepEqual(o.object.Object, n.object.Object) || o.layer.Ref != n.layer.Ref:
 			c := of(n.layer)
 			c.Changed = append(c.Changed, n.object.Identity())
@@ -154,7 +175,7 @@ func compare(before, after *gitops.Repo) []LayerChange {
 			continue
 		}
 		c := of(o.layer)
-		if pruned(o) {
+		if pruned(o, after) {
 			c.Pruned = append(c.Pruned, o.object.Identity())
 		} else {
 			c.Left = append(c.Left, o.object.Identity())
@@ -162,7 +183,7 @@ func compare(before, after *gitops.Repo) []LayerChange {
 	}
 	var out []LayerChange
 	for _, c := range changes {
-		for _, list := range [][]string{c.Added, c.Changed, c.Pruned, c.Left} {
+		for _, list := range [][]string{c.Added, c.Changed, c.Moved, c.Pruned, c.Left} {
 			slices.Sort(list)
 		}
 		out = append(out, *c)
@@ -173,11 +194,14 @@ func compare(before, after *gitops.Repo) []LayerChange {
 
 // pruned says whether Flux deletes an object that its layer no longer has.
 // decides: of one that is gone, the finalizer prunes by its last word.
-func pruned(p place) bool {
+func pruned(p place, after *gitops.Repo) bool {
 	for _, key := range []string{"kustomize.toolkit.fluxcd.io/prune", "kustomize.toolkit.fluxcd.io/reconcile"} {
 		if p.object.GetAnnotations()[key] == "disabled" || p.object.GetLabels()[key] == "disabled" {
 			return false
 		}
+	}
+	if now := after.Layer(p.layer.Ref); now != nil {
+		return now.Prunes // the layer is changed first
 	}
 	return p.layer.Prunes
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	appsv1 "k8s.io/api/apps/v1"
-	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,18 +18,26 @@ import (
 
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/policy"
 	"seatrial.dev/seatrial/internal/report"
 )
 
 // preflight compares what the rehearsal assumed with what is there. It only reads, and refuses what
 // is certain to fail.
 func (p *promotion) preflight(ctx context.Context) error {
-	for _, look := range []func(context.Context) error{p.rights, p.versions, p.packaging, p.storage, p.podSecurity, p.capacity, p.loadBalancers, p.owners} {
+	for _, look := range []func(context.Context) error{p.keys, p.rights, p.sees, p.versions, p.packaging, p.storage, p.podSecurity, p.capacity, p.loadBalancers, p.owners} {
 		if err := look(ctx); err != nil {
 			return fmt.Errorf("compare the cluster: %w", err)
 		}
 	}
 	p.result.Preflight = finding.Merge(p.result.Preflight, nil)
+	if p.AllowDifferences {
+		for i, f := range p.result.Preflight {
+			if f.Code == finding.ClusterDiffers {
+				p.result.Preflight[i].Severity = finding.Warning
+			}
+		}
+	}
 	if n := finding.Errors(p.result.Preflight); n > 0 {
 		return ErrRefused
 	}
@@ -55,22 +62,23 @@ func (p *promotion) forbidden(err error, what string) (bool, error) {
 // rights asks whether the account may do what is about to be done.
 func (p *promotion) rights(ctx context.Context) error {
 	type right struct{ verb, group, resource, namespace string }
-	wants := []right{{"get", "kustomize.toolkit.fluxcd.io", "kustomizations", gitops.FluxNamespace}, {"patch", "kustomize.toolkit.fluxcd.io", "kustomizations", gitops.FluxNamespace}, {"patch", "source.toolkit.fluxcd.io", "gitrepositories", gitops.FluxNamespace}}
-	if !p.runs.syncs {
-		wants = append(wants, right{"*", "*", "*", ""}) // flux bootstrap makes Flux's controllers administrators, which only one may
+	source := "gitrepositories"
+	if p.target.Delivery.Type == policy.ToOCI {
+		source = "ocirepositories"
 	}
-	if p.AgeKey != nil {
-		wants = append(wants, right{"create", "", "secrets", gitops.FluxNamespace}, right{"patch", "", "secrets", gitops.FluxNamespace})
+	wants := []right{{"patch", "source.toolkit.fluxcd.io", source, gitops.FluxNamespace}}
+	if !p.runs.syncs {
+		wants = []right{{"*", "*", "*", ""}} // flux bootstrap makes Flux's controllers administrators, which only one may
+	} else if len(p.missing) > 0 {
+		wants = append(wants, right{"create", "", "secrets", gitops.FluxNamespace})
 	}
 	for _, w := range wants {
-		got, err := p.client.Typed.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
-			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: w.verb, Group: w.group, Resource: w.resource, Namespace: w.namespace}},
-		}, metav1.CreateOptions{})
+		allowed, err := p.may(ctx, w.verb, w.group, w.resource, w.namespace)
 		if err != nil {
 			return err
 		}
-		if !got.Status.Allowed {
-			what := fmt.Sprintf("%s %s", w.verb, w.resource)
+		if !allowed {
+			what := w.verb + " " + w.resource
 			if w.resource == "*" {
 				what = "do everything, as a first bootstrap has to"
 			}
@@ -164,13 +172,14 @@ func (p *promotion) storage(ctx context.Context) error {
 	}
 	var names []string
 	var byDefault bool
+	brings := hasKind(p.repo, "storage.k8s.io", "StorageClass") // which may be the default
 	for _, c := range classes.Items {
 		names = append(names, c.Name)
 		byDefault = byDefault || c.Annotations["storageclass.kubernetes.io/is-default-class"] == "true"
 	}
 	for _, want := range p.proof.Demand.StorageClasses {
 		switch {
-		case want == "" && !byDefault:
+		case want == "" && !byDefault && !brings:
 			p.differs(finding.Error, finding.ClusterDiffers, "", "make one the default, or name one (storageClass in the blueprint): "+strings.Join(names, ", "), "no StorageClass is the default, and volumes of the repo ask for the default")
 		case want != "" && !slices.Contains(names, want) && !hasObject(p.repo, "StorageClass", want):
 			p.differs(finding.Error, finding.ClusterDiffers, "StorageClass/"+want, "make it, or name another: "+strings.Join(names, ", "), "the StorageClass that volumes of the repo ask for is not there")
@@ -205,10 +214,26 @@ func (p *promotion) podSecurity(ctx context.Context) error {
 	order := []string{"privileged", "baseline", "restricted"}
 	assumed := cmp.Or(p.proof.PodSecurity, order[0])
 	if slices.Index(order, level) > slices.Index(order, assumed) {
-		p.differs(finding.Error, finding.ClusterDiffers, "", "rehearse with --pod-security "+level+", or declare it in the repo's ConfigMap cluster-essentials",
+		severity := finding.Error
+		if labelled(p.repo) {
+			severity = finding.Warning // each namespace of the repo says what holds in it
+		}
+		p.differs(severity, finding.ClusterDiffers, "", "rehearse with --pod-security "+level+", or declare it in the repo's ConfigMap cluster-essentials",
 			"namespaces without a label enforce %s there, and %s was rehearsed: pods may be refused", level, assumed)
 	}
 	return nil
+}
+
+// labelled says whether every namespace that the repo declares has a Pod Security level of its own.
+func labelled(r *gitops.Repo) bool {
+	for _, l := range r.Layers {
+		for _, o := range l.Objects {
+			if o.GetKind() == "Namespace" && o.GetLabels()["pod-security.kubernetes.io/enforce"] == "" {
+				return false
+			}
+		}
+	}
+	return hasKind(r, "", "Namespace")
 }
 
 // capacity compares what the nodes have left with the sums of the requests.
@@ -305,7 +330,8 @@ func (p *promotion) owners(ctx context.Context) error {
 				return err
 			}
 			owner := ownerOf(live.GetLabels(), live.GetAnnotations())
-			if owner == "" || p.ours(owner, l) {
+			shares := slices.Contains([]string{"IfNotPresent", "Merge", "Ignore"}, o.GetAnnotations()["kustomize.toolkit.fluxcd.io/ssa"])
+			if owner == "" || shares || p.ours(owner, l) {
 				continue
 			}
 			f := finding.Finding{

@@ -8,6 +8,7 @@ package promote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"seatrial.dev/seatrial/internal/clone"
@@ -46,6 +47,8 @@ type Options struct {
 	Forge func(policy.Delivery) (forge.Forge, error)
 	// AllowPrune lets claims, namespaces and CRDs be pruned.
 	AllowPrune bool
+	// AllowDifferences delivers although the cluster differs from what was rehearsed.
+	AllowDifferences bool
 	// DryRun ends before anything is written.
 	DryRun bool
 	// Resume only watches what was delivered before.
@@ -84,6 +87,8 @@ type promotion struct {
 	repo      *gitops.Repo      // model: of head
 	before    *gitops.Repo      // model: of what the cluster runs; nil if it runs nothing
 	takes     platform.Platform // model
+	missing   []gitops.Ref      // preflight: the Secrets with keys that the cluster lacks
+	ran       string            // guard: the commit that the cluster runs; "" if it runs none, or one that is not known
 	runs      running           // meet: what of Flux the cluster runs
 	landed    string            // deliver: the revision that the cluster is to reconcile
 	delivered bool              // remote: what the remote has is this tree already, but for what flux bootstrap added
@@ -102,14 +107,15 @@ func (p *promotion) steps() []step {
 	return []step{
 		{"take", "", p.take, false},
 		{"judge", "look for evidence", p.judge, false},
-		{"remote", "look at the remote", p.remote, false},
 		{"meet", "meet the cluster", p.meet, false},
+		{"guard", "", p.guard, false},
+		{"remote", "look at the remote", p.remote, false},
 		{"model", "read the repo", p.model, false},
 		{"plan", "", p.plan, false},
 		{"preflight", "compare the cluster with what was rehearsed", p.preflight, false},
 		{"deliver", "deliver", p.deliver, true},
-		{"keys", "give the cluster its key", p.giveKeys, true},
-		{"bootstrap", "bootstrap Flux", p.bootstrap, true},
+		{"keys", "", p.giveKeys, true},
+		{"bootstrap", "", p.bootstrap, true},
 		{"ask", "", p.ask, true},
 		{"watch", "", p.watch, true},
 	}
@@ -118,8 +124,8 @@ func (p *promotion) steps() []step {
 // ErrRefused ends a promotion that the gate, the plan or the preflight refuses: the result says why.
 var ErrRefused = errors.New("the promotion is refused")
 
-// Run promotes to one target. The result is nil only if there is an error that is not the tree's,
-// the policy's or the cluster's: wrong usage, or an environment that lacks something.
+// Run promotes to one target. An error is not the tree's, the policy's or the cluster's: wrong usage, or an environment
+// that lacks something. If it comes after the delivery, there is a result as well.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	p := &promotion{Options: o, result: newResult(o)}
 	for _, s := range p.steps() {
@@ -140,6 +146,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			break
 		}
 		done(err)
+		if err != nil && p.landed != "" {
+			p.result.Outcome = Delivered
+			p.result.Next = append(p.result.Next, fmt.Sprintf("what became of it is not known: seatrial promote --to %s --resume watches again", p.Name))
+			return p.result, err
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -148,8 +159,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		p.result.Outcome = Planned
 	}
 	if p.failed() {
-		if err := p.wayBack(ctx); err != nil {
-			return nil, err
+		err := p.wayBack(ctx)
+		if err != nil && ctx.Err() != nil {
+			return p.result, err
+		}
+		if err != nil {
+			p.result.Next = append(p.result.Next, "the way back failed: "+err.Error())
 		}
 	}
 	return p.result, nil

@@ -118,11 +118,14 @@ func TestPlanTellsWhatIsPruned(t *testing.T) {
 	is(got["a"].Changed, "ConfigMap/web/changed")
 	is(got["a"].Added, "ConfigMap/web/new")
 	is(got["b"].Left, "ConfigMap/web/left")
-	is(got["b"].Changed, "ConfigMap/web/moved")
+	is(got["b"].Moved, "ConfigMap/web/moved")
 	is(got["gone"].Pruned, "ConfigMap/web/of-gone")
 	is(got["flux-system"].Pruned, "Kustomization/flux-system/gone")
 	if !got["gone"].Removed || got["a"].New {
 		t.Errorf("%+v", got)
+	}
+	if lost := endangered(compare(before, after)); len(lost) != 1 || !strings.Contains(lost[0], "PersistentVolumeClaim/web/data would be pruned") {
+		t.Errorf("endangered %v", lost)
 	}
 	if first := compare(nil, after); len(first) != 3 || !first[0].New {
 		t.Errorf("the first time: %+v", first)
@@ -200,6 +203,68 @@ func TestOwners(t *testing.T) {
 	} {
 		if got := ownerOf(marks[0], marks[1]); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// Only what flux bootstrap itself writes passes for it.
+func TestBootstrapsOwnFiles(t *testing.T) {
+	const sync = `apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 1m0s, ref: {branch: main}, secretRef: {name: flux-system}, url: "https://a/b"}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 10m0s, path: ./clusters/a, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+`
+	if !plainSync([]byte(sync), "clusters/a") || !plainSync(nil, "clusters/a") {
+		t.Error("its own sync is refused")
+	}
+	for name, text := range map[string]string{
+		"patches":      strings.Replace(sync, "prune: true", "prune: true, patches: [{patch: x}]", 1),
+		"other folder": strings.Replace(sync, "./clusters/a", "./clusters/b", 1),
+		"one more":     sync + "---
+apiVersion: v1
+kind: Secret
+metadata: {name: x, namespace: flux-system}
+",
+		"other name":   strings.Replace(sync, "name: flux-system, namespace", "name: other, namespace", 1),
+	} {
+		if plainSync([]byte(text), "clusters/a") {
+			t.Errorf("%s passes", name)
+		}
+	}
+	const kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- gotk-components.yaml
+- gotk-sync.yaml
+"
+	if !plainKustomization([]byte(kustomization)) || plainKustomization([]byte(kustomization+"patches: []
+")) || plainKustomization([]byte(kustomization+"- evil.yaml
+")) {
+		t.Error("kustomizations are not told apart")
+	}
+	if !sameObjects([]byte("# a
+"+sync), []byte(sync)) || sameObjects([]byte(sync), []byte(sync+"---
+apiVersion: v1
+kind: Secret
+metadata: {name: x}
+")) || sameObjects(nil, []byte(":")) {
+		t.Error("manifests are not told apart")
+	}
+}
+
+// A repository is known by its end, as its host may have several names.
+func TestRepositories(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://git.example.com/org/fleet.git": "org/fleet", "ssh://git@git.example.com:22/org/fleet": "org/fleet",
+		"git@git.example.com:org/fleet.git": "org/fleet", "http://127.0.0.1:1/repo.git": "repo", "http://gitea:3000/repo.git/": "repo",
+	} {
+		if got := repositoryOf(address); got != want {
+			t.Errorf("%s: got %s, want %s", address, got, want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"seatrial.dev/seatrial/internal/forge"
+	"seatrial.dev/seatrial/internal/hint"
 )
 
 // request opens or renews a pull or merge request of the commit into the branch that the cluster
@@ -15,7 +16,7 @@ func (p *promotion) request(ctx context.Context) error {
 	if p.delivered {
 		p.landed = p.base // it is merged
 		p.result.Delivered = p.landed
-		return p.Clone.PushNotes(ctx, d.Remote)
+		return p.sendEvidence(ctx)
 	}
 	if p.Resume {
 		p.refuse(fmt.Sprintf("the request is not merged: branch %s of %s is at %.12s", d.Branch, d.Remote, p.base), "have it merged; a merge that makes another tree has to be rehearsed")
@@ -25,15 +26,18 @@ func (p *promotion) request(ctx context.Context) error {
 		p.refuse(fmt.Sprintf("%s has no branch %s for a request to go into", d.Remote, d.Branch), "make it, or deliver the first time with type branch")
 		return ErrRefused
 	}
+	if err := p.ownServer(ctx); err != nil {
+		return err
+	}
 	provider, err := p.Forge(d)
 	if err != nil {
 		return err
 	}
 	branch := RequestBranch(p.Name)
-	if err := p.Clone.Push(ctx, d.Remote, p.head, branch); err != nil {
+	if err := p.Clone.PushRequest(ctx, d.Remote, p.head, branch); err != nil {
 		return err
 	}
-	if err := p.Clone.PushNotes(ctx, d.Remote); err != nil {
+	if err := p.sendEvidence(ctx); err != nil {
 		return err
 	}
 	address, err := provider.Request(ctx, forge.Request{
@@ -52,3 +56,20 @@ func (p *promotion) request(ctx context.Context) error {
 
 // RequestBranch is the branch from which a target's requests go.
 func RequestBranch(target string) string { return "seatrial/promote-" + strings.ToLower(target) }
+
+// ownServer returns an error if the token would go to another server than the remote's.
+func (p *promotion) ownServer(ctx context.Context) error {
+	d := p.target.Delivery
+	remote, err := p.Clone.URL(ctx, d.Remote)
+	if err != nil || p.Policy != nil { // the caller says that it is so
+		return err
+	}
+	server := hostOf(d.Server)
+	if server == "" {
+		server = map[string]string{"github": "github.com", "gitlab": "gitlab.com"}[d.Provider]
+	}
+	if name, _, _ := strings.Cut(server, ":"); name == "" || !strings.Contains(remote, "/"+name) && !strings.Contains(remote, "@"+name) {
+		return hint.New(fmt.Sprintf("the provider's server is %q, and remote %s is on another: the token is not sent there", server, d.Remote), "name the remote's server as the delivery's, or give the policy yourself: --policy FILE")
+	}
+	return nil
+}

@@ -23,6 +23,7 @@ const (
 	Planned    Outcome = "planned"     // a dry run: nothing was written
 	Refused    Outcome = "refused"     // nothing was delivered: see Reasons and Findings
 	Requested  Outcome = "requested"   // a pull or merge request waits for somebody
+	Delivered  Outcome = "delivered"   // and not watched to the end
 	Failed     Outcome = "failed"      // delivered, and not every layer reconciled
 	RolledBack Outcome = "rolled-back" // failed, and the cluster reconciled what it had before
 )

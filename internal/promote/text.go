@@ -80,6 +80,8 @@ func (r *Result) says() string {
 		return fmt.Sprintf("%s, %s of the cluster; nothing was delivered", prose.Count(len(r.Reasons), "reason"), prose.Count(errs, "difference"))
 	case Planned:
 		return fmt.Sprintf("%s in %s; a dry run: nothing was delivered", prose.Count(len(r.Plan.Files), "file"), prose.Count(len(r.Plan.Layers), "layer"))
+	case Delivered:
+		return fmt.Sprintf("%.12s was delivered to %s, and not watched to the end", r.Commit, r.Target)
 	case Requested:
 		return r.Request
 	case RolledBack:
@@ -144,7 +146,7 @@ func (l *Plan) text(p func(string, ...any)) {
 		for _, list := range []struct {
 			what string
 			of   []string
-		}{{"pruned", c.Pruned}, {"left", c.Left}, {"changed", c.Changed}, {"added", c.Added}} {
+		}{{"pruned", c.Pruned}, {"left", c.Left}, {"moved", c.Moved}, {"changed", c.Changed}, {"added", c.Added}} {
 			if len(list.of) > 0 {
 				p("    %-8s %s\n", list.what, some(list.of))
 			}

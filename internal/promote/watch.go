@@ -3,12 +3,14 @@ package promote
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"seatrial.dev/seatrial/internal/clone"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/follow"
 	"seatrial.dev/seatrial/internal/gitops"
@@ -27,7 +29,7 @@ func (p *promotion) ask(ctx context.Context) error {
 		return err
 	}
 	if !runs.syncs || runs.source == nil {
-		return fmt.Errorf("Flux does not sync the repo, although it was bootstrapped: see flux check") //nolint:staticcheck // a name
+		return errors.New("the cluster's Flux does not sync the repo, although it was bootstrapped: see flux check")
 	}
 	token := p.Now().UTC().Format(time.RFC3339Nano)
 	return follow.Request(ctx, p.client, verdict.Retry{
@@ -50,8 +52,13 @@ func (p *promotion) watch(ctx context.Context) error {
 	if r.Verdict != verdict.Pass {
 		p.result.Outcome = Failed
 		p.tellWhatBit(r)
+		return nil
 	}
-	return nil
+	// A way back leads to what was reconciled.
+	if err := p.Clone.AddNotes(ctx, clone.Promoted, p.result.Delivered, []byte(p.Name)); err != nil {
+		return err
+	}
+	return p.Clone.PushNotes(ctx, p.target.Delivery.Remote, clone.Promoted)
 }
 
 // judgeLayers follows the layers of the cluster at a revision, and reports on them.

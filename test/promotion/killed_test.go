@@ -83,17 +83,16 @@ func TestKilledPromotionGoesOn(t *testing.T) {
 			t.Errorf("the clone was changed: %s", dirty)
 		}
 	}
-	for n := 1; n <= 6; n++ { // the steps before the bootstrap
+	for n := 1; n <= 6; n++ { // the steps before the delivery
 		check(w.kill(n, 0))
 	}
 	for _, after := range []time.Duration{300 * time.Millisecond, time.Second, 1700 * time.Millisecond} {
 		check(w.kill(7, after)) // while flux bootstrap is under way
 	}
-	check(w.kill(8, 100*time.Millisecond))
+	check(w.kill(9, 100*time.Millisecond))
 	w.expect(promote.Promoted)
-	commits := w.git("log", "--format=%s", "origin/main")
 	w.git("pull", "-q", "--ff-only", "origin", "main")
-	commits = w.git("log", "--format=%s")
+	commits := w.git("log", "--format=%s")
 	for _, subject := range []string{"Flux sync manifests", "component manifests"} {
 		if n := strings.Count(commits, subject); n != 1 {
 			t.Errorf("%d commits of %q:\n%s", n, subject, commits)
@@ -103,7 +102,7 @@ func TestKilledPromotionGoesOn(t *testing.T) {
 	w.edit("two/config.yaml", `"1"`, `"2"`)
 	w.commit("two")
 	w.verify()
-	for n := 5; n <= 8; n++ {
+	for n := 4; n <= 7; n++ {
 		check(w.kill(n, 0))
 	}
 	w.expect(promote.Promoted)
@@ -116,10 +115,10 @@ func TestKilledPromotionGoesOn(t *testing.T) {
 	w.commit("three")
 	w.verify()
 	before := w.git("rev-parse", "HEAD")
-	for _, n := range []int{9, 10, 11} {
+	for _, n := range []int{7, 8, 9} {
 		check(w.kill(n, 0, "--on-failure", "rollback"))
 	}
-	check(w.kill(11, 1500*time.Millisecond, "--on-failure", "rollback")) // while the way back is watched
+	check(w.kill(9, 1500*time.Millisecond, "--on-failure", "rollback")) // while the way back is watched
 	p := w.promote("--resume", "--on-failure", "rollback")
 	if p.result.Outcome != promote.RolledBack {
 		t.Errorf("outcome %s\n%s", p.result.Outcome, p.stderr)

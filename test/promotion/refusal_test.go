@@ -85,7 +85,18 @@ func TestGateRefuses(t *testing.T) {
 	w.commit("let anybody in")
 	w.must("verify", "--path", w.path, "--attest", file)
 	w.refused("it has no signature", "--evidence", file)
-	w.git("reset", "-q", "--hard", "HEAD^")
+	// Nor by another name or another branch.
+	w.edit(".seatrial.yaml", "    production:", "    alias:")
+	w.commit("another name")
+	w.must("verify", "--path", w.path, "--attest", file)
+	w.refused("it has no signature", "--evidence", file, "--to", "alias")
+	w.edit(".seatrial.yaml", "{type: branch}", "{type: branch, branch: evil}")
+	w.commit("another branch")
+	w.git("push", "-q", "origin", "HEAD:evil")
+	w.must("verify", "--path", w.path, "--attest", file)
+	w.refused("Flux on the cluster tracks branch \"main\"", "--evidence", file, "--to", "alias")
+	w.git("reset", "-q", "--hard", base)
+	w.git("pull", "-q", "--ff-only", "origin", "main")
 
 	// What holds data is only pruned when that is allowed.
 	w.write("one/ns.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: default}\n")
@@ -118,6 +129,12 @@ func TestPreflightRefuses(t *testing.T) {
 		"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: reader}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}\nsubjects: [{kind: ServiceAccount, name: reader, namespace: default}]\n---\n" +
 		"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: namespaces}\nrules: [{apiGroups: [\"\"], resources: [namespaces], verbs: [get]}]\n---\n" +
 		"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: reader-namespaces}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: namespaces}\nsubjects: [{kind: ServiceAccount, name: reader, namespace: default}]\n")
+	if err := os.Rename(filepath.Join(w.dir, "age.key"), filepath.Join(w.dir, "age.key.away")); err != nil {
+		t.Fatal(err)
+	}
+	w.refused("the layers decrypt with it, and it is not there")
+	w.must("secrets", "keygen", filepath.Join(w.dir, "age.key"))
+	w.refused("it is not encrypted for the age key that is given")
 	w.refused("the account may not do everything", "--kubeconfig", w.kubeconfigOf("default", "reader"))
 	w.clean(w.up.Token, w.key("age.key"), w.key("sign.key"))
 }

@@ -69,7 +69,6 @@ type world struct {
 	path      string // the cluster's folder
 	up        struct{ Kubeconfig, Git, Registry, Token, UID string }
 	said      *shout
-	promoted  []string // arguments of each promotion
 }
 
 // shout is everything that the commands printed, for the search of canaries.
