@@ -19,6 +19,7 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/guard"
 	"seatrial.dev/seatrial/internal/hint"
+	"seatrial.dev/seatrial/internal/policy"
 	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/redact"
 	"seatrial.dev/seatrial/internal/report"
@@ -98,12 +99,27 @@ type opened struct {
 	known   *redact.Set // its secret values
 }
 
+// checkPolicy reads the policy of promotions, if the repo has one: a mistake in it is best told early.
+func checkPolicy(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, policy.File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		_, err = policy.Parse(policy.File, text)
+	}
+	return err
+}
+
 // openRepo reads the repo in the folder that args name (the working folder by default),
 // and prepares the options of the checks with the age key, if one is given.
 func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*opened, error) {
 	dir := folder(args)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, hint.Wrap(fmt.Errorf("%s is not a folder", dir), "give the folder of a Flux repo")
+	}
+	if err := checkPolicy(dir); err != nil {
+		return nil, err
 	}
 	r := &opened{tree: os.DirFS(dir)}
 	tree, err := gitops.Read(r.tree, g.Working)

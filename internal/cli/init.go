@@ -137,7 +137,7 @@ func starter(c *catalogue.Catalogue, cluster, domain string, recipients, service
 		fmt.Fprintf(&b, "  %s%s: {} # %s\n", mark, s.Name, s.Title)
 	}
 	b.WriteString("# What a tree has to satisfy before it reaches the real cluster: docs/promotion.md of Seatrial.\n")
-	b.WriteString(policy.Starter("platforms/clusters/"+cluster+"/kustomizations", d.Git.Branch))
+	b.WriteString(policy.Starter("platforms/clusters/" + cluster + "/kustomizations"))
 	return b.String()
 }
 
@@ -159,7 +159,7 @@ func writePolicy(s Streams) error {
 	if err != nil {
 		path = "clusters/production" // to be edited: there is none, or more than one
 	}
-	if err := os.WriteFile(policy.File, []byte(policy.StarterFile(path, "main", policySchemaFile)), 0o644); err != nil {
+	if err := os.WriteFile(policy.File, []byte(policy.StarterFile(path, policySchemaFile)), 0o644); err != nil {
 		return err
 	}
 	if err := os.WriteFile(policySchemaFile, policy.PublishedSchema, 0o644); err != nil {

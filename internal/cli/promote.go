@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -277,9 +278,20 @@ func (p *promotion) kubeconfigs(rules *clientcmd.ClientConfigLoadingRules) (stri
 
 // runAll promotes to all targets.
 func (p *promotion) runAll(ctx context.Context) error {
-	waves, err := p.waves(ctx)
+	waves, contexts, err := p.waves(ctx)
 	if err != nil {
 		return err
+	}
+	for _, w := range waves { // before the first is promoted
+		for _, name := range w.Targets {
+			o, err := p.options(name)
+			if err != nil {
+				return err
+			}
+			if _, err := o.Connect(cmp.Or(p.context, contexts[name])); err != nil {
+				return fmt.Errorf("target %s: %w", name, err)
+			}
+		}
 	}
 	f, failed := promote.RunFleet(ctx, waves, p.options)
 	if p.record != "" {
@@ -303,22 +315,26 @@ func (p *promotion) runAll(ctx context.Context) error {
 	return nil
 }
 
-// waves are those of the policy.
-func (p *promotion) waves(ctx context.Context) ([]policy.Wave, error) {
+// waves are those of the policy, and contexts the targets' own, by name.
+func (p *promotion) waves(ctx context.Context) (waves []policy.Wave, contexts map[string]string, err error) {
 	rules := p.rules
 	if rules == nil {
 		head, err := p.repo.Head(ctx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if rules, err = promote.LoadPolicy(ctx, p.repo, head); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if rules == nil || len(rules.Waves) == 0 {
-		return nil, hint.New("the policy has no waves", "list them (promotion.waves), or promote to one target: --to")
+		return nil, nil, hint.New("the policy has no waves", "list them (promotion.waves), or promote to one target: --to")
 	}
-	return rules.Waves, nil
+	contexts = map[string]string{}
+	for name, t := range rules.Targets {
+		contexts[name] = t.Context
+	}
+	return rules.Waves, contexts, nil
 }
 
 // writeRecord writes a record to a file.

@@ -190,7 +190,7 @@ func TestPublishedSchemaIsCurrent(t *testing.T) {
 
 // What init writes is whole, and no cluster passes for the one that it names.
 func TestStarterIsValid(t *testing.T) {
-	p := parse(t, StarterFile("clusters/a", "main", "x.json"))
+	p := parse(t, StarterFile("clusters/a", "x.json"))
 	if p.Targets["production"].Cluster != NoCluster || p.Targets["production"].Path != "clusters/a" {
 		t.Errorf("%+v", p.Targets["production"])
 	}

@@ -9,8 +9,8 @@ import (
 const NoCluster = "00000000-0000-0000-0000-000000000000"
 
 // Starter is the text of a section promotion to start from, for a cluster's folder. It works for the sample, and says
-// what each line accepts. branch is what the cluster tracks.
-func Starter(path, branch string) string {
+// what each line accepts.
+func Starter(path string) string {
 	return fmt.Sprintf(`promotion:
   evidence:
     tier: embedded # the lowest tier that is enough; kind runs real pods
@@ -32,12 +32,14 @@ func Starter(path, branch string) string {
       # kubectl get namespace kube-system -o jsonpath={.metadata.uid}
       cluster: %s
       path: %s
-      delivery: {type: branch, branch: %s} # or pull-request, approved-ref, oci
+      # The cluster tracks the branch production-approved, which only promotions move. Other ways: branch (what is
+      # merged reaches the cluster by itself), pull-request, oci.
+      delivery: {type: approved-ref}
       onFailure: stop # or rollback, to the last tree with evidence
-`, NoCluster, path, branch)
+`, NoCluster, path)
 }
 
 // StarterFile is the text of a whole .seatrial.yaml to start from. schema is the file of its schema.
-func StarterFile(path, branch, schema string) string {
-	return strings.Join([]string{"# yaml-language-server: $schema=./" + schema, "apiVersion: " + APIVersion, "kind: " + Kind, Starter(path, branch)}, "\n")
+func StarterFile(path, schema string) string {
+	return strings.Join([]string{"# yaml-language-server: $schema=./" + schema, "apiVersion: " + APIVersion, "kind: " + Kind, Starter(path)}, "\n")
 }

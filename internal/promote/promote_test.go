@@ -225,34 +225,18 @@ spec: {interval: 10m0s, path: ./clusters/a, prune: true, sourceRef: {kind: GitRe
 	for name, text := range map[string]string{
 		"patches":      strings.Replace(sync, "prune: true", "prune: true, patches: [{patch: x}]", 1),
 		"other folder": strings.Replace(sync, "./clusters/a", "./clusters/b", 1),
-		"one more":     sync + "---
-apiVersion: v1
-kind: Secret
-metadata: {name: x, namespace: flux-system}
-",
+		"one more":     sync + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: x, namespace: flux-system}\n",
 		"other name":   strings.Replace(sync, "name: flux-system, namespace", "name: other, namespace", 1),
 	} {
 		if plainSync([]byte(text), "clusters/a") {
 			t.Errorf("%s passes", name)
 		}
 	}
-	const kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources:
-- gotk-components.yaml
-- gotk-sync.yaml
-"
-	if !plainKustomization([]byte(kustomization)) || plainKustomization([]byte(kustomization+"patches: []
-")) || plainKustomization([]byte(kustomization+"- evil.yaml
-")) {
+	const kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\n"
+	if !plainKustomization([]byte(kustomization)) || plainKustomization([]byte(kustomization+"patches: []\n")) || plainKustomization([]byte(kustomization+"- evil.yaml\n")) {
 		t.Error("kustomizations are not told apart")
 	}
-	if !sameObjects([]byte("# a
-"+sync), []byte(sync)) || sameObjects([]byte(sync), []byte(sync+"---
-apiVersion: v1
-kind: Secret
-metadata: {name: x}
-")) || sameObjects(nil, []byte(":")) {
+	if !sameObjects([]byte("# a\n"+sync), []byte(sync)) || sameObjects([]byte(sync), []byte(sync+"---\napiVersion: v1\nkind: Secret\nmetadata: {name: x}\n")) || sameObjects(nil, []byte(":")) {
 		t.Error("manifests are not told apart")
 	}
 }

@@ -77,15 +77,19 @@ func (r *Result) says() string {
 	errs := finding.Errors(r.Preflight)
 	switch r.Outcome {
 	case Refused:
-		return fmt.Sprintf("%s, %s of the cluster; nothing was delivered", prose.Count(len(r.Reasons), "reason"), prose.Count(errs, "difference"))
+		return fmt.Sprintf("%s, %s of the cluster that are in the way; nothing was delivered", prose.Count(len(r.Reasons), "reason"), prose.Count(errs, "difference"))
 	case Planned:
-		return fmt.Sprintf("%s in %s; a dry run: nothing was delivered", prose.Count(len(r.Plan.Files), "file"), prose.Count(len(r.Plan.Layers), "layer"))
+		files := prose.Count(len(r.Plan.Files), "file")
+		if r.Plan.First {
+			files = "all files"
+		}
+		return fmt.Sprintf("%s, %s with changes, %s; a dry run: nothing was delivered", files, prose.Count(len(r.Plan.Layers), "layer"), prose.Count(len(r.Preflight), "warning"))
 	case Delivered:
 		return fmt.Sprintf("%.12s was delivered to %s, and not watched to the end", r.Commit, r.Target)
 	case Requested:
 		return r.Request
 	case RolledBack:
-		return fmt.Sprintf("%s did not reconcile at %.12s; the cluster is at %.12s again", r.Target, r.Delivered, r.Back)
+		return fmt.Sprintf("%s did not reconcile at %.12s; it has the files of before again (%.12s)", r.Target, r.Delivered, r.Back)
 	case Failed:
 		return fmt.Sprintf("%s did not reconcile at %.12s", r.Target, r.Delivered)
 	}
