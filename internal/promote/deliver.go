@@ -34,7 +34,7 @@ func (p *promotion) moveBranch(ctx context.Context) error {
 		p.refuse(fmt.Sprintf("there is nothing to resume: %s has no branch %s", d.Remote, d.Branch), "promote without --resume")
 		return ErrRefused
 	case p.reverted:
-		p.landed, p.result.Back, p.over = p.base, p.base, true
+		p.landed, p.result.Delivered, p.result.Back, p.over = p.base, p.head, p.base, true
 		return p.watchBack(ctx, p.base)
 	case p.delivered:
 		p.landed = p.base

@@ -11,6 +11,7 @@ import (
 	"seatrial.dev/seatrial/internal/clone"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/platform"
+	"seatrial.dev/seatrial/internal/secrets"
 )
 
 // Plan is what a promotion changes.
@@ -51,6 +52,8 @@ func (p *promotion) model(ctx context.Context) (err error) {
 	if p.repo, err = p.load(ctx, after); err != nil {
 		return err
 	}
+	p.known = secrets.Known(p.repo, p.AgeKey)
+	p.Console.Conceal(func(text string) string { return p.known.Text(p.conceal(text)) })
 	for _, l := range p.repo.Layers {
 		for _, o := range l.Objects {
 			if strings.HasSuffix(o.File, platform.File) {

@@ -18,6 +18,7 @@ import (
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/platform"
 	"seatrial.dev/seatrial/internal/policy"
+	"seatrial.dev/seatrial/internal/redact"
 	"seatrial.dev/seatrial/internal/secrets"
 	"seatrial.dev/seatrial/internal/verdict"
 )
@@ -87,6 +88,7 @@ type promotion struct {
 	repo      *gitops.Repo      // model: of head
 	before    *gitops.Repo      // model: of what the cluster runs; nil if it runs nothing
 	takes     platform.Platform // model
+	known     *redact.Set       // model: the repo's secret values
 	missing   []gitops.Ref      // preflight: the Secrets with keys that the cluster lacks
 	ran       string            // guard: the commit that the cluster runs; "" if it runs none, or one that is not known
 	runs      running           // meet: what of Flux the cluster runs

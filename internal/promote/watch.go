@@ -89,6 +89,7 @@ func (p *promotion) judgeLayers(ctx context.Context, revision string) (*report.R
 	}
 	r.BlindSpots = append(r.BlindSpots, d.BlindSpots...)
 	r.Timings.Reconcile = f.Took.Seconds()
+	r.Conceal(p.known.Text)
 	version, err := p.client.Typed.Discovery().ServerVersion()
 	if err == nil {
 		r.Versions["kubernetes"] = version.GitVersion

@@ -1,6 +1,7 @@
 package promotion
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,11 @@ func TestGateRefuses(t *testing.T) {
 	notes := w.git("notes", "--ref=seatrial", "show", "HEAD")
 	for name, change := range map[string]func(string) string{
 		"truncated": func(s string) string { return s[:len(s)/3] },
-		"stripped":  func(s string) string { return strings.ReplaceAll(s, `"signatures":[`, `"signed":[`) },
+		"forged": func(s string) string { // another tree, in the words of the one that was signed
+			from := base64.StdEncoding.EncodeToString([]byte(`"gitTree":"`))[:12]
+			return strings.Replace(s, `"payload":"`, `"payload":"`+from, 1)
+		},
+		"stripped": func(s string) string { return strings.ReplaceAll(s, `"signatures":[`, `"signed":[`) },
 	} {
 		w.git("notes", "--ref=seatrial", "add", "-f", "-m", change(notes), "HEAD")
 		t.Log(name)
@@ -116,6 +121,17 @@ func TestPreflightRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true, "type: branch", `standIns: ["*"], assumptions: ["*"], blindSpots: ["*"]`, "-packaging-global-namespace", "elsewhere")
 	w.verify()
+	for from, want := range map[string]string{`standIns: ["*"]`: "a stand-in took the place of", `assumptions: ["*"]`: "it was taken for granted that"} {
+		policy, err := os.ReadFile(filepath.Join(w.repo, ".seatrial.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(w.dir, "policy.yaml")
+		if err := os.WriteFile(file, []byte(strings.Replace(string(policy), from, strings.Replace(from, "*", "none", 1), 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		w.refused(want, "--policy", file)
+	}
 	w.refused("the packaging global namespace is elsewhere, and tkg-system was rehearsed")
 	c := w.client()
 	if err := c.Typed.StorageV1().StorageClasses().Delete(t.Context(), "default", deleteOptions); err != nil {
