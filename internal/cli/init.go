@@ -40,14 +40,14 @@ repo that has no blueprint.`,
 		Example: `  seatrial init --domain services.example.org --recipient age1… --service harbor,vault`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if onlyPolicy {
+				return writePolicy(s)
+			}
 			if _, err := os.Lstat(blueprint.File); !errors.Is(err, fs.ErrNotExist) {
 				return hint.New(blueprint.File+" is there already", "edit it, or move it away")
 			}
 			if b, err := os.ReadFile(schemaFile); !errors.Is(err, fs.ErrNotExist) && !bytes.Equal(b, blueprint.PublishedSchema) {
 				return hint.New(schemaFile+" is there already, and is another", "move it away: seatrial schema prints this version's")
-			}
-			if onlyPolicy {
-				return writePolicy(s)
 			}
 			c, err := catalogue.Load()
 			if err != nil {
@@ -146,6 +146,9 @@ const policySchemaFile = ".seatrial.schema.json"
 
 // writePolicy writes the policy of promotions for the Flux repo in the working folder.
 func writePolicy(s Streams) error {
+	if _, err := os.Lstat(blueprint.File); !errors.Is(err, fs.ErrNotExist) {
+		return hint.New("this repo has a blueprint, "+blueprint.File+": its policy is the section promotion there", "write it there, and run seatrial generate --age-key FILE, which copies it to "+policy.File+"; seatrial init in an empty folder shows one")
+	}
 	for _, file := range []string{policy.File, policySchemaFile} {
 		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 			return hint.New(file+" is there already", "edit it, or move it away")

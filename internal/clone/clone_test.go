@@ -3,11 +3,15 @@ package clone
 import (
 	"bytes"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"seatrial.dev/seatrial/internal/hint"
 )
 
 func git(t *testing.T, dir string, args ...string) string {
@@ -180,6 +184,15 @@ func TestRemotesAreTheClones(t *testing.T) {
 	git(t, a.Dir, "remote", "add", "web", "http://me:canary@127.0.0.1:1/x.git")
 	if _, err := a.Fetch(t.Context(), "web", "main"); err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("got %v", err)
+	}
+	asks := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", "Basic")
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(asks.Close)
+	git(t, a.Dir, "remote", "add", "asks", strings.Replace(asks.URL, "://", "://canary@", 1)+"/x.git")
+	if _, err := a.Fetch(t.Context(), "asks", "main"); err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(hint.Of(err), TokenEnv) {
+		t.Errorf("got %v, %s", err, hint.Of(err))
 	}
 	git(t, a.Dir, "remote", "set-url", "--push", "web", "http://127.0.0.1:2/x.git")
 	if _, err := a.URL(t.Context(), "web"); err == nil || !strings.Contains(err.Error(), "another address") {

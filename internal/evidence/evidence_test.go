@@ -154,6 +154,33 @@ func TestTamperedEvidenceIsRefused(t *testing.T) {
 	}
 }
 
+// A signature is for a payload of its type; and a statement that is signed but can't be read is told as such.
+func TestSignedButUnreadable(t *testing.T) {
+	k := newKey(t, false)
+	signer, err := dsse.NewEnvelopeSigner(k.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, signed := range map[string]bool{"text/plain": false, payloadType: true} {
+		body := payload(t, seal(t, sample(), k), 0)
+		if signed {
+			body = bytes.Replace(body, []byte(configurationURI+"version"), []byte(configurationURI+"tomorrow"), 1)
+		}
+		e, err := signer.SignPayload(t.Context(), kind, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, refused := Open(t.Context(), line, []PublicKey{k.Public()}, false)
+		if len(opened) > 0 || len(refused) != 1 || refused[0].Signed != signed {
+			t.Errorf("%s: opened %v, refused %+v", kind, opened, refused)
+		}
+	}
+}
+
 // Signed or not, what contradicts itself or says what this version can't weigh is refused.
 func TestOddStatementsAreRefused(t *testing.T) {
 	k := newKey(t, false)

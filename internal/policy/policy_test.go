@@ -165,6 +165,14 @@ func TestNewestEnoughEvidenceOpens(t *testing.T) {
 	if v := p.Judge([]evidence.Opened{older, failed}, nil, subject, now); v.Opens != nil || !strings.Contains(v.Reasons[0].What, "its verdict is fail") {
 		t.Errorf("a failure since: %+v", v)
 	}
+	tie := failed
+	tie.Finished = older.Finished
+	if v := p.Judge([]evidence.Opened{older, tie}, nil, subject, now); v.Opens != nil {
+		t.Errorf("a failure of the same moment: %+v", v)
+	}
+	if v := p.Judge([]evidence.Opened{older}, []evidence.Refused{{Line: 2, Why: evidence.ErrUnsigned, Signed: true}}, subject, now); v.Opens != nil || !strings.Contains(v.Reasons[0].What, "can't be read") {
+		t.Errorf("signed, and not readable: %+v", v)
+	}
 	forged := failed
 	forged.SignedBy, p.Evidence.Unsigned = "", false
 	if v := p.Judge([]evidence.Opened{older, forged}, nil, subject, now); v.Opens == nil {

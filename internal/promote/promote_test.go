@@ -127,6 +127,13 @@ func TestPlanTellsWhatIsPruned(t *testing.T) {
 	if lost := endangered(compare(before, after)); len(lost) != 1 || !strings.Contains(lost[0], "PersistentVolumeClaim/web/data would be pruned") {
 		t.Errorf("endangered %v", lost)
 	}
+	// The layer is changed first, so its new word decides.
+	turned := repo(t, map[string]string{"c/layers.yaml": named("b", "true", ""), "b/x.yaml": object("ConfigMap", "moved", "")})
+	for _, c := range compare(repo(t, map[string]string{"c/layers.yaml": named("b", "false", ""), "b/x.yaml": object("ConfigMap", "left", "")}), turned) {
+		if c.Layer == "b" {
+			is(c.Pruned, "ConfigMap/web/left")
+		}
+	}
 	if first := compare(nil, after); len(first) != 3 || !first[0].New {
 		t.Errorf("the first time: %+v", first)
 	}
@@ -226,6 +233,7 @@ spec: {interval: 10m0s, path: ./clusters/a, prune: true, sourceRef: {kind: GitRe
 		"patches":      strings.Replace(sync, "prune: true", "prune: true, patches: [{patch: x}]", 1),
 		"other folder": strings.Replace(sync, "./clusters/a", "./clusters/b", 1),
 		"one more":     sync + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: x, namespace: flux-system}\n",
+		"less":         sync[strings.Index(sync, "---")+4:],
 		"other name":   strings.Replace(sync, "name: flux-system, namespace", "name: other, namespace", 1),
 	} {
 		if plainSync([]byte(text), "clusters/a") {
