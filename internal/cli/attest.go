@@ -73,8 +73,8 @@ func (a *attestFlags) keep(ctx context.Context, r *report.Report, dir string, ke
 	if err != nil {
 		return err
 	}
-	if key == nil {
-		c.Note("the evidence is not signed, as no key was given: whoever can write to the repo can make such")
+	if key == nil && a.notes {
+		c.Note("the evidence is not signed, as no key was given: whoever can write to the repo can make such, and a policy that names keys refuses it")
 	}
 	if a.file != "" {
 		if err := os.WriteFile(a.file, lines, 0o644); err != nil {
