@@ -40,9 +40,6 @@ func (p *promotion) wayBack(ctx context.Context) error {
 		return err
 	}
 	p.result.Next = nil
-	if p.At != nil {
-		p.At("back")
-	}
 	done := p.Console.Step(fmt.Sprintf("go back to %.12s", to))
 	err = p.revert(ctx, to)
 	done(err)

@@ -62,8 +62,6 @@ type Options struct {
 	Patience verdict.Patience
 	Console  Console
 	Now      func() time.Time
-	// At is called before each step, with its name: tests end a promotion there. May be nil.
-	At func(step string)
 }
 
 // Console is told how a promotion goes.
@@ -100,26 +98,26 @@ type promotion struct {
 
 // step is one thing that a promotion does.
 type step struct {
-	name, title string
-	run         func(context.Context) error
-	writes      bool // not in a dry run
+	title  string
+	run    func(context.Context) error
+	writes bool // not in a dry run
 }
 
 func (p *promotion) steps() []step {
 	return []step{
-		{"take", "", p.take, false},
-		{"judge", "look for evidence", p.judge, false},
-		{"meet", "meet the cluster", p.meet, false},
-		{"guard", "", p.guard, false},
-		{"remote", "look at the remote", p.remote, false},
-		{"model", "read the repo", p.model, false},
-		{"plan", "", p.plan, false},
-		{"preflight", "compare the cluster with what was rehearsed", p.preflight, false},
-		{"deliver", "deliver", p.deliver, true},
-		{"keys", "", p.giveKeys, true},
-		{"bootstrap", "", p.bootstrap, true},
-		{"ask", "", p.ask, true},
-		{"watch", "", p.watch, true},
+		{"", p.take, false},
+		{"look for evidence", p.judge, false},
+		{"meet the cluster", p.meet, false},
+		{"", p.guard, false},
+		{"look at the remote", p.remote, false},
+		{"read the repo", p.model, false},
+		{"", p.plan, false},
+		{"compare the cluster with what was rehearsed", p.preflight, false},
+		{"deliver", p.deliver, true},
+		{"", p.giveKeys, true},
+		{"", p.bootstrap, true},
+		{"", p.ask, true},
+		{"", p.watch, true},
 	}
 }
 
@@ -133,9 +131,6 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	for _, s := range p.steps() {
 		if p.over || s.writes && p.DryRun {
 			break
-		}
-		if p.At != nil {
-			p.At(s.name)
 		}
 		done := func(error) {}
 		if s.title != "" {
