@@ -83,8 +83,8 @@ call() { timeout --kill-after=10 1500 dagger --progress=plain call "${module_fla
 
 seatrial() { (cd "$work/empty" && "$work/seatrial" "$@"); }
 
-# codes REPORT: what was found, in an order of its own.
-codes() { sed -n 's/^ *"\(code\|layer\|object\)": "\(.*\)",\{0,1\}$/\2/p' "$1" | paste -sd' ' | sed 's/ \([a-z-]*-[a-z-]* \)/\n\1/g' | sort; }
+# codes REPORT: what was found, in an order of its own; blind spots, which have codes as well, differ by tier.
+codes() { sed '/^  "blindSpots": \[/,/^  \]/d' "$1" | sed -n 's/^ *"\(code\|layer\|object\)": "\(.*\)",\{0,1\}$/\2/p' | paste -sd' ' | sed 's/ \([a-z-]*-[a-z-]* \)/\n\1/g' | sort; }
 
 # leftovers: what a kind rehearsal could leave.
 leftovers() {
