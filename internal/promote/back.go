@@ -18,7 +18,7 @@ func (p *promotion) failed() bool { return p.result.Outcome == Failed }
 
 // goBack is the command by which the cluster goes back.
 func (p *promotion) goBack() string {
-	return fmt.Sprintf("to go back to what ran before: seatrial promote --to %s --resume --on-failure rollback, with the same kubeconfig", p.Name)
+	return fmt.Sprintf("to go back to what ran before, if the layers still fail: seatrial promote --to %s --resume --on-failure rollback, with the same kubeconfig", p.Name)
 }
 
 // wayBack takes the cluster back to the last tree with evidence, if that is what is asked for: by a

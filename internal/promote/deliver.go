@@ -39,7 +39,7 @@ func (p *promotion) moveBranch(ctx context.Context) error {
 	case p.delivered:
 		p.landed = p.base
 	case p.Resume:
-		p.refuse(fmt.Sprintf("there is nothing to resume: branch %s of %s is at %.12s", d.Branch, d.Remote, p.base), "promote without --resume")
+		p.refuse(fmt.Sprintf("there is nothing to resume: branch %s of %s is at %.12s", d.Branch, d.Remote, p.base), "promote without --resume, or check out the commit that was delivered")
 		return ErrRefused
 	default:
 		if err := p.Clone.Push(ctx, d.Remote, p.head, d.Branch); err != nil {

@@ -35,6 +35,9 @@ func (f *Fleet) WriteText(w io.Writer) error {
 		}
 	}
 	said := fmt.Sprintf("every one of %s is where it was meant to be", prose.Count(len(f.Results), "target"))
+	if slices.ContainsFunc(f.Results, func(r *Result) bool { return r.Outcome == Planned }) {
+		said = fmt.Sprintf("%s planned; a dry run: nothing was delivered", prose.Count(len(f.Results), "target"))
+	}
 	if f.Why != "" {
 		said = "stopped: " + f.Why
 		if len(f.Waiting) > 0 {

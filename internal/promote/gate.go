@@ -92,7 +92,7 @@ func (p *promotion) judge(ctx context.Context) error {
 
 // weigh looks for evidence that the policy accepts.
 func (p *promotion) weigh(ctx context.Context) error {
-	p.result.Path, p.result.policy = p.target.Path, p.policy
+	p.result.Path, p.result.policy, p.result.Evidence = p.target.Path, p.policy, nil
 	remote := p.target.Delivery.Remote
 	if err := p.Clone.FetchNotes(ctx, remote, clone.Evidence); err != nil {
 		return err

@@ -145,7 +145,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		done(err)
 		if err != nil && p.landed != "" {
 			p.result.Outcome = Delivered
-			p.result.Next = append(p.result.Next, fmt.Sprintf("what became of it is not known: seatrial promote --to %s --resume watches again", p.Name))
+			p.result.Next = append(p.result.Next, fmt.Sprintf("what became of it is not known: seatrial promote --to %s --resume, with the same kubeconfig, watches again", p.Name))
 			return p.result, err
 		}
 		if err != nil {

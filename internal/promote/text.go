@@ -39,6 +39,9 @@ func (r *Result) WriteText(w io.Writer) error {
 		p("  evidence  rehearsed on tier %s at %s, %s; accepted: %s, %s, %s, %s\n", e.Tier, e.Finished.Format("2006-01-02 15:04 MST"), by,
 			prose.Count(e.StandIns, "stand-in"), prose.Count(len(e.Assumptions), "assumption"), prose.Count(e.Rekeyed, "re-keyed file"), prose.Count(highSpots(e.BlindSpots), "high blind spot"))
 	}
+	if r.PolicyChanges {
+		p("  policy    this tree changes it: the one in force holds as well, and what is promoted holds from the next time on\n")
+	}
 	if r.Plan != nil {
 		r.Plan.text(p)
 	}
@@ -140,7 +143,7 @@ func (l *Plan) text(p func(string, ...any)) {
 		p("  %s %s\n", f.How, f.File)
 	}
 	if len(l.Layers) == 0 {
-		p("  layers    none changes\n")
+		p("  layers    no layer changes\n")
 		return
 	}
 	p("\n%s with changes\n", prose.Count(len(l.Layers), "layer"))

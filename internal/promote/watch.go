@@ -148,7 +148,7 @@ func own(l *gitops.Layer) time.Duration {
 // hid behind.
 func (p *promotion) tellWhatBit(r *report.Report) {
 	for i, f := range r.Findings {
-		if f.Severity != finding.Error {
+		if f.Severity != finding.Error || f.Object == "" && f.Code == finding.NotReconciled { // that the time is up hides behind nothing
 			continue
 		}
 		said := " The rehearsal passed it"
