@@ -127,7 +127,7 @@ done
 		t.Fatal(err)
 	}
 	// What an earlier run left must not pass for this one's.
-	work := filepath.Join(dir, "work")
+	work := filepath.Join(dir, "clone")
 	if err := os.MkdirAll(filepath.Join(work, "seatrial-report"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func testPromote(t *testing.T, name string, s script) {
 		if promotes == fails {
 			t.Errorf("%s, verdict %q: dagger %s", name, verdict, asked)
 		}
-		if strings.Contains(asked, "/work/seatrial") {
+		if strings.Contains(asked, "/clone/seatrial") {
 			t.Errorf("%s writes into the clone: %s", name, asked)
 		}
 	}

@@ -25,19 +25,16 @@ type Subject struct {
 	Tree, Path string
 }
 
-// Keys are the public keys of which one must have signed.
-func (e Evidence) keys() []evidence.PublicKey {
+// PublicKeys are the keys of which one must have signed.
+func (p *Promotion) PublicKeys() []evidence.PublicKey {
 	var out []evidence.PublicKey
-	for _, text := range e.Keys {
+	for _, text := range p.Evidence.Keys {
 		if k, err := evidence.ParsePublicKey([]byte(text)); err == nil { // Parse has refused others
 			out = append(out, k)
 		}
 	}
 	return out
 }
-
-// PublicKeys are the keys of which one must have signed.
-func (p *Promotion) PublicKeys() []evidence.PublicKey { return p.Evidence.keys() }
 
 // Weigh says why a rehearsal is not enough to promote the subject; nothing if it is.
 func (p *Promotion) Weigh(o evidence.Opened, s Subject, now time.Time) []Reason {

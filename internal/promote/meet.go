@@ -169,7 +169,6 @@ func (p *promotion) sameSync(ctx context.Context) {
 	if got := text(p.runs.source, "spec", "ref", "branch"); got != d.Branch {
 		p.refuse(fmt.Sprintf("Flux on the cluster tracks branch %q, and delivery %s moves %s", got, d.Type, d.Branch), "name that branch in the delivery, or point its GitRepository at "+d.Branch)
 	}
-	p.runs.revision = strings.TrimSpace(p.runs.revision)
 }
 
 // repositoryOf is the end of a repository's address, owner and name: the host may be known by several names.

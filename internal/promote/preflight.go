@@ -191,11 +191,10 @@ func (p *promotion) storage(ctx context.Context) error {
 // podSecurity finds the default level by asking the API server, without making anything, for pods in
 // a namespace without a label.
 func (p *promotion) podSecurity(ctx context.Context) error {
-	got, err := p.client.Typed.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, &corev1.Pod{
+	_, err := p.client.Typed.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "seatrial-preflight-"},
 		Spec:       corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Name: "none", Image: "none.invalid/none:0"}}},
 	}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	_ = got
 	level := "privileged"
 	switch {
 	case err == nil:

@@ -50,7 +50,7 @@ func TestSampleIsPromoted(t *testing.T) {
 	if got := w.setting("flux-system", "cluster-essentials", "note"); got != "second" {
 		t.Errorf("the cluster has %q", got)
 	}
-	w.clean(w.up.Token, w.key("age.key"), w.key("sign.key"))
+	w.clean(append(w.secretValues("harbor", "minio"), w.up.Token, w.key("age.key"), w.key("sign.key"))...)
 }
 
 // What fails on production only is named as such, and rolls back to green; history is not rewritten.

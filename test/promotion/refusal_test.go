@@ -120,6 +120,19 @@ func TestGateRefuses(t *testing.T) {
 func TestPreflightRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true, "type: branch", `standIns: ["*"], assumptions: ["*"], blindSpots: ["*"]`, "-packaging-global-namespace", "elsewhere")
+	// Production's age key is not needed to rehearse; whether that is enough, the policy says.
+	unkeyed := filepath.Join(w.dir, "unkeyed")
+	w.must("verify", "--path", w.path, "--attest", unkeyed, "--signing-key", filepath.Join(w.dir, "sign.key"))
+	w.refused("were placeholders", "--evidence", unkeyed)
+	b, err := os.ReadFile(filepath.Join(w.repo, ".seatrial.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	enough := filepath.Join(w.dir, "enough.yaml")
+	if err := os.WriteFile(enough, []byte(strings.Replace(string(b), "accept: {", `accept: {rekeyed: ["*"], `, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.refused("the packaging global namespace is elsewhere", "--evidence", unkeyed, "--policy", enough) // the gate is open
 	w.verify()
 	for from, want := range map[string]string{`standIns: ["*"]`: "a stand-in took the place of", `assumptions: ["*"]`: "it was taken for granted that"} {
 		policy, err := os.ReadFile(filepath.Join(w.repo, ".seatrial.yaml"))

@@ -434,6 +434,32 @@ func (w *world) kubeconfigOf(namespace, name string) string {
 	return file
 }
 
+// secretValues are the values of production's Secrets that the repo brings, decrypted.
+func (w *world) secretValues(namespaces ...string) []string {
+	w.t.Helper()
+	var out []string
+	for _, ns := range namespaces {
+		list, err := w.client().Typed.CoreV1().Secrets(ns).List(w.t.Context(), metav1.ListOptions{})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, s := range list.Items {
+			if s.Labels["kustomize.toolkit.fluxcd.io/name"] != "secrets" {
+				continue
+			}
+			for _, value := range s.Data {
+				if len(value) >= 12 {
+					out = append(out, string(value))
+				}
+			}
+		}
+	}
+	if len(out) < 4 {
+		w.t.Errorf("only %d secret values", len(out))
+	}
+	return out
+}
+
 var (
 	getOptions    = metav1.GetOptions{}
 	deleteOptions = metav1.DeleteOptions{}
