@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -20,6 +21,16 @@ func TestEveryFamilyHasItsModule(t *testing.T) {
 		files := Source(family)
 		if len(files["go.mod"]) == 0 || len(files["go.sum"]) == 0 {
 			t.Errorf("%s: no go.mod or go.sum in the archive", family)
+		}
+	}
+}
+
+func TestTestsAreNoPartOfTheBuild(t *testing.T) {
+	for _, family := range Families {
+		for name := range Source(family) {
+			if strings.HasSuffix(name, "_test.go") {
+				t.Errorf("%s/%s is in the archive: each change of it would build the family anew", family, name)
+			}
 		}
 	}
 }
