@@ -2,6 +2,8 @@ package engine
 
 import (
 	"bytes"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -22,6 +24,16 @@ func TestEveryFamilyHasItsModule(t *testing.T) {
 		if len(files["go.mod"]) == 0 || len(files["go.sum"]) == 0 {
 			t.Errorf("%s: no go.mod or go.sum in the archive", family)
 		}
+	}
+}
+
+// Parts of the control plane that need no Kubernetes have tests of their own, which go test ./...
+// does not come to, as they are in another module.
+func TestControlPlane(t *testing.T) {
+	cmd := exec.Command("go", "test", "./webhooks")
+	cmd.Dir, cmd.Env = "controlplane", append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

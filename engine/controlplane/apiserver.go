@@ -48,6 +48,10 @@ func (c *cluster) startAPIServer(ctx context.Context) error {
 	if err := o.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
 		return err
 	}
+	answers, err := c.answerWebhooks(o)
+	if err != nil {
+		return err
+	}
 	completed, err := o.Complete(ctx)
 	if err != nil {
 		return err
@@ -55,7 +59,7 @@ func (c *cluster) startAPIServer(ctx context.Context) error {
 	if errs := completed.Validate(); len(errs) > 0 {
 		return utilerrors.NewAggregate(errs)
 	}
-	c.watch(ctx, "kube-apiserver", func() error { return apiserver.Run(ctx, completed) })
+	c.watch(ctx, "kube-apiserver", func() error { return runAPIServer(ctx, completed, answers) })
 	return c.waitReady(ctx)
 }
 

@@ -162,7 +162,14 @@ func (r routes) Set(v string) error {
 	return nil
 }
 
-// ResolveEndpoint implements the API server's ServiceResolver.
+// has says whether a process is behind the Service.
+func (r routes) has(namespace, service string) bool {
+	_, ok := r[namespace+"/"+service]
+	return ok
+}
+
+// ResolveEndpoint implements the API server's ServiceResolver. Webhooks that have no route do not
+// come here: they are answered.
 func (r routes) ResolveEndpoint(namespace, name string, port int32) (*url.URL, error) {
 	if addr, ok := r[namespace+"/"+name]; ok {
 		return &url.URL{Scheme: "https", Host: addr}, nil

@@ -23,7 +23,7 @@ type Blind string
 const (
 	PodsSimulated     Blind = "pods-simulated"           // no image is pulled and nothing in a pod runs
 	Unobserved        Blind = "unobserved"               // objects that no controller of the tier acts on
-	WebhookOpen       Blind = "webhook-open"             // a webhook has no pod behind it, and is not asked
+	WebhookOpen       Blind = "webhook-open"             // a webhook has no pod behind it, and was answered as allowed
 	NoAgeKey          Blind = "no-age-key"               // encrypted files were rehearsed with placeholder values
 	VersionUnknown    Blind = "version-unknown"          // whether upstream has a version was not looked up
 	Unconfined        Blind = "unconfined"               // nothing kept the repo from the machine, nor from this evidence

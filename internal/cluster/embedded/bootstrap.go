@@ -112,7 +112,7 @@ func (c *Cluster) Redirects() bool { return true }
 // Patience implements cluster.Provider: where pods are simulated, the short default is enough.
 func (c *Cluster) Patience() verdict.Patience { return verdict.DefaultPatience }
 
-// Diagnose implements cluster.Provider: it passes on the log of each program.
+// Diagnose implements cluster.Provider: it passes on the log of each program, and what met webhooks.
 func (c *Cluster) Diagnose(_ context.Context, put func(string, []byte) error, _ []cluster.Object) error {
 	for name, log := range c.group.Logs() {
 		b, err := os.ReadFile(log)
@@ -123,7 +123,7 @@ func (c *Cluster) Diagnose(_ context.Context, put func(string, []byte) error, _ 
 			return err
 		}
 	}
-	return nil
+	return c.diagnoseWebhooks(put)
 }
 
 var _ cluster.Staged = (*Cluster)(nil)

@@ -10,12 +10,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -53,14 +51,13 @@ type Cluster struct {
 	begun   func() error       // start: waits until the control plane serves
 	unwatch func()             // prepare: stops the watch over the programs' memory
 
-	mu             sync.Mutex
-	complete       func() error // addParts: waits until all controllers run
-	servers        []io.Closer
-	openedWebhooks map[string]bool
+	mu       sync.Mutex
+	complete func() error // addParts: waits until all controllers run
+	servers  []io.Closer
 }
 
 // New prepares a cluster; nothing runs yet.
-func New(o Options) *Cluster { return &Cluster{Options: o, openedWebhooks: map[string]bool{}} }
+func New(o Options) *Cluster { return &Cluster{Options: o} }
 
 // Tier implements cluster.Provider.
 func (c *Cluster) Tier() string { return "embedded" }
@@ -80,14 +77,12 @@ func (c *Cluster) Failed() <-chan error { return c.group.Failed() }
 
 // BlindSpots implements cluster.Provider.
 func (c *Cluster) BlindSpots() []finding.BlindSpot {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	out := []finding.BlindSpot{finding.Unseen(finding.PodsSimulated,
 		"pods are simulated: images are not pulled, probes and init scripts do not run, and operators inside charts do nothing")}
-	for _, webhook := range slices.Sorted(maps.Keys(c.openedWebhooks)) {
-		out = append(out, finding.Unseen(finding.WebhookOpen, "%s", webhook))
+	if c.Client() == nil { // nothing was asked yet
+		return out
 	}
-	return out
+	return append(out, c.openWebhooks()...)
 }
 
 // home makes a program's own folder, in which the program may write, with a folder tmp

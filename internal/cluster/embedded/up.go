@@ -102,7 +102,6 @@ func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) (err error) 
 	if err := c.plan(planned); err != nil {
 		return err
 	}
-	c.openWebhooks(c.alive)
 	return c.addParts(c.untilDown(ctx), c.partsOfCluster(), c.group.Failed())
 }
 
