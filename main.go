@@ -170,10 +170,10 @@ func (m *Seatrial) Verify(
 	//
 	// +optional
 	signingKey *dagger.Secret,
-	// Where known charts and packages come from: stand-in, or upstream (not on the embedded tier).
+	// Where charts, packages and other repositories come from: auto (where they are if that answers, else the cache, else stand-ins; on kind and existing: stand-ins for known ones), cached (embedded only), stand-in or live.
 	//
 	// +optional
-	// +default="stand-in"
+	// +default="auto"
 	sources string,
 	// Longest time for the layers to reconcile (default: 10m).
 	//

@@ -100,7 +100,7 @@ func TestContainers(t *testing.T) {
 			Cluster: pipelines.Kind, NodeImage: "node:1", KindConfig: file, RegistryMirrors: []string{"docker.io=http://mirror"}}),
 		"verify-kind-service": verify(t, pipeline(withService, withPrefix), pipelines.Verify{Cluster: pipelines.Kind, Keep: true}),
 		"verify-existing": verify(t, pipeline(), pipelines.Verify{
-			Cluster: pipelines.Existing, Kubeconfig: secret(), Kube: dag.Address("tcp://127.0.0.1:6443").Service(), Sources: "upstream"}),
+			Cluster: pipelines.Existing, Kubeconfig: secret(), Kube: dag.Address("tcp://127.0.0.1:6443").Service(), Sources: "live"}),
 		"kubeconfig": asked(t, func() error { _, err := pipeline(withSocket).Kubeconfig(t.Context(), "seatrial-run"); return err }),
 		"down":       asked(t, func() error { return pipeline(withSocket).Down(t.Context(), "seatrial-run") }),
 		"check":      asked(t, func() error { return pipeline().Check(t.Context(), "clusters/a", secret()) }),

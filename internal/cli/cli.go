@@ -99,7 +99,7 @@ layer reconcile, or says which object keeps it from doing so, and where.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return hint.Wrap(err, "see "+c.CommandPath()+" --help")
 	})
-	root.AddCommand(newVerify(s), newPromote(s), newAttest(s), newFlux(), newDown(s), newKubeconfig(s), newCheck(s), newInit(s), newGenerate(s), newImages(s), newSecrets(s), newSchema(s), newEngine(s), newDoctor(s))
+	root.AddCommand(newVerify(s), newPromote(s), newAttest(s), newFlux(), newDown(s), newKubeconfig(s), newCheck(s), newInit(s), newGenerate(s), newImages(s), newSecrets(s), newSchema(s), newSources(s), newEngine(s), newDoctor(s))
 	return root
 }
 

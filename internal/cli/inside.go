@@ -60,7 +60,7 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 		Subject: rehearse.SubjectOptions{
 			Snapshot: snapshot, Path: v.path, Key: key, Dir: filepath.Join(box.Dir, "tree"), Working: g.Working, Read: g.Stop,
 		},
-		Timeout: v.timeout, Versions: versions, Path: path, Upstream: v.tiers.sources.value == sourcesUpstream,
+		Timeout: v.timeout, Versions: versions, Path: path, Sources: v.tiers.mode(),
 		Platform: takes, Enforced: v.tiers.is(tierEmbedded),
 	}
 	if v.logs != "" {

@@ -14,6 +14,7 @@ import (
 	"seatrial.dev/seatrial/internal/cluster/existing"
 	"seatrial.dev/seatrial/internal/cluster/kind"
 	"seatrial.dev/seatrial/internal/docker"
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/sandbox"
 )
@@ -38,7 +39,7 @@ func (v *verify) provider(box *sandbox.Sandbox, families map[string]string, podS
 	}
 	o := existing.Options{
 		Images: t.images, PackagingGlobalNamespace: t.globalNamespace, Run: string(t.run),
-		StandIns: t.sources.value == sourcesStandIn, Note: v.console.Note,
+		StandIns: t.mode() != egress.Live, Note: v.console.Note,
 		Progress: &cluster.Phases{Step: v.console.Step},
 	}
 	versions := map[string]string{"flux": t.images.FluxVersion(), "kapp-controller": t.images.KappControllerVersion(), "gitea": t.images.GiteaVersion()}

@@ -11,22 +11,23 @@ import (
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/cluster/existing"
 	"seatrial.dev/seatrial/internal/cluster/kind"
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/hint"
 )
 
-// The tiers, and where sources come from.
+// The tiers.
 const (
-	tierEmbedded    = "embedded"
-	tierKind        = "kind"
-	tierExisting    = "existing"
-	sourcesStandIn  = "stand-in"
-	sourcesUpstream = "upstream"
+	tierEmbedded = "embedded"
+	tierKind     = "kind"
+	tierExisting = "existing"
 )
 
 // tierFlags are the flags that choose a tier and configure its cluster.
 type tierFlags struct {
 	tier            choice
 	sources         choice
+	vendorDir       string
+	fills           bool // the vendor folder is filled, and need not be there
 	globalNamespace string
 	docker          string
 	nodeImage       string
@@ -46,10 +47,12 @@ type tierFlags struct {
 const ofTiers = "seatrial-tiers"
 
 func (t *tierFlags) register(f *pflag.FlagSet) {
-	t.tier, t.sources = newChoice(tierEmbedded, tierKind, tierExisting), newChoice(sourcesStandIn, sourcesUpstream)
+	t.tier, t.sources = newChoice(tierEmbedded, tierKind, tierExisting), newChoice(egress.Modes()...)
 	t.images, t.flags = existing.Default(), f
 	f.Var(&t.tier, "cluster", "where to rehearse")
-	f.Var(&t.sources, "sources", "where known charts and packages come from (upstream not with --cluster embedded)")
+	f.Var(&t.sources, "sources", "where charts, packages and other repositories come from. auto: where they are if that answers, else the cache, else stand-ins (kind, existing: stand-ins for known ones); cached: what was fetched before; stand-in: stand-ins only; live: where they are, or not at all")
+	f.StringVar(&t.vendorDir, "vendor-dir", "", "folder of sources that are used before all others, as seatrial sources pull --vendor-dir fills it")
+	t.tie([]string{"vendor-dir"}, tierEmbedded)
 	f.StringVar(&t.globalNamespace, "packaging-global-namespace", cluster.GlobalNamespace, "namespace whose Carvel packages all namespaces see")
 	f.Var(&t.run, "run", "name of this rehearsal, which is part of its cluster's name where it makes one (default: a random one)")
 
@@ -87,6 +90,9 @@ func (t *tierFlags) tie(names []string, tiers ...string) {
 // is says whether the rehearsal is on a tier.
 func (t *tierFlags) is(tier string) bool { return t.tier.value == tier }
 
+// mode is where sources come from.
+func (t *tierFlags) mode() egress.Mode { return egress.Mode(t.sources.value) }
+
 // files returns the files that flags name; a name may be empty.
 func (t *tierFlags) files() []string { return []string{t.kindConfig, t.kubeconfig} }
 
@@ -95,8 +101,13 @@ func (t *tierFlags) validate() error {
 	if t.is(tierExisting) && t.kubeconfig == "" {
 		return hint.New("--cluster existing needs --kubeconfig", "give the kubeconfig of a scratch cluster: a vcluster, k3d, or a spare workload cluster")
 	}
-	if t.is(tierEmbedded) && t.sources.value == sourcesUpstream {
-		return hint.New("--cluster embedded reaches no network, so --sources upstream can't be fetched", "use --cluster kind")
+	if !t.is(tierEmbedded) && t.mode() == egress.Cached {
+		return hint.New("--cluster "+t.tier.value+" fetches sources itself, past the cache", "use --sources stand-in or live, or --cluster embedded")
+	}
+	if t.vendorDir != "" && !t.fills {
+		if info, err := os.Stat(t.vendorDir); err != nil || !info.IsDir() {
+			return hint.New("--vendor-dir: "+t.vendorDir+" is not a folder", "fill one with: seatrial sources pull --vendor-dir "+t.vendorDir)
+		}
 	}
 	for _, file := range t.files() {
 		if file == "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,10 +16,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/evidence"
 	"seatrial.dev/seatrial/internal/hint"
@@ -47,6 +50,8 @@ type verify struct {
 	declares   platformFlags
 	attest     attestFlags
 	signer     *evidence.Key // outside
+	pull       bool          // of seatrial sources pull: what is fetched counts, not the verdict
+	pulled     int           // writePulled: the exit code then
 }
 
 // given is what the outer process passes to the inner one, in the sandbox.
@@ -97,7 +102,12 @@ Nothing is left behind, unless --keep says so.`,
 			return v.run(cmd.Context())
 		},
 	}
-	f := cmd.Flags()
+	v.registerAll(cmd.Flags())
+	return cmd
+}
+
+// registerAll defines the flags.
+func (v *verify) registerAll(f *pflag.FlagSet) {
 	f.StringVar(&v.path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
 	f.StringVar(&v.ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE; without a key, values are placeholders)")
 	f.DurationVar(&v.timeout, "timeout", 10*time.Minute, "longest time for the layers to reconcile")
@@ -110,7 +120,6 @@ Nothing is left behind, unless --keep says so.`,
 	v.tiers.register(f)
 	v.declares.register(f)
 	v.attest.register(f)
-	return cmd
 }
 
 func (v *verify) run(ctx context.Context) error {
@@ -174,6 +183,11 @@ func (v *verify) validate() error {
 		if info, err := os.Stat(v.dir); err != nil || !info.IsDir() {
 			return hint.Wrap(fmt.Errorf("%s is not a folder", v.dir), "give the folder of a Flux repo")
 		}
+	}
+	if within, err := inside(v.tiers.vendorDir, v.dir); err != nil {
+		return err
+	} else if within {
+		return hint.New("--vendor-dir: "+v.tiers.vendorDir+" is in the repo's folder", "keep it elsewhere: a change to the repo could bring what it is rehearsed with")
 	}
 	for _, file := range v.reports {
 		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
@@ -239,11 +253,25 @@ func (v *verify) outside(ctx context.Context) error {
 		if g.Engine, err = v.engine(ctx); err != nil {
 			return err
 		}
+		reach, err := v.outsideServer()
+		if err != nil {
+			return err
+		}
+		options.Serve = func(conn net.Conn) { egress.ServeLink(conn, reach) }
+		defer func() {
+			if err := reach.Kept(); err != nil {
+				v.console.Note(err.Error())
+			}
+		}()
 	}
 	g.EngineSeconds = time.Since(start).Seconds()
+	v.pulled = exitUsage
 	code, err := sandbox.Run(ctx, options)
 	if err != nil {
 		return err
+	}
+	if v.pull {
+		code = v.pulled
 	}
 	return exit(code)
 }
@@ -275,6 +303,9 @@ func (v *verify) receive(ctx context.Context, p sandbox.Parcel, pid int, _ strin
 		var r report.Report
 		if err := json.Unmarshal(p.Data, &r); err != nil {
 			return fmt.Errorf("read the report: %w", err)
+		}
+		if v.pull {
+			return v.writePulled(&r)
 		}
 		return errors.Join(v.write(&r), v.attest.keep(ctx, &r, v.dir, v.signer, v.console))
 	case parcelLog:

@@ -5,7 +5,9 @@ package cluster
 import (
 	"context"
 	_ "embed"
+	"net/http"
 
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/kube"
@@ -77,6 +79,16 @@ type Staged interface {
 	// Complete returns when all controllers are running, or with why one is not. Up has
 	// returned when their kinds were served, and its context ends this wait, too.
 	Complete(ctx context.Context) error
+}
+
+// Doored is a Provider whose controllers reach the outside through a door, where each request
+// is answered by its own address.
+type Doored interface {
+	Provider
+	// Door is nil before Up.
+	Door() *egress.Door
+	// Tree serves what was published below any address: by Git's protocol, and as an OCI artifact.
+	Tree() http.Handler
 }
 
 // Kept says how the user reaches and ends a cluster that outlives its rehearsal.

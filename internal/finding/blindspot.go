@@ -36,13 +36,16 @@ const (
 	FluxVersion       Blind = "flux-version"             // another version of Flux than the repo's was rehearsed
 	RootDecryption    Blind = "root-decryption"          // flux bootstrap dropped the first layer's decryption, and it was put back
 	DependencyPolling Blind = "dependency-polling"       // Flux looked at dependencies more often than it does
+	YourCredentials   Blind = "your-credentials"         // a source answered the credentials of whoever rehearses, not the repo's
+	UntriedLogin      Blind = "credentials-untried"      // a source was answered from a folder, without the repo's credentials or certificates being tried
+	Unlisted          Blind = "sources-unlisted"         // more was fetched than a report lists
 	Unredacted        Blind = "unredacted"               // values that are not, or not completely, taken out of messages
 )
 
 // high are the kinds of high blind spots.
 var high = map[Blind]bool{
 	PodsSimulated: true, Unobserved: true, WebhookOpen: true, NoAgeKey: true, VersionUnknown: true, Unconfined: true,
-	LevelUnenforced: true, StandInPods: true, NotRedirected: true, SecretgenAbsent: true,
+	LevelUnenforced: true, YourCredentials: true, UntriedLogin: true, Unlisted: true, StandInPods: true, NotRedirected: true, SecretgenAbsent: true,
 }
 
 // BlindSpot is something that a rehearsal could not see of a repo.

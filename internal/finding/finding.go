@@ -46,6 +46,7 @@ const (
 	DecryptFailed      Code = "sops-decrypt-failed"     // (live) a file can't be decrypted for another reason
 	ApplyFailed        Code = "apply-failed"            // (live) the API server refuses an object, or a layer is not applied for a reason that no other code has
 	SourceFailed       Code = "source-failed"           // (live) a chart, image or Git source can't be fetched
+	SourceUnreachable  Code = "source-unreachable"      // (live) a source could not be reached from where the rehearsal ran, and is neither in the cache nor has a stand-in
 	HelmFailed         Code = "helm-release-failed"     // (live)
 	PackageFailed      Code = "package-install-failed"  // (live)
 	PackageRBAC        Code = "package-lacks-rbac"      // (live) a package's service account may not do what the package needs

@@ -40,6 +40,41 @@ type Source struct {
 // Ref names the source.
 func (s *Source) Ref() SourceRef { return SourceRef{s.GetKind(), s.GetNamespace(), s.GetName()} }
 
+// Host is the host of the source's URL, without a port; "" if it has none.
+func (s *Source) Host() string {
+	text := s.URL
+	if !strings.Contains(text, "://") {
+		text = "oci://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// Certificates says whether the source brings the certificates that its server is held against.
+func (s *Source) Certificates() bool {
+	return nested(s.Object.Object, "spec", "certSecretRef", "name") != ""
+}
+
+// Own are the sources that are the repo itself: those that bootstrap makes, and Git repositories with their URL.
+func (r *Repo) Own() []*Source {
+	var out []*Source
+	root := ""
+	for _, s := range r.sources {
+		if s.Ref() == RootSource {
+			root = s.URL
+		}
+	}
+	for _, s := range r.sources {
+		if s.Ref() == RootSource || s.Ref() == RootArtifact || root != "" && s.GetKind() == RootSource.Kind && SameURL(s.URL, root) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // Use is a release, chart or package that takes something from a source.
 type Use struct {
 	*Object

@@ -31,6 +31,9 @@ type View interface {
 	Get(ref Ref) (u *unstructured.Unstructured, known bool)
 	// List returns the objects of a kind.
 	List(gk schema.GroupKind) []*unstructured.Unstructured
+	// Gone returns the Jobs that were removed while the cluster was watched: hooks of charts are, once they
+	// have completed.
+	Gone() []*unstructured.Unstructured
 }
 
 // StandInLabel is on the pods of stand-ins.

@@ -74,7 +74,7 @@ func (a Accept) reservations(o evidence.Opened) []Reason {
 	var out []Reason
 	for _, s := range o.StandIns {
 		if !among(a.StandIns, s.Upstream) {
-			out = append(out, Reason{"a stand-in took the place of " + s.Upstream, "rehearse with --cluster kind --sources upstream, or accept it: accept.standIns"})
+			out = append(out, Reason{"a stand-in took the place of " + s.Upstream, "rehearse with --sources live, or accept it: accept.standIns"})
 		}
 	}
 	for _, text := range o.Assumptions {

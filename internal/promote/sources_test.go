@@ -1,8 +1,11 @@
 package promote
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +23,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/test/internet"
 )
 
 func run(t *testing.T, dir string, args ...string) string {
@@ -75,12 +79,13 @@ func TestMovedTagsAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources := []report.Source{
-		{Kind: "OCIRepository", Object: "flux-system/a", URL: "oci://" + host + "/charts/a", Tag: "1", Revision: "1@" + push()},
-		{Kind: "GitRepository", Object: "flux-system/b", URL: repos.URL + "/other.git", Tag: "v1", Revision: "v1@sha1:" + commit()},
-		{Kind: "GitRepository", Object: "flux-system/c", URL: "http://127.0.0.1:1/gone.git", Tag: "v1", Revision: "v1@sha1:0"},
-		{Kind: "GitRepository", Object: "flux-system/d", URL: "http://127.0.0.1:1/branch.git", Revision: "main@sha1:0"},
-	}
+	sources, changeCharts := chartSources(t)
+	sources = append(sources,
+		report.Source{Kind: "OCIRepository", Object: "flux-system/a", URL: "oci://" + host + "/charts/a", Tag: "1", Revision: "1@" + push()},
+		report.Source{Kind: "GitRepository", Object: "flux-system/b", URL: repos.URL + "/other.git", Tag: "v1", Revision: "v1@sha1:" + commit()},
+		report.Source{Kind: "GitRepository", Object: "flux-system/c", URL: "http://127.0.0.1:1/gone.git", Tag: "v1", Revision: "v1@sha1:0"},
+		report.Source{Kind: "GitRepository", Object: "flux-system/d", URL: "http://127.0.0.1:1/branch.git", Revision: "main@sha1:0"},
+	)
 	look := func() *Result {
 		t.Helper()
 		p := &promotion{Options: Options{Clone: c}, result: &Result{}, proof: &evidence.Opened{Rehearsal: evidence.Rehearsal{Sources: sources}}}
@@ -94,8 +99,45 @@ func TestMovedTagsAreRefused(t *testing.T) {
 	}
 	push()
 	commit()
+	changeCharts()
 	r := look()
-	if len(r.Reasons) != 2 || !strings.Contains(r.Reasons[0].What, "tag 1 of oci://") || !strings.Contains(r.Reasons[1].What, "tag v1 of "+repos.URL) {
-		t.Errorf("both moved: %+v", r.Reasons)
+	if len(r.Reasons) != 4 || !strings.Contains(r.Reasons[0].What, "version 1.0.0 of chart thing of http://") || !strings.Contains(r.Reasons[1].What, "chart thing of oci://") ||
+		!strings.Contains(r.Reasons[2].What, "tag 1 of oci://") || !strings.Contains(r.Reasons[3].What, "tag v1 of "+repos.URL) {
+		t.Errorf("all moved: %+v", r.Reasons)
+	}
+}
+
+// chartSources are a chart of a Helm repository and one of a registry, and what gives both another content.
+func chartSources(t *testing.T) ([]report.Source, func()) {
+	t.Helper()
+	text := "a"
+	archive := func() []byte { return internet.Chart("thing", "1.0.0", internet.Files{"templates/a.yaml": text}) }
+	charts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		internet.Helm(map[string][]byte{"thing-1.0.0.tgz": archive()}, "", "", "").ServeHTTP(w, r)
+	}))
+	t.Cleanup(charts.Close)
+	charter := &internet.Registry{}
+	world, err := internet.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(world.Close)
+	world.NewRegistry(charter)
+	oci := httptest.NewServer(charter.Images())
+	t.Cleanup(oci.Close)
+	pushChart := func() string {
+		t.Helper()
+		if err := charter.PushChart("charts/thing", "1.0.0", archive()); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("1.0.0@sha256:%x", sha256.Sum256(archive()))
+	}
+	sources := []report.Source{
+		{Kind: "HelmChart", Object: "flux-system/e", URL: charts.URL, Chart: "thing", Tag: "1.0.0", Revision: pushChart()},
+		{Kind: "HelmChart", Object: "flux-system/f", URL: "oci://" + strings.TrimPrefix(oci.URL, "http://") + "/charts", Chart: "thing", Tag: "1.0.0", Revision: pushChart()},
+	}
+	return sources, func() {
+		text = "b"
+		pushChart()
 	}
 }

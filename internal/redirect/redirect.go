@@ -2,7 +2,8 @@
 // GitRepository at the rehearsed tree, and the sources that have stand-ins at those.
 //
 // The repo's files stay as they are: admission policies rewrite the objects on their
-// way into the API server.
+// way into the API server. Where all requests of the controllers pass through a door of ours
+// (package egress), little is left to rewrite: what the door can't answer under its own address.
 package redirect
 
 import (
@@ -30,7 +31,9 @@ type Options struct {
 	// GitSecret is the name of the Secret in Flux's namespace that has the credentials for
 	// GitURL; empty if none are needed.
 	GitSecret string
-	// Served are the sources that stand-ins replace.
+	// Door is true if the controllers' HTTP requests are answered under any address.
+	Door bool
+	// Served are the sources that stand-ins replace. Those that are at their own address are left alone.
 	Served []standin.Served
 	// Labels are put on the policies; nil: none.
 	Labels map[string]string
@@ -41,7 +44,9 @@ type Options struct {
 func Enforce(ctx context.Context, c *kube.Client, o Options) error {
 	policies := []admission.Policy{gitPolicy(o), componentsPolicy()}
 	for _, s := range o.Served {
-		policies = append(policies, sourcePolicy(s))
+		if s.URL != s.Upstream {
+			policies = append(policies, sourcePolicy(s))
+		}
 	}
 	return admission.Enforce(ctx, c, "seatrial-redirect", o.Labels, policies...)
 }
@@ -87,14 +92,18 @@ func gitPolicy(o Options) admission.Policy {
 	if o.GitSecret != "" {
 		credentials = fmt.Sprintf(`[JSONPatch{op: "add", path: "/spec/secretRef", value: Object.spec.secretRef{name: %s}}]`, admission.Quote(o.GitSecret))
 	}
+	address, probe := fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/url", value: %s}]`, admission.Quote(o.GitURL)), "https://seatrial.invalid/probe"
+	if o.Door {
+		address, probe = fmt.Sprintf(`(object.spec.url.startsWith("http") ? [] : %s)`, address), "ssh://git@seatrial.invalid/probe"
+	}
 	return admission.Policy{
 		Group: "source.toolkit.fluxcd.io", Resource: "gitrepositories",
 		When: fmt.Sprintf(`object.spec.url != %s && ((object.metadata.namespace == %s && object.metadata.name == %s) || object.spec.url in [%s])`,
 			admission.Quote(o.GitURL), admission.Quote(gitops.RootLayer.Namespace), admission.Quote(gitops.RootLayer.Name), strings.Join(urls, ", ")),
-		Patch: fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/url", value: %s}, JSONPatch{op: "add", path: "/spec/ref", value: Object.spec.ref{branch: %s}}] + %s + %s + %s + %s`,
-			admission.Quote(o.GitURL), admission.Quote(gitrepo.Branch), credentials, remove("verify"), remove("proxySecretRef"), remove("provider")),
+		Patch: fmt.Sprintf(`%s + [JSONPatch{op: "add", path: "/spec/ref", value: Object.spec.ref{branch: %s}}] + %s + %s + %s + %s`,
+			address, admission.Quote(gitrepo.Branch), credentials, remove("verify"), remove("proxySecretRef"), remove("provider")),
 		InForce: admission.Rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "GitRepository", gitops.RootLayer.Namespace, gitops.RootLayer.Name, map[string]any{
-			"spec": map[string]any{"interval": "1m", "url": "https://seatrial.invalid/probe"},
+			"spec": map[string]any{"interval": "1m", "url": probe},
 		}), o.GitURL, "spec", "url"),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/follow"
 	"seatrial.dev/seatrial/internal/gitrepo"
@@ -24,8 +25,9 @@ import (
 type Options struct {
 	// Subject is the tree.
 	Subject SubjectOptions
-	// Upstream has charts and packages fetched from their real sources, without stand-ins.
-	Upstream bool
+	// Sources says from where charts, packages and other repositories are taken. A cluster without a door
+	// takes them from stand-ins or, if Live, from where they are.
+	Sources egress.Mode
 	// Platform is what the repo takes for granted of its cluster.
 	Platform platform.Platform
 	// Enforced is true if the cluster itself enforces the Platform's Pod Security default.
@@ -65,6 +67,7 @@ type rehearsal struct {
 	starting context.Context   // up, until complete: ends with the error of a controller that does not start
 	started  func() error      // up: waits for the controllers
 	remote   cluster.Remote    // publish
+	door     *egress.Door      // publish; nil: the cluster has none
 	served   []standin.Served  // standIn
 	synced   *gitrepo.Snapshot // sync: what Flux reconciles; until then, the tree that was read
 	unwatch  func()            // judge
@@ -192,11 +195,10 @@ func (r *rehearsal) decide(ctx context.Context) (err error) {
 	if r.report.Demand, err = demandOf(ctx, r.cluster.Client()); err != nil {
 		return fmt.Errorf("add up what the repo asks of its cluster: %w", err)
 	}
-	ours := []string{r.remote.URL}
-	for _, s := range r.served {
-		ours = append(ours, s.URL)
-	}
-	if r.report.Sources, err = sourcesOf(ctx, r.cluster.Client(), ours); err != nil {
+	r.answers()
+	r.tellStandIns()
+	r.sayWhy()
+	if r.report.Sources, err = r.sources(ctx); err != nil {
 		return fmt.Errorf("look at the sources: %w", err)
 	}
 	if theirs, ours := r.subject.Repo.FluxVersion(), r.Versions["flux"]; theirs != "" && theirs != ours {

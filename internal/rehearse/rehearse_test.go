@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/kube"
@@ -166,7 +167,7 @@ func TestStages(t *testing.T) {
 		{map[string]string{"a.yaml": "a: b\n"}, nil, false, "Begin", "found no cluster"},
 	} {
 		s := &staged{client: client, failed: c.failed, hangs: c.hangs, published: make(chan struct{})}
-		_, err := Run(t.Context(), Options{Subject: taken(t, files(t, c.files)), Upstream: true, Versions: map[string]string{}}, s, &console{})
+		_, err := Run(t.Context(), Options{Subject: taken(t, files(t, c.files)), Sources: egress.Live, Versions: map[string]string{}}, s, &console{})
 		if got := strings.Join(s.calls, " "); got != c.calls {
 			t.Errorf("got %s, want %s", got, c.calls)
 		}

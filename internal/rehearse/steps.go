@@ -9,6 +9,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/catalogue"
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/kube"
@@ -127,13 +128,14 @@ func (r *rehearsal) noteBoot() {
 // publish puts the tree where the cluster's controllers clone it.
 func (r *rehearsal) publish(ctx context.Context) (err error) {
 	r.remote, err = r.cluster.Publish(ctx, r.subject.Snapshot)
+	r.openDoor()
 	return err
 }
 
 // standIn makes stand-ins for the repo's sources available to the cluster, unless the
 // real ones are used.
 func (r *rehearsal) standIn(ctx context.Context) error {
-	if r.Upstream {
+	if r.Sources == egress.Live || r.Sources == egress.Cached {
 		return nil
 	}
 	services, err := catalogue.Load()
@@ -144,16 +146,22 @@ func (r *rehearsal) standIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.served, err = standin.Fill(ctx, services, shelf, r.subject.Repo); err != nil {
-		return err
+	r.served, err = standin.Fill(ctx, services, shelf, r.subject.Repo)
+	if r.door != nil {
+		// An object whose address has to change for its stand-in stays as it is where the source itself answers.
+		r.served = slices.DeleteFunc(r.served, func(s standin.Served) bool { return s.URL != s.Upstream && r.door.Answers(ctx, s.Upstream) })
 	}
+	return err
+}
+
+// tellStandIns puts into the report what was replaced.
+func (r *rehearsal) tellStandIns() {
 	for _, s := range r.served {
 		for _, unknown := range s.Unknown {
 			r.report.BlindSpots = append(r.report.BlindSpots, finding.Unseen(finding.VersionUnknown, "%s was served by a stand-in: whether %s has that version was not looked up", unknown, s.Upstream))
 		}
 		r.report.StandIns = append(r.report.StandIns, report.StandIn{Kind: s.Kind, Upstream: s.Upstream, Serves: s.Serves, Digest: s.Digest})
 	}
-	return nil
 }
 
 // redirect points the repo's sources at the published tree and at the stand-ins. A
@@ -163,7 +171,7 @@ func (r *rehearsal) redirect(ctx context.Context) error {
 		return nil
 	}
 	return redirect.Enforce(ctx, r.cluster.Client(), redirect.Options{
-		Repo: r.subject.Repo, GitURL: r.remote.URL, GitSecret: r.remote.Secret, Served: r.served, Labels: r.cluster.Labels(),
+		Repo: r.subject.Repo, GitURL: r.remote.URL, GitSecret: r.remote.Secret, Served: r.served, Labels: r.cluster.Labels(), Door: r.door != nil,
 	})
 }
 

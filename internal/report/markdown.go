@@ -47,6 +47,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	p.details("Stand-ins (served in place of the real source)", len(r.StandIns), func(i int) string {
 		return r.StandIns[i].Upstream + ": " + strings.Join(r.StandIns[i].Serves, ", ")
 	})
+	real, unreached := realSources(r.Egress), outOfReach(r.Egress)
+	p.details(realTitle, len(real), func(i int) string { return real[i] })
+	p.details(unreachTitle, len(unreached), func(i int) string { return unreached[i] })
 	p.details("Blind spots (what this tier can't see of this repo)", len(r.BlindSpots), func(i int) string { return r.BlindSpots[i].Message })
 	return p.err
 }

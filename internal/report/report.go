@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/timing"
 	"seatrial.dev/seatrial/internal/verdict"
@@ -52,6 +53,8 @@ type Report struct {
 	StandIns []StandIn `json:"standIns"`
 	// Sources are those that were fetched from where the repo says.
 	Sources []Source `json:"sources,omitempty"`
+	// Egress is what the cluster's controllers asked of the outside, and who answered.
+	Egress []egress.Answer `json:"egress,omitempty"`
 	// Demand is what the repo asked of the cluster; nil if it did not come to that.
 	Demand *Demand `json:"demand,omitempty"`
 	// Rekeyed are SOPS files that were re-made with placeholder values.
@@ -130,13 +133,17 @@ type Bootstrapped struct {
 // Reconciled says whether the layer passed.
 func (l Layer) Reconciled() bool { return l.Status == verdict.Reconciled }
 
-// Source is a Git or OCI repository that was fetched.
+// Source is a Git or OCI repository that was fetched, or a chart of a Helm repository.
 type Source struct {
 	Kind   string `json:"kind"`
 	Object string `json:"object"` // namespace/name
 	URL    string `json:"url"`
-	Tag    string `json:"tag,omitempty"`
-	// Revision is what it was at, as Flux reports it: tag@sha256:… or branch@sha1:…
+	// Chart is the name of the chart.
+	Chart string `json:"chart,omitempty"`
+	// Tag is the tag that the repo follows, or the version of the chart that was taken.
+	Tag string `json:"tag,omitempty"`
+	// Revision is what it was at, as Flux reports it: tag@sha256:… or branch@sha1:…; of a chart,
+	// its version and the digest of its archive.
 	Revision string `json:"revision"`
 }
 
@@ -191,6 +198,9 @@ func (r *Report) Conceal(f func(string) string) {
 	}
 	for i := range r.Sources {
 		r.Sources[i].URL = f(r.Sources[i].URL)
+	}
+	for i := range r.Egress {
+		r.Egress[i].URL, r.Egress[i].Why, r.Egress[i].Instead = f(r.Egress[i].URL), f(r.Egress[i].Why), f(r.Egress[i].Instead)
 	}
 	for i := range r.StandIns {
 		r.StandIns[i].Upstream = f(r.StandIns[i].Upstream)

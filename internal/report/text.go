@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/timing"
@@ -36,9 +37,14 @@ func (r *Report) WriteText(w io.Writer, timings bool) error {
 	if len(r.StandIns) > 0 {
 		p.f("\nStand-ins (served locally in place of the real source)\n")
 		for _, s := range r.StandIns {
-			p.f("  %s: %s\n", s.Upstream, strings.Join(s.Serves, ", "))
+			p.f("  %s: %s", s.Upstream, strings.Join(s.Serves, ", "))
+			if why := egress.InsteadOf(r.Egress, s.Upstream); why != "" && !strings.Contains(why, "--sources stand-in") {
+				p.f(" (%s)", why)
+			}
+			p.f("\n")
 		}
 	}
+	p.outside(r.Egress)
 	if len(r.BlindSpots) > 0 {
 		p.f("\nBlind spots (what this tier can't see of this repo)\n")
 		for _, s := range r.BlindSpots {
@@ -49,10 +55,85 @@ func (r *Report) WriteText(w io.Writer, timings bool) error {
 		p.path(r.CriticalPath)
 	}
 	t, errs := r.Timings, finding.Errors(r.Findings)
-	p.f("\nSummary: %s: %d of %s reconciled, %s, %s; tier %s; engine %.1fs, boot %.1fs, bootstrap %.1fs, reconcile %.1fs\n",
+	p.f("\nSummary: %s: %d of %s reconciled, %s, %s; tier %s%s; engine %.1fs, boot %.1fs, bootstrap %.1fs, reconcile %.1fs\n",
 		r.Verdict, r.reconciled(), prose.Count(len(r.Layers), "layer"), prose.Count(errs, "error"), prose.Count(len(r.Findings)-errs, "warning"),
-		r.Tier, t.Engine, t.Boot, t.Bootstrap, t.Reconcile)
+		r.Tier, sourcesIn(r.Egress), t.Engine, t.Boot, t.Bootstrap, t.Reconcile)
 	return p.err
+}
+
+// titles say where a real source was taken from.
+var titles = []struct {
+	origin egress.Origin
+	title  string
+}{
+	{egress.Upstream, "live"}, {egress.Tunnel, "live, over TLS of the repo's own"}, {egress.Cache, "from the cache"}, {egress.Vendor, "from the vendor folder"},
+}
+
+// realSources are lines about the sources that were not stand-ins.
+func realSources(all []egress.Answer) []string {
+	var out []string
+	by, instead := egress.Sources(all), egress.Instead(all)
+	for _, t := range titles {
+		for _, source := range by[t.origin] {
+			line := source + ": " + t.title
+			if why := instead[source]; why != "" {
+				line += " (" + why + ")"
+			}
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// outOfReach are lines about what nobody answered.
+func outOfReach(all []egress.Answer) []string {
+	var out []string
+	for _, a := range all {
+		if a.Origin == egress.Refused {
+			out = append(out, a.String())
+		}
+	}
+	return out
+}
+
+const (
+	realTitle    = "Sources (real ones)"
+	unreachTitle = "Out of reach (asked for by the cluster, and answered by nobody)"
+)
+
+// outside writes where sources outside of the repo were taken from, but for stand-ins.
+func (p *printer) outside(all []egress.Answer) {
+	list := func(title string, lines []string) {
+		if len(lines) > 0 {
+			p.f("\n%s\n  %s\n", title, strings.Join(lines, "\n  "))
+		}
+	}
+	list(realTitle, realSources(all))
+	list(unreachTitle, outOfReach(all))
+}
+
+// sourcesIn counts sources by where they were taken from, for the summary.
+func sourcesIn(all []egress.Answer) string {
+	by := egress.Sources(all)
+	var out []string
+	add := func(what string, origins ...egress.Origin) {
+		n := 0
+		for _, o := range origins {
+			n += len(by[o])
+		}
+		if n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	add("live", egress.Upstream, egress.Tunnel)
+	add("cached", egress.Cache)
+	add("vendored", egress.Vendor)
+	add("stand-in", egress.StoodIn)
+	add("out of reach", egress.Refused)
+	if len(out) == 0 {
+		return ""
+	}
+	return "; sources " + strings.Join(out, ", ")
 }
 
 // path writes the critical path, and how much of it was whose.

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Parcel is a piece of data that the inner process hands to the outer one, which alone
@@ -84,6 +87,18 @@ func (p *pipes) make(childReads bool) (*os.File, error) {
 	}
 	p.ours, p.theirs = append(p.ours, r), append(p.theirs, w)
 	return r, nil
+}
+
+// link makes a socket whose other end the child gets, and returns this process's end of it.
+func (p *pipes) link() (net.Conn, error) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make a socket: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(ends[0]), "link"), os.NewFile(uintptr(ends[1]), "link")
+	p.theirs = append(p.theirs, theirs)
+	conn, err := net.FileConn(ours)
+	return conn, errors.Join(err, ours.Close())
 }
 
 // close closes the child's ends in this process and, after a failure, all others.

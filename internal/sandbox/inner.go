@@ -32,6 +32,7 @@ type Sandbox struct {
 	entered  bool
 	lifeLine *os.File
 	listener net.Listener
+	link     net.Conn
 	kept     chan struct{}
 
 	mu      sync.Mutex
@@ -69,6 +70,17 @@ func Inside(ctx context.Context, payload any, inUse func() []string) (context.Co
 		s.listener, err = net.FileListener(f)
 		if err = errors.Join(err, f.Close()); err != nil {
 			return ctx, nil, fmt.Errorf("take the listener over: %w", err)
+		}
+	}
+	if s.Linked {
+		f := descriptor(fdLink, "link")
+		if f == nil {
+			return ctx, nil, errors.New("the link to the outer process was not handed over")
+		}
+		var err error
+		s.link, err = net.FileConn(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return ctx, nil, fmt.Errorf("take the link over: %w", err)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -186,6 +198,9 @@ func (s *Sandbox) Keep(code int) error {
 // Listener returns the socket that listens on the host's loopback; nil if
 // Options.Listen was not set.
 func (s *Sandbox) Listener() net.Listener { return s.listener }
+
+// Link is the socket whose other end the outer process serves; nil if Options.Serve was not set.
+func (s *Sandbox) Link() net.Conn { return s.link }
 
 // Close removes the state folder, if there are no namespaces with which the kernel
 // would remove it.

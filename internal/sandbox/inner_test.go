@@ -115,8 +115,10 @@ func TestInsideLeavesOtherDescriptors(t *testing.T) {
 		if err != nil || box == nil {
 			t.Fatal(err)
 		}
-		if to, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fdListener)); err != nil || !strings.HasSuffix(to, "/other") {
-			t.Errorf("the descriptor is %q, %v", to, err)
+		for _, fd := range []int{fdLink, fdListener} {
+			if to, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil || !strings.HasSuffix(to, "/other") {
+				t.Errorf("descriptor %d is %q, %v", fd, to, err)
+			}
 		}
 		return
 	}
@@ -142,7 +144,7 @@ func TestInsideLeavesOtherDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run", "^TestInsideLeavesOtherDescriptors$")
-	cmd.Env, cmd.ExtraFiles = append(os.Environ(), "SEATRIAL_TEST_INSIDE=1", envVar+"="+string(setting)), append(slices.Clone(p.theirs), f)
+	cmd.Env, cmd.ExtraFiles = append(os.Environ(), "SEATRIAL_TEST_INSIDE=1", envVar+"="+string(setting)), append(slices.Clone(p.theirs), f, f)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

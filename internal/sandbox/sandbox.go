@@ -51,7 +51,8 @@ const (
 	fdLifeLine = 3 // read end: end of file means that the outer process is gone
 	fdParcels  = 4 // write end: the parcels of the inner process
 	fdPayload  = 5 // read end: the payload of the outer process, which may hold a key
-	fdListener = 6 // a listening socket of the host's network, for a cluster that is kept
+	fdLink     = 6 // a socket whose other end the outer process serves: what the inner one asks of it
+	fdListener = 7 // a listening socket of the host's network, for a cluster that is kept
 )
 
 // Mode says what the inner process is given.
@@ -69,6 +70,8 @@ type Mode struct {
 	// Build is for builds, which download modules: the host's network and mounts are
 	// kept, and there is no state folder and no key.
 	Build bool `json:"build,omitempty"`
+	// Linked is true if there is somebody at the other end of the link.
+	Linked bool `json:"linked,omitempty"`
 	// Listens is true if a listening socket is handed over. Otherwise its file descriptor is
 	// whatever this program has opened first: often the Go runtime's own.
 	Listens bool `json:"listens,omitempty"`
@@ -84,6 +87,8 @@ type Options struct {
 	HostNetwork bool     // see Mode
 	Build       bool     // see Mode
 	Listen      bool     // hand over a socket that listens on the host's loopback
+	// Serve serves the outer end of the link, until the connection ends; nil: there is no link.
+	Serve func(net.Conn)
 	// Unconfined has Run go on even if nothing can confine the programs.
 	Unconfined bool
 	// Payload is given to the inner process over a pipe, as JSON: neither its
@@ -205,7 +210,11 @@ func start(mode Mode, o Options) (_ *inner, err error) {
 	if err != nil {
 		return nil, err
 	}
-	mode.Listens = o.Listen
+	link, err := p.link()
+	if err != nil {
+		return nil, err
+	}
+	mode.Listens, mode.Linked = o.Listen, o.Serve != nil
 	setting, err := json.Marshal(mode)
 	if err != nil {
 		return nil, err
@@ -230,7 +239,7 @@ func start(mode Mode, o Options) (_ *inner, err error) {
 	cmd.ExtraFiles = p.theirs
 	cmd.SysProcAttr = attributes(mode, o.Listen)
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, link.Close())
 	}
 	c.cmd = cmd
 	// Without namespaces, the inner process must clean up itself, so it is not killed.
@@ -238,6 +247,12 @@ func start(mode Mode, o Options) (_ *inner, err error) {
 	go func() {
 		defer payloadWrite.Close()
 		_, _ = payloadWrite.Write(payload) // fails only if the inner process has ended
+	}()
+	go func() {
+		defer link.Close()
+		if o.Serve != nil {
+			o.Serve(link)
+		}
 	}()
 	go func() {
 		defer parcelsRead.Close()

@@ -57,12 +57,13 @@ type Chart struct {
 
 // Shelf is where stand-ins are put for a cluster's controllers to fetch.
 type Shelf interface {
-	// Charts serves charts as a Helm repository of that name and returns the
-	// repository's URL.
-	Charts(ctx context.Context, repository string, charts []Chart) (url string, err error)
-	// Registry is the host, and perhaps a first folder, of an OCI registry that speaks plain HTTP.
-	Registry() string
-	// Push uploads an image, whose name begins with Registry.
+	// Charts serves charts in place of the Helm repository at a URL, and returns the URL at which
+	// they are: the same one, if the controllers' requests are led here.
+	Charts(ctx context.Context, upstream string, charts []Chart) (url string, err error)
+	// Place is the repository of an OCI registry that takes the place of another one: the same one, or one
+	// that speaks plain HTTP.
+	Place(repository string) string
+	// Push uploads an image, whose name begins with what Place returned.
 	Push(ctx context.Context, image string, img v1.Image) error
 }
 
@@ -139,11 +140,15 @@ func (f *filler) charts(ctx context.Context, from *gitops.Source) (*Served, erro
 	}
 	var err error
 	if !strings.HasPrefix(from.URL, "oci://") {
-		out.URL, err = f.shelf.Charts(ctx, short(from.URL), charts)
+		out.URL, err = f.shelf.Charts(ctx, from.URL, charts)
 		return out, err
 	}
-	repository := f.shelf.Registry() + "/charts/" + short(from.URL)
-	out.URL, out.Insecure = "oci://"+repository, true
+	own := strings.TrimRight(strings.TrimPrefix(from.URL, "oci://"), "/")
+	repository := f.shelf.Place(own)
+	out.URL, out.Insecure = "oci://"+repository, repository != own
+	if !out.Insecure {
+		out.URL = from.URL
+	}
 	for _, c := range charts {
 		image, err := chartImage(c.Archive)
 		if err != nil {
@@ -170,12 +175,18 @@ func (f *filler) packages(ctx context.Context, from *gitops.Source) (*Served, er
 	if len(services) == 0 {
 		return nil, nil
 	}
-	host := f.shelf.Registry()
 	upstream, err := name.ParseReference(from.URL)
 	if err != nil {
 		return nil, err
 	}
-	out := &Served{URL: host + "/" + upstream.Context().RepositoryStr() + ":stand-in"}
+	place := f.shelf.Place(upstream.Context().Name())
+	out := &Served{URL: place + ":stand-in"}
+	if _, byTag := upstream.(name.Tag); place == upstream.Context().Name() {
+		out.URL = from.URL
+		if !byTag { // what is asked for by its digest, a stand-in can't be
+			out.URL = packagesAt + "/" + Short(from.URL) + ":stand-in"
+		}
+	}
 	repository := map[string][]byte{}
 	for _, service := range services {
 		files, err := service.Dir("stand-in")
@@ -189,7 +200,7 @@ func (f *filler) packages(ctx context.Context, from *gitops.Source) (*Served, er
 		for _, file := range slices.Sorted(maps.Keys(config)) {
 			out.holds(service.Name+"/"+file, config[file])
 		}
-		image := host + "/stand-ins/" + service.Name + ":" + tag(service.Package.Version)
+		image := f.shelf.Place(packagesAt+"/"+service.Name) + ":" + tag(service.Package.Version)
 		if err := f.pushBundle(ctx, image, config); err != nil {
 			return nil, err
 		}
@@ -218,8 +229,11 @@ func versions(asked []string, own string) []string {
 // tag returns a version in the form of a registry's tag, in which + is not allowed.
 func tag(version string) string { return strings.ReplaceAll(version, "+", "_") }
 
-// short returns a short name for a source's URL, for use in paths.
-func short(upstream string) string {
+// packagesAt is the registry that the stand-ins of packages are at: no registry has that name.
+const packagesAt = "stand-ins.seatrial.invalid"
+
+// Short returns a short name for a source's URL, for use in paths.
+func Short(upstream string) string {
 	sum := sha256.Sum256([]byte(upstream))
 	return hex.EncodeToString(sum[:6])
 }

@@ -82,13 +82,7 @@ const atOnce = 8
 
 // Check looks pins up, each once, and returns the results in the order of the pins.
 func Check(ctx context.Context, pins []Pin, o Options) []Result {
-	c := checker{Options: o, indexes: map[string]*index{}}
-	if c.Transport == nil {
-		c.Transport = http.DefaultTransport
-	}
-	if c.Timeout == 0 {
-		c.Timeout = 30 * time.Second
-	}
+	c := newChecker(o)
 	for _, p := range pins {
 		if p.Kind == Chart {
 			c.indexes[p.From] = &index{}
@@ -114,6 +108,17 @@ func Check(ctx context.Context, pins []Pin, o Options) []Result {
 	return out
 }
 
+func newChecker(o Options) checker {
+	c := checker{Options: o, indexes: map[string]*index{}}
+	if c.Transport == nil {
+		c.Transport = http.DefaultTransport
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 30 * time.Second
+	}
+	return c
+}
+
 // signed matches the query of a URL, which may be signed for whoever was redirected there.
 var signed = regexp.MustCompile(`\?[^\s"]+`)
 
@@ -124,9 +129,12 @@ type checker struct {
 
 // index is that of a Helm repository: the versions by chart.
 type index struct {
-	entries map[string][]string
+	entries map[string][]entry
 	err     error
 }
+
+// entry is a version of a chart.
+type entry struct{ Version, Digest string }
 
 func (c checker) look(ctx context.Context, p Pin) (State, string) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -146,7 +154,10 @@ func (c checker) chart(p Pin) (State, string) {
 	if i.err != nil {
 		return Unknown, i.err.Error()
 	}
-	versions := i.entries[p.Name]
+	var versions []string
+	for _, e := range i.entries[p.Name] {
+		versions = append(versions, e.Version)
+	}
 	same := func(v string) bool { return strings.TrimPrefix(v, "v") == strings.TrimPrefix(p.Version, "v") }
 	switch {
 	case slices.ContainsFunc(versions, same):
@@ -175,7 +186,7 @@ const maxIndex = 32 << 20
 // indexesAtOnce is how many indexes are read at the same time.
 const indexesAtOnce = 2
 
-func (c checker) fetchIndex(ctx context.Context, url string) (map[string][]string, error) {
+func (c checker) fetchIndex(ctx context.Context, url string) (map[string][]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*c.Timeout)
 	defer cancel()
 	body, status, err := c.get(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+"/index.yaml", maxIndex)
@@ -186,7 +197,7 @@ func (c checker) fetchIndex(ctx context.Context, url string) (map[string][]strin
 		return nil, fmt.Errorf("%s answers %d", url, status)
 	}
 	var parsed struct {
-		Entries map[string][]struct{ Version string }
+		Entries map[string][]entry
 	}
 	if err := yaml.Unmarshal(body, &parsed); err != nil {
 		return nil, fmt.Errorf("the index of %s: %w", url, err)
@@ -194,13 +205,7 @@ func (c checker) fetchIndex(ctx context.Context, url string) (map[string][]strin
 	if parsed.Entries == nil {
 		return nil, fmt.Errorf("what %s answers is no index of charts", url)
 	}
-	out := map[string][]string{}
-	for chart, entries := range parsed.Entries {
-		for _, e := range entries {
-			out[chart] = append(out[chart], e.Version)
-		}
-	}
-	return out, nil
+	return parsed.Entries, nil
 }
 
 // plugin asks Jenkins' update site for a plugin's file.

@@ -38,7 +38,8 @@ func judged(t *testing.T, p platform.Platform, enforced bool, objects ...string)
 	view := livetest.Cluster(t, append(objects, ks("flux-system", "True", "ReconciliationSucceeded", "", ""), ks("web", "True", "ReconciliationSucceeded", "", "{id: web_web_apps_Deployment, v: v1}"))...)
 	j, a := after(t, repo(t, "web"), view, 0, 1)
 	j.On(p, enforced)
-	return j.References(view, a)
+	found, _ := j.References(view, a)
+	return found
 }
 
 func TestPodSecurity(t *testing.T) {

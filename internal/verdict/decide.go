@@ -45,8 +45,9 @@ type Outcome struct {
 // something that does not exist, and gives the verdict. static are the findings of internal/check.
 // late says why the layers were not waited for any longer; it is nil if they came to an end.
 func (j *Judge) Decide(c live.View, a Assessment, static []finding.Finding, late error) Decision {
-	told := finding.Merge(j.Explain(c, a), j.References(c, a))
-	d := Decision{Findings: finding.Merge(proven(static, a.Layers), told)}
+	referred, spots := j.References(c, a)
+	told := finding.Merge(j.Explain(c, a), referred)
+	d := Decision{Findings: finding.Merge(proven(static, a.Layers), told), BlindSpots: spots}
 	passed, reconciled := true, 0
 	for _, l := range a.Layers {
 		o := Outcome{Layer: l, Suspended: j.repo.Asleep(l.Layer), Findings: []finding.Finding{}}
@@ -140,6 +141,9 @@ func unreached(all []finding.Finding) bool {
 			continue
 		}
 		switch f.Code {
+		case finding.SourceUnreachable:
+			unreached = true
+			continue
 		case finding.SourceFailed, finding.HelmFailed, finding.HealthCheckFailed, finding.BuildFailed:
 		default:
 			return false

@@ -121,12 +121,23 @@ func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 		b := l.bad[0]
 		l.Message = b.ref.Identity() + ": " + prose.FirstLine(b.message)
 		l.rests = true // settle looks at its objects one by one
+	case state == live.Progressing && l.waitsForFailed():
+		// Its health checks run into their time limit; that need not be waited for.
+		l.Message, l.rests = l.bad[0].ref.Identity()+": "+prose.FirstLine(l.bad[0].message), true
 	case state == live.Failed && live.Reason(l.live) == dependencyNotReady:
 		l.rests = !j.waitsInVain(c, l.live)
 	case state == live.Failed:
 		l.failing, l.rests = true, true
 	}
 	return l
+}
+
+// waitsForFailed says whether all objects that a layer waits for have failed, and are such that can be asked to
+// reconcile once more: then settle looks at them one by one.
+func (l *Layer) waitsForFailed() bool {
+	return len(l.bad) > 0 && len(l.Unwatched) == 0 && !slices.ContainsFunc(l.bad, func(b badObject) bool {
+		return b.state != live.Failed || b.live == nil || carvel(b.ref.GroupKind) || !slices.Contains(Tracked, b.ref.GroupKind)
+	})
 }
 
 func applied(u *unstructured.Unstructured) string {

@@ -90,6 +90,10 @@ func (k lookup) unread(u *unstructured.Unstructured, r reference) (finding.Findi
 	f.Code, f.Severity = finding.SecretKeyMissing, finding.Error
 	subject := fmt.Sprintf("%s %s", r.kind.Kind, r.name)
 	if found == nil {
+		if job := k.job(u.GetNamespace(), r.name); job != "" {
+			k.unmade[subject+" in namespace "+u.GetNamespace()] = job
+			return f, false
+		}
 		near := spelling.Nearest(r.name, k.names(r.kind, u.GetNamespace()))
 		template, _, _ := unstructured.NestedStringMap(u.Object, "spec", "template", "metadata", "labels")
 		if made, may := k.maker(u.GetNamespace(), r.name); made || may && near == "" && template[live.StandInLabel] == "" {

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -9,6 +10,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/live"
+	"seatrial.dev/seatrial/internal/spelling"
 	"seatrial.dev/seatrial/internal/verdict/cause"
 )
 
@@ -48,13 +50,16 @@ func Referred() []schema.GroupKind {
 type lookup struct {
 	view   live.View
 	layers []*Layer
+	// unmade are the Secrets and ConfigMaps that pods read and a Job would have made, with that Job.
+	unmade map[string]string
 }
 
 // References returns findings about pods that read Secrets or ConfigMaps which do not
 // exist, whose images can't be pulled or that Pod Security refuses, and about routes that lead
-// to Services or ports which do not exist. It fails the layers that these pods and routes belong to.
-func (j *Judge) References(c live.View, a Assessment) []finding.Finding {
-	k := lookup{c, a.Layers}
+// to Services or ports which do not exist. It fails the layers that these pods and routes belong to. What a
+// Job would have made, and simulated pods don't, is a blind spot.
+func (j *Judge) References(c live.View, a Assessment) ([]finding.Finding, []finding.BlindSpot) {
+	k := lookup{c, a.Layers, map[string]string{}}
 	var out []finding.Finding
 	guarded := security{lookup: k, platform: j.platform, enforced: j.enforced}
 	for gk, path := range workloadKinds {
@@ -95,7 +100,41 @@ func (j *Judge) References(c live.View, a Assessment) []finding.Finding {
 			}
 		}
 	}
-	return finding.Merge(out, nil)
+	var spots []finding.BlindSpot
+	for _, what := range slices.Sorted(maps.Keys(k.unmade)) {
+		spots = append(spots, finding.Unseen(finding.Unobserved, "%s, which pods read, is for %s to make: Jobs complete here, and do nothing", what, k.unmade[what]))
+	}
+	return finding.Merge(out, nil), spots
+}
+
+// job names a Job whose containers are told of a Secret or ConfigMap by name, or "": a hook that makes
+// certificates is. Charts remove such Jobs when they have completed.
+func (k lookup) job(namespace, name string) string {
+	for _, u := range append(k.view.List(jobKind), k.view.Gone()...) {
+		if u.GetNamespace() != namespace {
+			continue
+		}
+		containers, _, _ := unstructured.NestedSlice(u.Object, "spec", "template", "spec", "containers")
+		for _, c := range containers {
+			m, _ := c.(map[string]any)
+			if mention(m["command"], name) || mention(m["args"], name) || mention(m["env"], name) {
+				return "Job " + namespace + "/" + u.GetName()
+			}
+		}
+	}
+	return ""
+}
+
+// mention says whether a list of texts, or of variables with values, has a name in it.
+func mention(list any, name string) bool {
+	entries, _ := list.([]any)
+	return slices.ContainsFunc(entries, func(e any) bool {
+		text, _ := e.(string)
+		if variable, ok := e.(map[string]any); ok { // what it reads from a Secret, it does not make
+			text, _ = variable["value"].(string)
+		}
+		return spelling.Holds(text, name)
+	})
 }
 
 // names are those of all objects of a kind in a namespace.

@@ -41,6 +41,11 @@ func ingressTo(service, port string) string {
 	return "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web, namespace: web}\nspec: {rules: [{http: {paths: [{backend: {service: {name: " + service + ", port: {" + port + "}}}}]}}]}\n"
 }
 
+// makes is a Job whose container has some fields.
+func makes(container, meta string) string {
+	return "apiVersion: batch/v1\nkind: Job\nmetadata: {name: certgen, namespace: web" + meta + "}\nspec: {template: {spec: {containers: [{name: a, " + container + "}]}}}\n"
+}
+
 func TestReferences(t *testing.T) {
 	for name, c := range map[string]struct {
 		objects   []string
@@ -48,14 +53,18 @@ func TestReferences(t *testing.T) {
 		want      finding.Code
 		severity  finding.Severity
 		says      string
+		spot      string // a blind spot
 	}{
-		"a key that is there":          {objects: []string{secret, deployment("", reads("secret", "web-credentials", "password", ""))}},
-		"a key that is not there":      {objects: []string{secret, deployment("", reads("secret", "web-credentials", "passwrd", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "key passwrd of Secret web-credentials"},
-		"an optional key":              {objects: []string{secret, deployment("", reads("secret", "web-credentials", "passwrd", ", optional: true"))}},
-		"a Secret that is missing":     {objects: []string{deployment("", reads("secret", "nobody-makes-this", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "does not exist"},
-		"a misspelt Secret":            {objects: []string{secret, deployment("", reads("secret", "web-credential", "password", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "web-credential"},
-		"a Secret to be imported":      {objects: []string{imported, deployment("seatrial.dev/stand-in: web", reads("secret", "pull", "a", ""))}, inventory: "{id: web_pull_secretgen.carvel.dev_SecretImport, v: v1alpha1}", want: finding.SecretKeyMissing, severity: finding.Warning},
-		"a Secret that a Job may make": {objects: []string{job, deployment("", reads("secret", "nobody-knows", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Warning},
+		"a key that is there":                   {objects: []string{secret, deployment("", reads("secret", "web-credentials", "password", ""))}},
+		"a key that is not there":               {objects: []string{secret, deployment("", reads("secret", "web-credentials", "passwrd", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "key passwrd of Secret web-credentials"},
+		"an optional key":                       {objects: []string{secret, deployment("", reads("secret", "web-credentials", "passwrd", ", optional: true"))}},
+		"a Secret that is missing":              {objects: []string{deployment("", reads("secret", "nobody-makes-this", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "does not exist"},
+		"a misspelt Secret":                     {objects: []string{secret, deployment("", reads("secret", "web-credential", "password", ""))}, want: finding.SecretKeyMissing, severity: finding.Error, says: "web-credential"},
+		"a Secret to be imported":               {objects: []string{imported, deployment("seatrial.dev/stand-in: web", reads("secret", "pull", "a", ""))}, inventory: "{id: web_pull_secretgen.carvel.dev_SecretImport, v: v1alpha1}", want: finding.SecretKeyMissing, severity: finding.Warning},
+		"a Secret that a Job may make":          {objects: []string{job, deployment("", reads("secret", "nobody-knows", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Warning},
+		"a Secret that a Job is told to make":   {objects: []string{makes("args: [create, --secret-name=cert]", ""), deployment("", reads("secret", "cert", "a", ""))}, spot: "Secret cert in namespace web, which pods read, is for Job web/certgen"},
+		"a Secret that a Job made that is gone": {objects: []string{makes("env: [{name: NAME, value: cert}]", ", deletionTimestamp: '2026-01-01T00:00:00Z'"), deployment("", reads("secret", "cert", "a", ""))}, spot: "Job web/certgen"},
+		"a Secret that a Job reads, too":        {objects: []string{makes("env: [{name: NAME, valueFrom: {secretKeyRef: {name: cert, key: a}}}]", ", deletionTimestamp: '2026-01-01T00:00:00Z'"), deployment("", reads("secret", "cert", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Error},
 		// What a chart's Jobs make, its stand-in's Jobs make, too.
 		"a stand-in's Secret beside a Job":             {objects: []string{job, deployment("seatrial.dev/stand-in: web", reads("secret", "nobody-knows", "a", ""))}, want: finding.SecretKeyMissing, severity: finding.Error},
 		"a bundle to be injected":                      {objects: []string{bundle, deployment("", reads("configMap", "trusted-ca", "ca.crt", ""))}, want: finding.SecretKeyMissing, severity: finding.Warning},
@@ -83,7 +92,10 @@ func TestReferences(t *testing.T) {
 			r := repo(t, "web")
 			objects := livetest.Cluster(t, append(c.objects, ks("flux-system", "True", "ReconciliationSucceeded", "", ""), ks("web", "True", "ReconciliationSucceeded", "", inventory))...)
 			j, a := after(t, r, objects, 0, 1)
-			got := j.References(objects, a)
+			got, spots := j.References(objects, a)
+			if (c.spot != "") != (len(spots) == 1) || c.spot != "" && !strings.Contains(spots[0].Message, c.spot) {
+				t.Errorf("blind spots %+v", spots)
+			}
 			if c.want == "" {
 				if len(got) > 0 {
 					t.Errorf("got %+v", got)

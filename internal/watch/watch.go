@@ -4,6 +4,7 @@ package watch
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +28,11 @@ type View struct {
 
 	mu    sync.Mutex
 	kinds map[schema.GroupKind]*kind
+	gone  []*unstructured.Unstructured
 }
+
+// maxGone is how many removed Jobs are remembered.
+const maxGone = 1000
 
 type kind struct {
 	informer cache.SharedIndexInformer
@@ -75,7 +80,10 @@ func (v *View) Watch(gk schema.GroupKind) {
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { v.notify() },
 		UpdateFunc: func(any, any) { v.notify() },
-		DeleteFunc: func(any) { v.notify() },
+		DeleteFunc: func(o any) {
+			v.remember(o)
+			v.notify()
+		},
 	}); err != nil {
 		return
 	}
@@ -85,6 +93,26 @@ func (v *View) Watch(gk schema.GroupKind) {
 		cache.WaitForCacheSync(v.ctx.Done(), informer.HasSynced)
 		v.notify()
 	}()
+}
+
+// remember keeps a removed Job.
+func (v *View) remember(o any) {
+	if unknown, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		o = unknown.Obj
+	}
+	u, ok := o.(*unstructured.Unstructured)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if ok && u.GetKind() == "Job" && len(v.gone) < maxGone {
+		v.gone = append(v.gone, u)
+	}
+}
+
+// Gone implements live.View.
+func (v *View) Gone() []*unstructured.Unstructured {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.gone)
 }
 
 // Synced says whether the informers of all watched kinds have synced.

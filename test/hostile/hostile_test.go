@@ -92,6 +92,9 @@ func TestRepoReachesNothing(t *testing.T) {
 			if len(got.Reached) > 0 {
 				t.Errorf("reached %v", got.Reached)
 			}
+			if !got.Redirected {
+				t.Error("the world was not asked, so that no redirect was refused")
+			}
 			if len(got.Changed) > 0 {
 				t.Errorf("changed %v", got.Changed)
 			}

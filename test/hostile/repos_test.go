@@ -14,7 +14,7 @@ import (
 // and one with a few.
 var repos = map[string]func(dir string) error{
 	"all":    func(dir string) error { return reaching(dir, layers()) },
-	"egress": func(dir string) error { return reaching(dir, egress()) },
+	"egress": func(dir string) error { return reaching(dir, portLayers()) },
 	"few": func(dir string) error {
 		return reaching(dir, slices.DeleteFunc(layers(), func(l layer) bool {
 			return !slices.Contains([]string{"fetch-absolute-4", "fetch-absolute-5", "fetch-http-loopback", "source-git"}, l.name)
@@ -55,7 +55,7 @@ const inline = "{inline: {paths: {a.yaml: \"{apiVersion: v1, kind: ConfigMap, me
 
 // layers returns layers that try to reach the machine, each in another way.
 func layers() []layer {
-	return slices.Concat(carvelPaths(), carvelFetches(), carvelTools(), kustomizations(), sources())
+	return slices.Concat(carvelPaths(), carvelFetches(), carvelTools(), kustomizations(), sourceLayers())
 }
 
 // carvelPaths name files of the machine to vendir, ytt, Helm and kapp.
@@ -145,8 +145,8 @@ func kustomizations() []layer {
 	return out
 }
 
-// sources are sources of Flux, webhooks and charts that lead to the machine.
-func sources() []layer {
+// sourceLayers are sources of Flux, webhooks and charts that lead to the machine.
+func sourceLayers() []layer {
 	var out []layer
 	for name, source := range map[string]string{
 		"git": "GitRepository\nspec: {interval: 1m, url: \"http://127.0.0.1:8080/x.git\"", "git-ssh": "GitRepository\nspec: {interval: 1m, url: \"ssh://git@127.0.0.1/x.git\", secretRef: {name: none}",
@@ -154,6 +154,17 @@ func sources() []layer {
 		"bucket": "Bucket\nspec: {interval: 1m, endpoint: \"169.254.169.254\", bucketName: x, insecure: true",
 	} {
 		add(&out, "source-"+name, map[string]string{"source.yaml": fmt.Sprintf("apiVersion: source.toolkit.fluxcd.io/v1\nkind: %s}\nmetadata: {name: evil-%s, namespace: hostile}\n", source, name)})
+	}
+	for name, url := range map[string]string{
+		"name": "http://localhost:8080", "short": "http://127.1:8080", "six": "http://[::1]:8080", "mapped": "http://[::ffff:127.0.0.1]:8080", "nowhere": "http://0.0.0.0:8080",
+		"number": "http://2130706433:8080", "hosts": "http://loop.example:8080", "cloud": "https://metadata.google.internal", "meta": "http://meta.example", "svc": "http://x.default.svc",
+		"redirect-loopback": "http://redirects.example/loopback", "redirect-metadata": "http://redirects.example/metadata", "redirect-private": "http://redirects.example/private", "redirect-file": "http://redirects.example/file",
+	} {
+		for _, kind := range []string{"HelmRepository", "GitRepository"} {
+			spec := fmt.Sprintf("interval: 1m, url: %q", url)
+			layer := "to-" + name + "-" + strings.ToLower(kind[:3])
+			add(&out, layer, map[string]string{"source.yaml": fmt.Sprintf("apiVersion: source.toolkit.fluxcd.io/v1\nkind: %s\nspec: {%s}\nmetadata: {name: %s, namespace: hostile}\n", kind, spec, layer)})
+		}
 	}
 	out = append(out, layer{name: "webhook", allowed: true, files: map[string]string{"webhook.yaml": `apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
@@ -186,9 +197,9 @@ func add(out *[]layer, name string, files map[string]string) {
 	*out = append(*out, layer{name: name, files: files})
 }
 
-// egress are layers that learn the run's ports, which programs may connect to, and
+// portLayers are layers that learn the run's ports, which programs may connect to, and
 // have the API server call them at another address.
-func egress() []layer {
+func portLayers() []layer {
 	return []layer{
 		{name: "port", wait: true, files: map[string]string{
 			"kustomization.yaml": "resources: [release.yaml]\n",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -17,6 +18,8 @@ import (
 type trap struct {
 	mu  sync.Mutex
 	hit map[string]bool
+	// asked says whether the redirector was.
+	asked bool
 }
 
 func (t *trap) note(what string) {
@@ -44,7 +47,15 @@ func setTraps() (*trap, error) {
 		return nil, err
 	}
 	t := &trap{hit: map[string]bool{}}
-	for _, addr := range []string{"127.0.0.1:80", "127.0.0.1:8080", "127.0.0.1:8443", "127.0.0.1:9418", "127.0.0.1:2375", "127.0.0.1:22", metadata + ":80", "127.0.0.53:53"} {
+	if err := os.WriteFile("/etc/hosts", []byte("127.0.0.1 localhost loop.example\n"+redirector+" redirects.example\n"+metadata+" meta.example\n"), 0o644); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp4", redirector+":80")
+	if err != nil {
+		return nil, err
+	}
+	go func() { _ = http.Serve(l, http.HandlerFunc(t.redirect)) }()
+	for _, addr := range []string{unnamed + ":8080", "127.0.0.1:80", "127.0.0.1:8080", "127.0.0.1:8443", "127.0.0.1:9418", "127.0.0.1:2375", "127.0.0.1:22", metadata + ":80", "127.0.0.53:53"} {
 		l, err := net.Listen("tcp4", addr)
 		if err != nil {
 			return nil, err
@@ -65,6 +76,20 @@ func setTraps() (*trap, error) {
 	}
 	go t.follow()
 	return t, nil
+}
+
+// redirector is a server of the world that sends on to where nothing may be reached, and unnamed a private address
+// that the repo does not name.
+const redirector, unnamed = "203.0.113.7", "10.66.0.1"
+
+// redirect sends a request on to the place that its path begins with.
+func (t *trap) redirect(w http.ResponseWriter, r *http.Request) {
+	t.mu.Lock()
+	t.asked = true
+	t.mu.Unlock()
+	where, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	to := map[string]string{"loopback": "http://127.0.0.1:8080/", "metadata": "http://" + metadata + "/latest", "private": "http://" + unnamed + ":8080/", "file": "file:///srv/canary/secret.yaml"}[where]
+	http.Redirect(w, r, to, http.StatusTemporaryRedirect)
 }
 
 // follow listens at the metadata address on every port that the run uses, as an
@@ -127,12 +152,17 @@ func addresses() error {
 	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
 		return err
 	}
-	alias, err := unix.NewIfreq("lo:1")
-	if err != nil {
-		return err
+	for i, address := range []string{metadata, redirector, unnamed} {
+		alias, err := unix.NewIfreq(fmt.Sprintf("lo:%d", i+1))
+		if err != nil {
+			return err
+		}
+		if err := alias.SetInet4Addr(net.ParseIP(address).To4()); err != nil {
+			return err
+		}
+		if err := unix.IoctlIfreq(fd, unix.SIOCSIFADDR, alias); err != nil {
+			return err
+		}
 	}
-	if err := alias.SetInet4Addr(net.ParseIP(metadata).To4()); err != nil {
-		return err
-	}
-	return unix.IoctlIfreq(fd, unix.SIOCSIFADDR, alias)
+	return nil
 }

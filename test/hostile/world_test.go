@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"seatrial.dev/seatrial/internal/report"
+	"seatrial.dev/seatrial/internal/sandbox"
 	"seatrial.dev/seatrial/test/turn"
 )
 
@@ -44,6 +45,8 @@ type outcome struct {
 	Seconds        float64
 	// Reached are services that were connected to.
 	Reached []string
+	// Redirected says that a server of the world was asked, which sends on to where nothing may be reached.
+	Redirected bool
 	// Changed are files of the machine that were written or deleted.
 	Changed []string
 	// Leaked are the outputs that contain the canary.
@@ -53,6 +56,14 @@ type outcome struct {
 const worldEnv = "SEATRIAL_HOSTILE_WORLD"
 
 func TestMain(m *testing.M) {
+	sandbox.Shim()
+	if part := closedPart(); part != nil {
+		if err := part(); err != nil {
+			fmt.Fprintln(os.Stderr, "closed:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if text, ok := os.LookupEnv(worldEnv); ok {
 		if err := live(text); err != nil {
 			fmt.Fprintln(os.Stderr, "world:", err)
@@ -135,6 +146,14 @@ func live(text string) error {
 		return fmt.Errorf("set traps: %w", err)
 	}
 	const repo, out = "/srv/repo", "/srv/out"
+	if o.Fill == "closed" {
+		got, err := probing(o)
+		if err != nil {
+			return err
+		}
+		got.Reached, got.Redirected = traps.all(), traps.asked
+		return json.NewEncoder(os.Stdout).Encode(got)
+	}
 	if err := repos[o.Fill](repo); err != nil {
 		return fmt.Errorf("write the repo: %w", err)
 	}
@@ -167,7 +186,7 @@ func live(text string) error {
 		return err
 	}
 	for name, what := range after {
-		if before[name] != what && !strings.HasPrefix(name, "srv/out/") {
+		if before[name] != what && !strings.HasPrefix(name, "srv/out/") && !ownCache(o, name) && name != "etc/hosts" {
 			got.Changed = append(got.Changed, name)
 		}
 	}
@@ -177,8 +196,13 @@ func live(text string) error {
 		}
 	}
 	slices.Sort(got.Changed)
-	got.Reached = traps.all()
+	got.Reached, got.Redirected = traps.all(), traps.asked
 	return json.NewEncoder(os.Stdout).Encode(got)
+}
+
+// ownCache says whether a file is where the command keeps what it has fetched.
+func ownCache(o order, name string) bool {
+	return strings.HasPrefix("/"+name, o.Cache+"/sources") || "/"+name == o.Cache
 }
 
 // rehearse runs the command on the repo, and gives it a folder to write to.

@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
@@ -22,7 +23,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"seatrial.dev/seatrial/internal/catalogue"
@@ -107,6 +110,19 @@ func run(ctx context.Context) error {
 	return err
 }
 
+// enter changes to the sandbox's own root, and returns the engine as it is seen there.
+func enter(box *sandbox.Sandbox, families map[string]string) (*engine.Engine, error) {
+	show := map[string]string{}
+	for family, dir := range families {
+		show["/engine/"+family] = dir
+	}
+	built := engine.At(families)
+	if box.Roots() {
+		built = built.Moved("/engine")
+	}
+	return built, box.Enter(show)
+}
+
 func inside(ctx context.Context, box *sandbox.Sandbox, w world) error {
 	repo, err := gitops.Load(os.DirFS(w.Repo), w.Path)
 	if err != nil {
@@ -116,15 +132,8 @@ func inside(ctx context.Context, box *sandbox.Sandbox, w world) error {
 	if err != nil {
 		return err
 	}
-	show := map[string]string{}
-	for family, dir := range w.Engine {
-		show["/engine/"+family] = dir
-	}
-	built := engine.At(w.Engine)
-	if box.Roots() {
-		built = built.Moved("/engine")
-	}
-	if err := box.Enter(show); err != nil {
+	built, err := enter(box, w.Engine)
+	if err != nil {
 		return err
 	}
 	c := embedded.New(embedded.Options{Engine: built, Sandbox: box, PackagingGlobalNamespace: w.Global, PodSecurity: w.Pod})
@@ -136,7 +145,10 @@ func inside(ctx context.Context, box *sandbox.Sandbox, w world) error {
 	if err != nil {
 		return err
 	}
-	git, err := c.ServeGit(httputil.NewSingleHostReverseProxy(origin))
+	both := http.NewServeMux()
+	both.Handle("/v2/", registry.New(registry.Logger(log.New(io.Discard, "", 0)))) // for OCI artifacts
+	both.Handle("/", httputil.NewSingleHostReverseProxy(origin))
+	git, err := c.ServeGit(both)
 	if err != nil {
 		return err
 	}
@@ -162,7 +174,7 @@ func inside(ctx context.Context, box *sandbox.Sandbox, w world) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(up{Kubeconfig: string(kubeconfig), Git: git + "/repo.git", Registry: shelf.Registry(), Token: w.Token, UID: string(ns.UID)})
+	b, err := json.Marshal(up{Kubeconfig: string(kubeconfig), Git: git + "/repo.git", Registry: strings.TrimPrefix(git, "http://"), Token: w.Token, UID: string(ns.UID)})
 	if err != nil {
 		return err
 	}

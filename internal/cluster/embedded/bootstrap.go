@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -26,23 +27,33 @@ func (c *Cluster) Publish(_ context.Context, s *gitrepo.Snapshot) (cluster.Remot
 	mux := http.NewServeMux()
 	mux.Handle("/v2/", registry.New(registry.Logger(log.New(io.Discard, "", 0)))) // for Bootstrap
 	mux.Handle("/", s.Handler())
+	c.tree = mux
 	url, err := c.ServeGit(mux)
 	return cluster.Remote{URL: url + "/repo.git"}, err
+}
+
+// Tree implements cluster.Doored: the one tree is behind whatever name, tag or branch it is asked by.
+func (c *Cluster) Tree() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch rest := r.URL.Path; {
+		case rest == "": // a registry is asked whether it is one
+			r.URL.Path = "/v2/"
+		case strings.HasPrefix(rest, "/manifests/") && !strings.HasPrefix(rest, "/manifests/sha256:"):
+			r.URL.Path = "/v2/repo/manifests/" + gitrepo.Branch
+		case strings.HasPrefix(rest, "/manifests/"), strings.HasPrefix(rest, "/blobs/"), strings.HasPrefix(rest, "/tags/"), strings.HasPrefix(rest, "/referrers/"):
+			r.URL.Path = "/v2/repo" + rest
+		default:
+			r.URL.Path = "/repo.git" + rest
+		}
+		c.tree.ServeHTTP(w, r)
+	})
 }
 
 // ServeGit serves Git repositories where source-controller may fetch them, and returns the URL.
 func (c *Cluster) ServeGit(h http.Handler) (string, error) { return c.serve(h, c.ports.git) }
 
-// Shelf implements cluster.Provider: this process serves the stand-ins.
-func (c *Cluster) Shelf(context.Context) (standin.Shelf, error) {
-	s := standin.NewServer()
-	url, err := c.serve(s, c.ports.standIns)
-	if err != nil {
-		return nil, err
-	}
-	s.At(url)
-	return s, nil
-}
+// Shelf implements cluster.Provider: stand-ins are behind the door.
+func (c *Cluster) Shelf(context.Context) (standin.Shelf, error) { return c.door.Shelf(), nil }
 
 // Bootstrap implements cluster.Provider: it applies the GitRepository and the root
 // Kustomization, as flux bootstrap does in the end.
@@ -126,4 +137,7 @@ func (c *Cluster) Diagnose(_ context.Context, put func(string, []byte) error, _ 
 	return c.diagnoseWebhooks(put)
 }
 
-var _ cluster.Staged = (*Cluster)(nil)
+var (
+	_ cluster.Staged = (*Cluster)(nil)
+	_ cluster.Doored = (*Cluster)(nil)
+)

@@ -70,10 +70,13 @@ func (c *Cluster) startFluxController(ctx context.Context, name string) error {
 		addr := fmt.Sprintf("127.0.0.1:%d", c.ports.artifacts)
 		args = append(args, "--storage-path="+c.path(name, "artifacts"), "--storage-addr="+addr, "--storage-adv-addr="+addr)
 		cell.Bind = append(cell.Bind, c.ports.artifacts)
-		cell.Connect = append(cell.Connect, c.ports.git, c.ports.standIns)
+		cell.Connect = append(cell.Connect, c.ports.git, c.ports.door)
+		cell.Read = append(cell.Read, c.doorCertificate())
+		env = append(env, c.throughDoor()...)
 	case "kustomize-controller": // fetches remote bases with git
 		cell.Git = true
-		env = append(env, gitEnv...)
+		cell.Connect, cell.Read = append(cell.Connect, c.ports.door), append(cell.Read, c.doorCertificate())
+		env = append(append(env, gitEnv...), c.throughDoor()...)
 	}
 	home, err := c.home(name, "artifacts")
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/kube"
@@ -50,6 +51,8 @@ type Cluster struct {
 	ends    context.CancelFunc // start: ends it
 	begun   func() error       // start: waits until the control plane serves
 	unwatch func()             // prepare: stops the watch over the programs' memory
+	door    *egress.Door       // prepare
+	tree    http.Handler       // Publish
 
 	mu       sync.Mutex
 	complete func() error // addParts: waits until all controllers run

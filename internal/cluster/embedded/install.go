@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -16,7 +17,7 @@ import (
 
 // recipeVersion is part of the Recipe. Raise it when this file or seed.go makes another state
 // from the same objects.
-const recipeVersion = "2"
+const recipeVersion = "3"
 
 // Recipe is what decides the state that Seed returns, beside the engine.
 func Recipe() []byte {
@@ -49,7 +50,8 @@ func machines() []*unstructured.Unstructured {
 	objects := []*unstructured.Unstructured{class}
 	for i := range 3 {
 		name := fmt.Sprintf("worker-%d", i+1)
-		node := kube.Object("v1", "Node", "", name, nil)
+		room := map[string]any{"cpu": "1k", "memory": "1Ti", "ephemeral-storage": "10Ti", "pods": "1M"}
+		node := kube.Object("v1", "Node", "", name, map[string]any{"status": map[string]any{"capacity": room, "allocatable": maps.Clone(room)}})
 		node.SetLabels(map[string]string{
 			"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
 			"topology.kubernetes.io/zone": fmt.Sprintf("zone-%d", i+1), "topology.kubernetes.io/region": "region-1",
@@ -107,8 +109,11 @@ func (c *Cluster) installKappController(ctx context.Context) error {
 // available is for each cluster to find out.
 func isAPIService(o *unstructured.Unstructured) bool { return o.GetKind() == "APIService" }
 
+// kappConfig is the Secret with kapp-controller's configuration.
+const kappConfig = "kapp-controller-config"
+
 // kappObjects are the objects of kapp-controller's manifest: those that each rehearsal applies,
-// as they name the packaging global namespace or are the aggregated API, and the others.
+// as they name the packaging global namespace or the door, or are the aggregated API, and the others.
 func (c *Cluster) kappObjects() (always, once []*unstructured.Unstructured, err error) {
 	manifest, err := c.Engine.Manifest("kapp-controller")
 	if err != nil {
@@ -120,18 +125,36 @@ func (c *Cluster) kappObjects() (always, once []*unstructured.Unstructured, err 
 		if err != nil {
 			return nil, nil, err
 		}
-		if bytes.Contains(doc, placeholder) || slices.ContainsFunc(objects, isAPIService) {
+		own, err := c.configureKapp(objects)
+		if err != nil {
+			return nil, nil, err
+		}
+		if own || bytes.Contains(doc, placeholder) || slices.ContainsFunc(objects, isAPIService) {
 			always = append(always, objects...)
 		} else {
 			once = append(once, objects...)
 		}
 	}
-	for _, o := range once {
-		if pace.Lively && o.GetKind() == "Secret" && o.GetName() == "kapp-controller-config" {
-			err = unstructured.SetNestedField(o.Object, kappOptions, "stringData", "kappDeployRawOptions")
+	return always, once, err
+}
+
+// configureKapp completes kapp-controller's configuration, if it is among the objects: its tools take
+// the door for a proxy.
+func (c *Cluster) configureKapp(objects []*unstructured.Unstructured) (bool, error) {
+	i := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "Secret" && o.GetName() == kappConfig })
+	if i < 0 {
+		return false, nil
+	}
+	set := map[string]string{"httpProxy": c.doorURL(), "httpsProxy": c.doorURL(), "noProxy": notThrough}
+	if pace.Lively {
+		set["kappDeployRawOptions"] = kappOptions
+	}
+	for key, value := range set {
+		if err := unstructured.SetNestedField(objects[i].Object, value, "stringData", key); err != nil {
+			return false, err
 		}
 	}
-	return always, once, err
+	return true, nil
 }
 
 // install applies objects that a seed has already, and returns when their kinds are served.

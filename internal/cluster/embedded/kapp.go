@@ -89,10 +89,11 @@ func (c *Cluster) startSidecar(ctx context.Context) error {
 		return err
 	}
 	return c.group.Start(ctx, process.Spec{
-		Name: "sidecarexec", Program: program, Args: []string{"--sidecarexec"}, Env: env,
+		// By its own configuration kapp-controller decides which proxy its tools use: see kappObjects.
+		Name: "sidecarexec", Program: program, Args: []string{"--sidecarexec"}, Env: append(env, c.trust()...),
 		Cell: sandbox.Cell{
 			Git: true, Execute: []string{program, tools}, Write: []string{home},
-			Connect: []int{c.ports.api, c.ports.standIns},
+			Connect: []int{c.ports.api, c.ports.door}, Read: []string{c.doorCertificate()},
 		},
 	})
 }

@@ -12,7 +12,7 @@ type ports struct {
 	api       int           // the API server's; the control plane also takes the next five, see engine/controlplane
 	packaging int           // kapp-controller's aggregated API
 	git       int           // the rehearsed tree
-	standIns  int           // charts and packages
+	door      int           // the way out
 	artifacts int           // source-controller serves its artifacts here
 	next      *atomic.Int32 // the next port that take returns
 }
@@ -44,7 +44,7 @@ func choosePorts(private bool) (ports, error) {
 	next.Store(int32(base + controlPlanePorts + 4))
 	return ports{
 		api: base, packaging: base + controlPlanePorts, git: base + controlPlanePorts + 1,
-		standIns: base + controlPlanePorts + 2, artifacts: base + controlPlanePorts + 3, next: next,
+		door: base + controlPlanePorts + 2, artifacts: base + controlPlanePorts + 3, next: next,
 	}, nil
 }
 

@@ -188,6 +188,9 @@ func (c *Cluster) prepare() (err error) {
 	if c.group, err = process.NewGroup(c.path("logs"), c.Sandbox); err != nil {
 		return err
 	}
+	if err := c.openDoor(); err != nil {
+		return fmt.Errorf("open the way out of the sandbox: %w", err)
+	}
 	watched := make(chan struct{})
 	c.unwatch = sync.OnceFunc(func() { close(watched) })
 	c.group.LimitMemory(watched)

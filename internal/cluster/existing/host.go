@@ -187,8 +187,8 @@ func (c *Cluster) Shelf(context.Context) (standin.Shelf, error) { return c.host,
 
 // Charts implements standin.Shelf: each Helm repository gets an organization of its own
 // in Gitea, and is that one's package registry.
-func (h *host) Charts(ctx context.Context, repository string, charts []standin.Chart) (string, error) {
-	org := "charts-" + repository
+func (h *host) Charts(ctx context.Context, upstream string, charts []standin.Chart) (string, error) {
+	org := "charts-" + standin.Short(upstream)
 	if err := h.addOrganization(ctx, org); err != nil {
 		return "", err
 	}
@@ -201,8 +201,10 @@ func (h *host) Charts(ctx context.Context, repository string, charts []standin.C
 	return "http://" + hostName + base, nil
 }
 
-// Registry implements standin.Shelf.
-func (h *host) Registry() string { return hostName + "/" + standIns }
+// Place implements standin.Shelf: each repository gets a folder of its own.
+func (h *host) Place(repository string) string {
+	return hostName + "/" + standIns + "/" + standin.Short(repository)
+}
 
 // Push implements standin.Shelf.
 func (h *host) Push(ctx context.Context, image string, img v1.Image) error {

@@ -21,11 +21,26 @@ func (v View) Get(ref live.Ref) (*unstructured.Unstructured, bool) { return v[re
 func (v View) List(gk schema.GroupKind) []*unstructured.Unstructured {
 	var out []*unstructured.Unstructured
 	for ref, u := range v {
-		if ref.GroupKind == gk {
+		if ref.GroupKind == gk && !gone(ref, u) {
 			out = append(out, u)
 		}
 	}
 	return out
+}
+
+// Gone implements live.View: Jobs that are being deleted count as removed.
+func (v View) Gone() []*unstructured.Unstructured {
+	var out []*unstructured.Unstructured
+	for ref, u := range v {
+		if gone(ref, u) {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+func gone(ref live.Ref, u *unstructured.Unstructured) bool {
+	return ref.Kind == "Job" && u.GetDeletionTimestamp() != nil
 }
 
 // Cluster holds the objects of some manifests, one object each.

@@ -43,11 +43,11 @@ type cause func(Failure) ([]finding.Finding, bool)
 // It is a function, not a variable, because some causes call Explain.
 func causes() []cause {
 	return []cause{
-		// of layers
-		removedAPI, crdAndCR, unknownKind, wrongRecipient, undecrypted, buildFailed, pathNotFound, noArtifact,
+		// of layers and objects
+		outOfReach, removedAPI, crdAndCR, unknownKind, wrongRecipient, undecrypted, buildFailed, pathNotFound, noArtifact,
 		unhealthy, namespaceMissing, refused, unhealthySomewhere, notApplied, unfinished,
 		// of objects
-		packageForbidden, packageAccount, packageVersion, packageFailed, sourceFailed, chartFailed, releaseFailed, notCurrent,
+		packageForbidden, packageAccount, packageVersion, packageFailed, sourceFailed, chartFailed, chartRender, releaseFailed, notCurrent,
 	}
 }
 

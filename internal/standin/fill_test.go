@@ -1,8 +1,10 @@
-package standin
+package standin_test
 
 import (
 	"archive/tar"
 	"compress/gzip"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net/http"
@@ -19,7 +21,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"seatrial.dev/seatrial/internal/catalogue"
+	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/standin"
 )
 
 // repository is a HelmRepository, and release a HelmRelease that takes a chart from it.
@@ -32,8 +36,8 @@ func release(repository, chart, version string) string {
 		"spec: {chart: {spec: {chart: " + chart + ", version: " + version + ", sourceRef: {kind: HelmRepository, name: " + repository + "}}}}\n"
 }
 
-// serve fills a server with stand-ins for the sources in the manifests of a repo.
-func serve(t *testing.T, manifests ...string) []Served {
+// serve puts stand-ins for the sources in the manifests of a repo behind a door, and returns a way through it.
+func serve(t *testing.T, manifests ...string) ([]standin.Served, http.RoundTripper) {
 	t.Helper()
 	c, err := catalogue.Load()
 	if err != nil {
@@ -43,20 +47,30 @@ func serve(t *testing.T, manifests ...string) []Served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer()
-	web := httptest.NewServer(s)
-	t.Cleanup(web.Close)
-	s.At(web.URL)
-	out, err := Fill(t.Context(), c, s, repo)
+	door, err := egress.NewDoor(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	proxy := httptest.NewServer(door)
+	t.Cleanup(proxy.Close)
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(door.Certificate())
+	transport := &http.Transport{Proxy: http.ProxyURL(at), TLSClientConfig: &tls.Config{RootCAs: trusted}}
+	t.Cleanup(transport.CloseIdleConnections)
+	out, err := standin.Fill(t.Context(), c, door.Shelf(), repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, transport
 }
 
-func get(t *testing.T, url string) io.ReadCloser {
+func get(t *testing.T, through http.RoundTripper, url string) io.ReadCloser {
 	t.Helper()
-	r, err := http.Get(url)
+	r, err := (&http.Client{Transport: through}).Get(url)
 	if err != nil || r.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %v %v", url, err, r)
 	}
@@ -80,7 +94,7 @@ func names(t *testing.T, r io.Reader) string {
 }
 
 func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
-	got := serve(t, repository("aqua", "url: https://aquasecurity.github.io/helm-charts/"), repository("same", "url: https://aquasecurity.github.io/helm-charts"),
+	got, through := serve(t, repository("aqua", "url: https://aquasecurity.github.io/helm-charts/"), repository("same", "url: https://aquasecurity.github.io/helm-charts"),
 		release("aqua", "trivy", "0.21.0"), repository("unknown", "url: https://charts.example.com"), release("unknown", "trivy", "9.9.9"))
 	if len(got) != 1 || strings.Join(got[0].Serves, ",") != "trivy 0.21.0,trivy 0.22.0" {
 		t.Fatalf("got %+v", got)
@@ -88,7 +102,7 @@ func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
 	if want := "https://aquasecurity.github.io/helm-charts/ https://aquasecurity.github.io/helm-charts"; strings.Join(got[0].Spellings, " ") != want {
 		t.Errorf("got %v, want %s", got[0].Spellings, want)
 	}
-	b, err := io.ReadAll(get(t, got[0].URL+"index.yaml"))
+	b, err := io.ReadAll(get(t, through, got[0].URL+"index.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +115,7 @@ func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
 	if err := yaml.Unmarshal(b, &index); err != nil || len(index.Entries["trivy"]) != 2 {
 		t.Fatalf("%v %s", err, b)
 	}
-	gz, err := gzip.NewReader(get(t, got[0].URL+index.Entries["trivy"][0].URLs[0]))
+	gz, err := gzip.NewReader(get(t, through, got[0].URL+index.Entries["trivy"][0].URLs[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,19 +125,19 @@ func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
 }
 
 func TestPackageRepositoryIsABundleOfPackages(t *testing.T) {
-	got := serve(t, "apiVersion: packaging.carvel.dev/v1alpha1\nkind: PackageRepository\nmetadata: {name: standard, namespace: tkg-system}\n"+
+	got, through := serve(t, "apiVersion: packaging.carvel.dev/v1alpha1\nkind: PackageRepository\nmetadata: {name: standard, namespace: tkg-system}\n"+
 		"spec: {fetch: {imgpkgBundle: {image: projects.packages.broadcom.com/tkg/packages/standard/repo:v1}}}\n")
 	if len(got) != 1 || len(got[0].Serves) != 2 {
 		t.Fatalf("got %+v", got)
 	}
-	if u, err := url.Parse("http://" + got[0].URL); err != nil || !strings.HasPrefix(u.Host, "127.0.0.1:") {
+	if got[0].URL != got[0].Upstream {
 		t.Fatalf("served at %s", got[0].URL)
 	}
-	ref, err := name.ParseReference(got[0].URL, name.Insecure)
+	ref, err := name.ParseReference(got[0].URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := remote.Image(ref)
+	img, err := remote.Image(ref, remote.WithTransport(through))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,15 +154,15 @@ func TestPackageRepositoryIsABundleOfPackages(t *testing.T) {
 }
 
 func TestChartsOfARegistryAreServedThere(t *testing.T) {
-	got := serve(t, repository("pirates", "type: oci, url: oci://registry-1.docker.io/cloudpirates"), release("pirates", "minio", "0.14.0"))
-	if len(got) != 1 || !got[0].Insecure || strings.Join(got[0].Serves, ",") != "minio 0.13.3,minio 0.14.0" {
+	got, through := serve(t, repository("pirates", "type: oci, url: oci://registry-1.docker.io/cloudpirates"), release("pirates", "minio", "0.14.0"))
+	if len(got) != 1 || got[0].Insecure || got[0].URL != got[0].Upstream || strings.Join(got[0].Serves, ",") != "minio 0.13.3,minio 0.14.0" {
 		t.Fatalf("got %+v", got)
 	}
-	ref, err := name.ParseReference(strings.TrimPrefix(got[0].URL, "oci://")+"/minio:0.14.0", name.Insecure)
+	ref, err := name.ParseReference(strings.TrimPrefix(got[0].URL, "oci://") + "/minio:0.14.0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := remote.Image(ref)
+	img, err := remote.Image(ref, remote.WithTransport(through))
 	if err != nil {
 		t.Fatal(err)
 	}
