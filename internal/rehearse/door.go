@@ -40,7 +40,7 @@ func (r *rehearsal) openDoor() {
 		}
 	}
 	r.door.Placeholders(len(r.subject.Rekeyed) > 0)
-	r.door.Names((&names{tree: os.DirFS(r.Subject.Dir), live: r.liveText, known: map[string]bool{}}).has)
+	r.door.Names((&names{tree: os.DirFS(r.Subject.Dir), live: r.liveText, known: map[string]bool{}, asked: map[string]time.Time{}}).has)
 }
 
 // names finds out which hosts a repo names: in a file of its tree or, where a name is put together
@@ -54,7 +54,7 @@ type names struct {
 
 	mu    sync.Mutex
 	known map[string]bool
-	asked time.Time // when the cluster was looked at last
+	asked map[string]time.Time // when the cluster was looked at last, by host
 }
 
 // has says whether the repo names a host. Images that name no registry mean Docker Hub.
@@ -65,9 +65,9 @@ func (n *names) has(host string) bool {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.known[host] && time.Since(n.asked) > time.Second {
+	if !n.known[host] && time.Since(n.asked[host]) > time.Second {
 		n.known[host] = spelling.Holds(n.live(), host)
-		n.asked = time.Now()
+		n.asked[host] = time.Now()
 	}
 	return n.known[host]
 }
