@@ -202,6 +202,7 @@ func TestStandInsStay(t *testing.T) {
 	d := through(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !up {
 			w.Header().Set(HeaderOrigin, string(Refused))
+			w.Header().Set(HeaderWhy, "it is down")
 			w.WriteHeader(RefusedStatus)
 			return
 		}
@@ -214,6 +215,10 @@ func TestStandInsStay(t *testing.T) {
 	up = true
 	if _, body := d.get(t, "https://charts.example.org/a-1.0.0.tgz"); body != "stand-in" {
 		t.Errorf("%q", body)
+	}
+	d.get(t, "https://charts.example.org/index.yaml")
+	if all, _ := d.All(); !strings.Contains(InsteadOf(all, "https://charts.example.org"), "down") {
+		t.Errorf("why it is not the source itself is forgotten: %+v", all)
 	}
 }
 

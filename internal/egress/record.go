@@ -38,6 +38,9 @@ func (r *Record) add(a Answer) {
 	if a.Digest == "" && old.Status == a.Status {
 		a.Digest = old.Digest
 	}
+	if a.Instead == "" { // a source that has begun with a stand-in is not asked again
+		a.Instead = old.Instead
+	}
 	r.answers[key] = a
 }
 

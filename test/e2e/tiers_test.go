@@ -76,15 +76,19 @@ func TestTiersRefuse(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no Docker":          {[]string{"--cluster", "kind", "--docker", "tcp://127.0.0.1:1"}, "docker"},
-		"no kubeconfig":      {[]string{"--cluster", "existing"}, "--kubeconfig"},
-		"no such cluster":    {[]string{"--cluster", "existing", "--kubeconfig", config}, "does not answer"},
-		"no such tier":       {[]string{"--cluster", "k3d"}, "embedded, kind or existing"},
-		"upstream, embedded": {[]string{"--sources", "upstream"}, "--cluster kind"},
-		"odd mirror":         {[]string{"--cluster", "kind", "--registry-mirror", "docker.io"}, "REGISTRY=URL"},
-		"another tier's":     {[]string{"--node-image", "kindest/node:v1"}, "--cluster kind"},
-		"odd report":         {[]string{"--report", "report.pdf"}, ".json"},
-		"odd name":           {[]string{"--cluster", "kind", "--run", "A b"}, "--run"},
+		"no Docker":        {[]string{"--cluster", "kind", "--docker", "tcp://127.0.0.1:1"}, "docker"},
+		"no kubeconfig":    {[]string{"--cluster", "existing"}, "--kubeconfig"},
+		"no such cluster":  {[]string{"--cluster", "existing", "--kubeconfig", config}, "does not answer"},
+		"no such tier":     {[]string{"--cluster", "k3d"}, "embedded, kind or existing"},
+		"cached, kind":     {[]string{"--cluster", "kind", "--sources", "cached"}, "past the cache"},
+		"no such sources":  {[]string{"--sources", "upstream"}, "auto, cached, stand-in or live"},
+		"no vendor folder": {[]string{"--vendor-dir", "/nonexistent"}, "seatrial sources pull"},
+		"a vendor, kind":   {[]string{"--cluster", "kind", "--vendor-dir", "."}, "--cluster embedded"},
+		"its own vendor":   {[]string{"--vendor-dir", "."}, "in the repo's folder"},
+		"odd mirror":       {[]string{"--cluster", "kind", "--registry-mirror", "docker.io"}, "REGISTRY=URL"},
+		"another tier's":   {[]string{"--node-image", "kindest/node:v1"}, "--cluster kind"},
+		"odd report":       {[]string{"--report", "report.pdf"}, ".json"},
+		"odd name":         {[]string{"--cluster", "kind", "--run", "A b"}, "--run"},
 	} {
 		r := command(t, nil, append([]string{"verify"}, c.args...)...)
 		if r.code != 2 || !strings.Contains(r.stderr, c.want) {
