@@ -94,7 +94,9 @@ func gitPolicy(o Options) admission.Policy {
 	}
 	address, probe := fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/url", value: %s}]`, admission.Quote(o.GitURL)), "https://seatrial.invalid/probe"
 	if o.Door {
-		address, probe = fmt.Sprintf(`(object.spec.url.startsWith("http") ? [] : %s)`, address), "ssh://git@seatrial.invalid/probe"
+		// No client sends a request for its own machine to a proxy.
+		address = fmt.Sprintf(`(object.spec.url.startsWith("http") && !object.spec.url.matches("^https?://(127[.]|localhost[:/]|[[]::1[]])") ? [] : %s)`, address)
+		probe = "ssh://git@seatrial.invalid/probe"
 	}
 	return admission.Policy{
 		Group: "source.toolkit.fluxcd.io", Resource: "gitrepositories",
