@@ -84,22 +84,12 @@ func (v *verify) writePulled(r *report.Report) error {
 		v.pulled = exitFail
 		v.console.Note("could not be fetched: " + a.String())
 	}
-	if unfinished := len(r.Layers) - reconciledLayers(r); unfinished > 0 {
+	if unfinished := len(r.Layers) - r.Reconciled(); unfinished > 0 {
 		v.pulled = exitFail
 		v.console.Note(prose.Count(unfinished, "layer") + " did not reconcile, so that what is needed may not be complete: seatrial verify --sources live says why")
 	}
 	v.console.Note("fetched " + prose.Count(n, "answer"))
 	return nil
-}
-
-func reconciledLayers(r *report.Report) int {
-	n := 0
-	for _, l := range r.Layers {
-		if l.Reconciled() {
-			n++
-		}
-	}
-	return n
 }
 
 func newSourcesList(s Streams) *cobra.Command {

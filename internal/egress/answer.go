@@ -98,19 +98,29 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request) {
 		}
 		d.add(a)
 	}()
-	switch h := d.find(&d.own, r.URL, false); {
-	case h != nil:
+	own := d.find(&d.own, r.URL, false)
+	switch {
+	case d.tokenForOwn(r.URL):
 		a.Origin = Tree
-		h.ServeHTTP(out, r)
+		out.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(out, `{"token":"of-the-tree","access_token":"of-the-tree"}`) // fails only if the client is gone
+	case own != nil && !ping(r.URL): // what a registry asks for its other repositories, it says itself
+		a.Origin = Tree
+		own.ServeHTTP(out, r)
 	case d.find(&d.stoodIn, r.URL, true) == nil:
 		a = d.outside(out, r, a)
 	}
 	if a.Origin == StoodIn || a.Origin == Refused {
-		if h := d.find(&d.stoodIn, r.URL, false); h != nil {
+		h := d.find(&d.stoodIn, r.URL, false)
+		switch {
+		case own != nil:
+			a.Origin, a.Why = Tree, ""
+			own.ServeHTTP(out, r)
+		case h != nil:
 			a.Origin, a.Instead, a.Why = StoodIn, a.Why, ""
 			d.use(r.URL)
 			h.ServeHTTP(out, r)
-		} else {
+		default:
 			http.Error(out, "seatrial: "+a.Why, RefusedStatus)
 		}
 	} else if a.Origin != Tree && out.status == http.StatusOK {
@@ -120,6 +130,15 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	whole = true
+}
+
+// tokenForOwn says whether a token is asked for, at whichever server, with which the repo itself is read from a registry.
+func (d *Door) tokenForOwn(u *url.URL) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(u.Query()["scope"], func(scope string) bool {
+		return slices.ContainsFunc(d.own, func(p place) bool { return p.at.oci && strings.HasPrefix(scope, "repository:"+p.at.path+":") })
+	})
 }
 
 // cutOff is the Why of an answer that ended too early.

@@ -157,6 +157,38 @@ func TestDoorAnswersFromTheFirstThatCan(t *testing.T) {
 	}
 }
 
+// A registry that holds the repo itself says what it asks for its other repositories, and needs not be there for
+// the repo.
+func TestRegistryOfTheRepoItself(t *testing.T) {
+	up := true
+	d := through(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(HeaderOrigin, string(Upstream))
+		if !up {
+			w.Header().Set(HeaderOrigin, string(Refused))
+			w.WriteHeader(RefusedStatus)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	d.Own("oci://ghcr.io/acme/fleet", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "tree", r.URL.Path) }))
+	for _, c := range []struct {
+		up     bool
+		url    string
+		status int
+		body   string
+	}{
+		{true, "https://ghcr.io/v2/", 401, ""}, {false, "https://ghcr.io/v2/", 200, "tree"},
+		{true, "https://ghcr.io/v2/acme/fleet/manifests/latest", 200, "tree/manifests/latest"},
+		{true, "https://ghcr.io/token?service=ghcr.io&scope=repository:acme/fleet:pull", 200, `{"token":"of-the-tree","access_token":"of-the-tree"}`},
+		{true, "https://ghcr.io/token?service=ghcr.io&scope=repository:acme/fleets:pull", 401, ""},
+	} {
+		up = c.up
+		if status, body := d.get(t, c.url); status != c.status || body != c.body {
+			t.Errorf("%s, up %v: %d %q", c.url, c.up, status, body)
+		}
+	}
+}
+
 // What a source has said of its charts is not mixed with stand-ins.
 func TestStandInsAreNotMixed(t *testing.T) {
 	up := true

@@ -16,7 +16,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	mark := map[verdict.Verdict]string{verdict.Pass: "✅", verdict.Fail: "❌", verdict.Inconclusive: "⚠️"}[r.Verdict]
 	p.f("## %s Seatrial: %s\n\n", mark, r.Verdict)
 	p.f("%d of %s of `%s` reconciled at `%.12s` (tree `%.12s`, tier %s, %.0f s).\n\n",
-		r.reconciled(), prose.Count(len(r.Layers), "layer"), r.Path, r.Revision, r.Tree, r.Tier, r.Timings.Total())
+		r.Reconciled(), prose.Count(len(r.Layers), "layer"), r.Path, r.Revision, r.Tree, r.Tier, r.Timings.Total())
 	p.f("| | layer | status | objects | seconds |\n|---|---|---|---:|---:|\n")
 	for _, l := range r.Layers {
 		mark := "✅"

@@ -174,8 +174,8 @@ type Rekeyed struct {
 	Rehearsed string `json:"rehearsed"` // sha256 of the file that was rehearsed
 }
 
-// reconciled counts the layers that passed.
-func (r *Report) reconciled() int {
+// Reconciled counts the layers that passed.
+func (r *Report) Reconciled() int {
 	n := 0
 	for _, l := range r.Layers {
 		if l.Reconciled() {

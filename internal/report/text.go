@@ -56,7 +56,7 @@ func (r *Report) WriteText(w io.Writer, timings bool) error {
 	}
 	t, errs := r.Timings, finding.Errors(r.Findings)
 	p.f("\nSummary: %s: %d of %s reconciled, %s, %s; tier %s%s; engine %.1fs, boot %.1fs, bootstrap %.1fs, reconcile %.1fs\n",
-		r.Verdict, r.reconciled(), prose.Count(len(r.Layers), "layer"), prose.Count(errs, "error"), prose.Count(len(r.Findings)-errs, "warning"),
+		r.Verdict, r.Reconciled(), prose.Count(len(r.Layers), "layer"), prose.Count(errs, "error"), prose.Count(len(r.Findings)-errs, "warning"),
 		r.Tier, sourcesIn(r.Egress), t.Engine, t.Boot, t.Bootstrap, t.Reconcile)
 	return p.err
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"seatrial.dev/seatrial/internal/egress"
+	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/secrets"
@@ -40,17 +41,14 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(i.Close)
 	w := &world{Internet: i, cache: filepath.Join(dir, "cache")}
 	// The engine is shared, the sources are not.
-	base, err := os.UserCacheDir()
+	base, err := engine.CacheDir()
 	if err != nil {
 		t.Fatal(err)
-	}
-	if env := os.Getenv("SEATRIAL_CACHE"); env != "" {
-		base = filepath.Dir(env)
 	}
 	if err := os.MkdirAll(w.cache, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(base, "seatrial", "engine"), filepath.Join(w.cache, "engine")); err != nil {
+	if err := os.Symlink(filepath.Join(base, "engine"), filepath.Join(w.cache, "engine")); err != nil {
 		t.Fatal(err)
 	}
 	w.registry = &internet.Registry{Host: "registry.example.org", Auth: "auth.example.net", User: "robot", Password: password, Private: "acme/charts"}
