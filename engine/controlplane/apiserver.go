@@ -39,6 +39,7 @@ func (c *cluster) startAPIServer(ctx context.Context) error {
 		"--proxy-client-cert-file="+c.path("pki/front-proxy.crt"), "--proxy-client-key-file="+c.path("pki/front-proxy.key"),
 		"--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=Node,RBAC", "--allow-privileged=true", "--profiling=false",
 		"--admission-control-config-file="+admission,
+		"--feature-gates=HPAScaleToZero=true", // a policy refuses what needs it, unless the repo's own cluster has it
 		// The simulated nodes take what they are given; a rehearsal is one short burst of requests from few
 		// clients, and to be fair between them takes a twentieth of its processor time.
 		"--enable-priority-and-fairness=false", "--max-requests-inflight=1000", "--max-mutating-requests-inflight=500",

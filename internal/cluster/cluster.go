@@ -9,11 +9,16 @@ import (
 
 	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/standin"
 	"seatrial.dev/seatrial/internal/verdict"
 )
+
+// FallbackKey is the Secret in Flux's namespace with the key of layers that decrypt and name no Secret, where the
+// cluster is told of it.
+const FallbackKey = "seatrial-sops-age"
 
 // SecretgenKinds are secretgen-controller's CRDs, for clusters that lack them.
 //
@@ -117,6 +122,11 @@ type Sync struct {
 	Snapshot *gitrepo.Snapshot
 	// Path of the cluster's folder in the tree, with slashes.
 	Path string
+	// Root is the Kustomization over that folder, and Source what it and other layers take the tree from.
+	Root   gitops.Ref
+	Source gitops.SourceRef
+	// Spec is that of Root, if the repo declares it as it is applied at first; nil: as flux bootstrap makes it.
+	Spec map[string]any
 	// Artifact is true if the repo's layers take it as an OCI artifact.
 	Artifact bool
 	// DecryptionSecret has the keys of the root layer; empty if it does not decrypt.

@@ -141,8 +141,10 @@ func (c *Cache) build(ctx context.Context, f Family, p Progress) error {
 		if err != nil {
 			return fmt.Errorf("render its install manifest: %w", err)
 		}
-		if err := os.WriteFile(filepath.Join(work, manifestFile), out, 0o644); err != nil {
-			return err
+		for file, text := range out {
+			if err := os.WriteFile(filepath.Join(work, file), text, 0o644); err != nil {
+				return err
+			}
 		}
 	}
 	for _, dir := range []string{"src", "tmp"} {

@@ -155,6 +155,11 @@ func (e *Engine) Manifest(family string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(e.dirs[family], manifestFile))
 }
 
+// WatcherManifest returns what flux install --components-extra=source-watcher adds to Flux's manifest.
+func (e *Engine) WatcherManifest() ([]byte, error) {
+	return os.ReadFile(filepath.Join(e.dirs["flux"], watcherFile))
+}
+
 // Entry is one built family in the cache.
 type Entry struct {
 	Name    string    `json:"name"`

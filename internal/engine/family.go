@@ -52,6 +52,7 @@ var families = []Family{
 			"source-controller":    "github.com/fluxcd/source-controller",
 			"kustomize-controller": "github.com/fluxcd/kustomize-controller",
 			"helm-controller":      "github.com/fluxcd/helm-controller",
+			SourceWatcher:          fluxModule(SourceWatcher) + "/cmd",
 		},
 	},
 	{
@@ -171,6 +172,7 @@ var partsOf = map[string][2]string{
 	"source-controller":    {"flux", "github.com/fluxcd/source-controller"},
 	"kustomize-controller": {"flux", "github.com/fluxcd/kustomize-controller"},
 	"helm-controller":      {"flux", "github.com/fluxcd/helm-controller"},
+	SourceWatcher:          {"flux", fluxModule(SourceWatcher)},
 	"kapp-controller":      {"kapp-controller", "github.com/vmware-tanzu/carvel-kapp-controller"},
 }
 

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
@@ -106,7 +107,8 @@ type fluxFiles struct {
 // released matches the version of the release page that a base takes a controller from.
 var released = regexp.MustCompile(`/releases/download/(v[^/]+)/`)
 
-// fluxSources are flux2's bases of the four controllers that flux bootstrap installs by default. src
+// fluxSources are flux2's bases of the four controllers that flux bootstrap installs by default, and of
+// source-watcher. src
 // is the source of the family flux. images has the Deployments name the images that were released.
 func (c *Cache) fluxSources(ctx context.Context, src string, images bool) (*fluxFiles, error) {
 	f := &fluxFiles{memory: filesys.MakeFsInMemory()}
@@ -119,7 +121,7 @@ func (c *Cache) fluxSources(ctx context.Context, src string, images bool) (*flux
 			return nil, err
 		}
 	}
-	for _, component := range FluxComponents {
+	for _, component := range append(slices.Clone(FluxComponents), SourceWatcher) {
 		if err := c.addComponent(ctx, f, src, component, images); err != nil {
 			return nil, err
 		}
@@ -135,7 +137,7 @@ func (c *Cache) fluxSources(ctx context.Context, src string, images bool) (*flux
 // addComponent has a controller's base take it from the controller's module in place of its release
 // page. Its image is the released one: what can be had as a module may be a patch version older.
 func (c *Cache) addComponent(ctx context.Context, f *fluxFiles, src, component string, images bool) error {
-	dir, err := c.moduleDir(ctx, src, "github.com/fluxcd/"+component)
+	dir, err := c.moduleDir(ctx, src, fluxModule(component))
 	if err != nil {
 		return err
 	}

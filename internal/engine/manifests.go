@@ -18,20 +18,34 @@ import (
 
 const (
 	manifestFile = "install.yaml"
+	// watcherFile is what SourceWatcher adds to the install manifest of Flux.
+	watcherFile = "source-watcher.yaml"
 	// manifestRevision is part of every family's key. Raise it when the rendering, or
 	// any other file beside the binaries, changes.
 	manifestRevision = "2"
 )
 
-// manifests has, by family, the function that renders the install manifest of its
-// controllers. It takes the files that upstream ships in the same modules as the binaries.
-var manifests = map[string]func(ctx context.Context, c *Cache, src string) ([]byte, error){
-	"flux":            fluxManifest,
+// manifests has, by family, the function that renders the install manifests of its
+// controllers, by file. It takes the files that upstream ships in the same modules as the binaries.
+var manifests = map[string]func(ctx context.Context, c *Cache, src string) (map[string][]byte, error){
+	"flux":            fluxManifests,
 	"kapp-controller": kappControllerManifest,
 }
 
 // FluxComponents are the controllers of a rehearsal.
 var FluxComponents = []string{"source-controller", "kustomize-controller", "helm-controller"}
+
+// SourceWatcher makes the artifacts of ArtifactGenerators. flux install leaves it out, unless it is
+// told otherwise by --components-extra.
+const SourceWatcher = "source-watcher"
+
+// fluxModule is the Go module of one of Flux's controllers.
+func fluxModule(component string) string {
+	if component == SourceWatcher {
+		component += "/v2"
+	}
+	return "github.com/fluxcd/" + component
+}
 
 // moduleDir returns the folder of a module in Go's module cache, and downloads it if necessary.
 func (c *Cache) moduleDir(ctx context.Context, src, module string) (string, error) {
@@ -51,31 +65,41 @@ func (c *Cache) moduleDir(ctx context.Context, src, module string) (string, erro
 // image automation's are not among them: they can't be verified.
 var crdsOnly = []string{"notification-controller"}
 
-// fluxManifest is what `flux install --export` writes for the three
-// controllers: flux2's own bases, with the controllers' CRDs and Deployments
+// fluxManifests are what `flux install --export` writes for the three controllers, and what it adds to
+// that for source-watcher: flux2's own bases, with the controllers' CRDs and Deployments
 // taken from their modules instead of their release pages.
-func fluxManifest(ctx context.Context, c *Cache, src string) ([]byte, error) {
+func fluxManifests(ctx context.Context, c *Cache, src string) (map[string][]byte, error) {
 	f, err := c.fluxSources(ctx, src, false)
 	if err != nil {
 		return nil, err
 	}
-	install := path.Join(fluxRoot, "install", "kustomization.yaml")
-	if err := edit(f.memory, install, func(k *types.Kustomization) {
-		k.Resources = []string{"namespace.yaml", "../rbac", "../policies"}
-		for _, component := range FluxComponents {
-			k.Resources = append(k.Resources, "../bases/"+component)
+	resources := []string{"namespace.yaml", "../rbac", "../policies"}
+	for _, component := range FluxComponents {
+		resources = append(resources, "../bases/"+component)
+	}
+	for _, component := range crdsOnly {
+		resources = append(resources, "../"+component+"/crd")
+	}
+	out := map[string][]byte{}
+	for file, resources := range map[string][]string{manifestFile: resources, watcherFile: {"../bases/" + SourceWatcher}} {
+		if out[file], err = f.install(resources); err != nil {
+			return nil, err
 		}
-		for _, component := range crdsOnly {
-			k.Resources = append(k.Resources, "../"+component+"/crd")
-		}
-	}); err != nil {
+	}
+	return out, nil
+}
+
+// install renders resources, which are named as in the folder install, as flux install does.
+func (f *fluxFiles) install(resources []string) ([]byte, error) {
+	dir := path.Join(fluxRoot, "install")
+	if err := edit(f.memory, path.Join(dir, "kustomization.yaml"), func(k *types.Kustomization) { k.Resources = resources }); err != nil {
 		return nil, err
 	}
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(f.memory, path.Join(fluxRoot, "install"))
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(f.memory, dir)
 	if err != nil {
 		return nil, err
 	}
-	return resources.AsYaml()
+	return built.AsYaml()
 }
 
 func edit(fs filesys.FileSystem, file string, change func(*types.Kustomization)) error {
@@ -115,7 +139,7 @@ func copyTree(fs filesys.FileSystem, to, from string) error {
 // kappControllerManifest renders the release's own configuration, without the packaging
 // global namespace: that one is created by the caller, who also replaces
 // GLOBAL_NAMESPACE in the manifest by its name.
-func kappControllerManifest(ctx context.Context, c *Cache, src string) ([]byte, error) {
+func kappControllerManifest(ctx context.Context, c *Cache, src string) (map[string][]byte, error) {
 	const module = "github.com/vmware-tanzu/carvel-kapp-controller"
 	dir, err := c.moduleDir(ctx, src, module)
 	if err != nil {
@@ -137,5 +161,5 @@ func kappControllerManifest(ctx context.Context, c *Cache, src string) ([]byte, 
 	if err != nil {
 		return nil, fmt.Errorf("ytt: %w\n%s", err, stderr.Bytes())
 	}
-	return out, nil
+	return map[string][]byte{manifestFile: out}, nil
 }

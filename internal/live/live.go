@@ -38,3 +38,6 @@ type View interface {
 
 // StandInLabel is on the pods of stand-ins.
 const StandInLabel = "seatrial.dev/stand-in"
+
+// ImagesAnnotation is on workloads of stand-ins whose images are not those of the real chart.
+const ImagesAnnotation = "seatrial.dev/images"

@@ -7,6 +7,8 @@ import (
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"seatrial.dev/seatrial/internal/gitops"
 )
 
 // State is how far an object is.
@@ -71,7 +73,7 @@ func Observe(u *unstructured.Unstructured) (State, string) {
 	}
 	group := u.GroupVersionKind().Group
 	switch {
-	case strings.HasSuffix(group, ".toolkit.fluxcd.io"):
+	case strings.HasSuffix(group, ".toolkit.fluxcd.io"), group == gitops.ArtifactGeneratorKind.Group:
 		return observeFlux(u)
 	case group == "packaging.carvel.dev" || group == "kappctrl.k14s.io":
 		return observeCarvel(u)
@@ -122,6 +124,9 @@ func observeFlux(u *unstructured.Unstructured) (State, string) {
 		return Unobserved, "suspended"
 	}
 	gvk := u.GroupVersionKind()
+	if gvk.Group == gitops.ArtifactGeneratorKind.Group || gvk.GroupKind() == gitops.ExternalArtifactKind {
+		return observeGenerated(u)
+	}
 	switch gvk.Group {
 	case "notification.toolkit.fluxcd.io", "image.toolkit.fluxcd.io":
 		return Unobserved, "its controller does not run in a rehearsal"
@@ -144,6 +149,27 @@ func observeFlux(u *unstructured.Unstructured) (State, string) {
 	default:
 		return Progressing, ready.Message
 	}
+}
+
+// observeGenerated reads the Ready condition of an ArtifactGenerator or an ExternalArtifact, whose status tells
+// the generation that it is of only there.
+func observeGenerated(u *unstructured.Unstructured) (State, string) {
+	if strings.EqualFold(u.GetAnnotations()["source.extensions.fluxcd.io/reconcile"], "disabled") {
+		return Unobserved, "suspended"
+	}
+	ready, found := ConditionOf(u, "Ready")
+	maker, _, _ := unstructured.NestedString(u.Object, "spec", "sourceRef", "kind")
+	switch {
+	case !found && u.GetKind() == gitops.ExternalArtifactKind.Kind && maker != gitops.ArtifactGeneratorKind.Kind:
+		return Unobserved, "what makes its artifact does not run in a rehearsal"
+	case !found || ready.ObservedGeneration != u.GetGeneration():
+		return Progressing, "not seen by source-watcher yet"
+	case ready.Status == "True":
+		return Current, ready.Message
+	case ready.Status == "False":
+		return Failed, ready.Message
+	}
+	return Progressing, ready.Message
 }
 
 // observeCarvel reads Carvel's own conditions, which kstatus does not know: it

@@ -9,6 +9,7 @@ const (
 	Ours       = "seatrial"
 	APIServer  = "control plane"
 	Source     = "source-controller"
+	Watcher    = "source-watcher"
 	Kustomize  = "kustomize-controller"
 	Helm       = "helm-controller"
 	Kapp       = "kapp-controller"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -58,11 +59,9 @@ func (c *Cluster) Shelf(context.Context) (standin.Shelf, error) { return c.door.
 // Bootstrap implements cluster.Provider: it applies the GitRepository and the root
 // Kustomization, as flux bootstrap does in the end.
 func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snapshot, []gitrepo.Change, error) {
-	root := gitops.RootLayer
-	spec := map[string]any{
-		"interval": "10m", "prune": true, "path": "./" + s.Path,
-		"sourceRef": map[string]any{"kind": "GitRepository", "name": root.Name},
-	}
+	root, source := s.Root, s.Source
+	spec := map[string]any{"interval": "10m", "prune": true, "path": "./" + s.Path}
+	maps.Copy(spec, s.Spec)
 	if s.DecryptionSecret != "" {
 		spec["decryption"] = map[string]any{"provider": "sops", "secretRef": map[string]any{"name": s.DecryptionSecret}}
 	}
@@ -72,10 +71,15 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 		if snapshot, err = c.pushArtifact(ctx, s); err != nil {
 			return nil, nil, err
 		}
-		spec["sourceRef"] = map[string]any{"kind": gitops.RootArtifact.Kind, "name": root.Name}
+		if source.Kind != gitops.RootArtifact.Kind {
+			source = gitops.RootArtifact
+		}
 	}
+	spec["sourceRef"] = map[string]any{"kind": source.Kind, "namespace": source.Namespace, "name": source.Name}
+	git := s.Source
+	git.Kind = gitops.RootSource.Kind // beside an artifact, as bootstrap leaves it
 	return snapshot, nil, c.client.Apply(ctx,
-		kube.Object("source.toolkit.fluxcd.io/v1", "GitRepository", root.Namespace, root.Name, map[string]any{
+		kube.Object("source.toolkit.fluxcd.io/v1", git.Kind, git.Namespace, git.Name, map[string]any{
 			"spec": map[string]any{"interval": "10m", "url": s.URL, "ref": map[string]any{"branch": gitrepo.Branch}},
 		}),
 		kube.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", root.Namespace, root.Name, map[string]any{"spec": spec}))
@@ -105,6 +109,9 @@ func (c *Cluster) pushArtifact(ctx context.Context, s cluster.Sync) (*gitrepo.Sn
 		return nil, fmt.Errorf("publish the artifact: %w", err)
 	}
 	root, next := gitops.RootArtifact, *s.Snapshot
+	if s.Source.Kind == root.Kind {
+		root = s.Source
+	}
 	next.Artifact = digest.String()
 	return &next, c.client.Apply(ctx, kube.Object("source.toolkit.fluxcd.io/v1", root.Kind, root.Namespace, root.Name, map[string]any{
 		"spec": map[string]any{"interval": "10m", "url": "oci://" + host + "/repo", "insecure": true, "ref": map[string]any{"tag": gitrepo.Branch}},

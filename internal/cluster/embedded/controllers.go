@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/engine"
 	"seatrial.dev/seatrial/internal/pace"
 	"seatrial.dev/seatrial/internal/process"
@@ -28,7 +30,11 @@ const (
 
 // startFlux starts Flux's controllers.
 func (c *Cluster) startFlux(ctx context.Context) error {
-	for _, name := range engine.FluxComponents {
+	components := slices.Clone(engine.FluxComponents)
+	if c.generates {
+		components = append(components, engine.SourceWatcher)
+	}
+	for _, name := range components {
 		if err := c.startFluxController(ctx, name); err != nil {
 			return err
 		}
@@ -38,7 +44,9 @@ func (c *Cluster) startFlux(ctx context.Context) error {
 
 // lookAgainAfter is when a controller looks again at what an object waits for, for what the judge does
 // not see and wake it for: a readyExpr, or why a chart is not there, before the judge gives up.
-var lookAgainAfter = map[string]string{"source-controller": "5s", "kustomize-controller": "5s", "helm-controller": "1s"}
+var lookAgainAfter = map[string]string{
+	"source-controller": "5s", "kustomize-controller": "5s", "helm-controller": "1s", engine.SourceWatcher: "5s",
+}
 
 // startFluxController starts one of Flux's controllers.
 func (c *Cluster) startFluxController(ctx context.Context, name string) error {
@@ -64,17 +72,26 @@ func (c *Cluster) startFluxController(ctx context.Context, name string) error {
 	} else {
 		args = append(args, "--requeue-dependency=500ms") // Flux's default of 30s is longer than the judge's patience
 	}
+	if c.generates && name != "source-controller" {
+		cell.Connect = append(cell.Connect, c.ports.generated)
+		if name != engine.SourceWatcher {
+			args = append(args, "--feature-gates=ExternalArtifact=true") // as flux install sets it beside source-watcher
+		}
+	}
+	if port, ok := map[string]int{"source-controller": c.ports.artifacts, engine.SourceWatcher: c.ports.generated}[name]; ok {
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		args = append(args, "--storage-path="+c.path(name, "artifacts"), "--storage-addr="+addr, "--storage-adv-addr="+addr)
+		cell.Bind = append(cell.Bind, port)
+	}
 	env := c.env(name, "KUBECONFIG="+kubeconfig, "RUNTIME_NAMESPACE="+fluxNamespace, "TUF_ROOT="+c.path(name, "tmp"))
 	switch name {
 	case "source-controller":
-		addr := fmt.Sprintf("127.0.0.1:%d", c.ports.artifacts)
-		args = append(args, "--storage-path="+c.path(name, "artifacts"), "--storage-addr="+addr, "--storage-adv-addr="+addr)
-		cell.Bind = append(cell.Bind, c.ports.artifacts)
 		cell.Connect = append(cell.Connect, c.ports.git, c.ports.door)
 		cell.Read = append(cell.Read, c.doorCertificate())
 		env = append(env, c.throughDoor()...)
 	case "kustomize-controller": // fetches remote bases with git
 		cell.Git = true
+		args = append(args, "--sops-age-secret="+cluster.FallbackKey) // of layers that decrypt with a key service, and so name no Secret
 		cell.Connect, cell.Read = append(cell.Connect, c.ports.door), append(cell.Read, c.doorCertificate())
 		env = append(append(env, gitEnv...), c.throughDoor()...)
 	}

@@ -54,6 +54,8 @@ type Cluster struct {
 	door    *egress.Door       // prepare
 	tree    http.Handler       // Publish
 
+	generates bool // Up: Flux has its source-watcher
+
 	mu       sync.Mutex
 	complete func() error // addParts: waits until all controllers run
 	servers  []io.Closer

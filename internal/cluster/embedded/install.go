@@ -79,7 +79,8 @@ func (c *Cluster) installMachines(ctx context.Context) error {
 	return c.client.ApplyServed(ctx, kinds...)
 }
 
-// installFlux applies what flux install would.
+// installFlux applies what flux install would. No seed has source-watcher, as its kind is to be known only where
+// it runs.
 func (c *Cluster) installFlux(ctx context.Context) error {
 	manifest, err := c.Engine.Manifest("flux")
 	if err != nil {
@@ -89,7 +90,16 @@ func (c *Cluster) installFlux(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.install(ctx, objects)
+	if err := c.install(ctx, objects); err != nil || !c.generates {
+		return err
+	}
+	if manifest, err = c.Engine.WatcherManifest(); err != nil {
+		return err
+	}
+	if objects, err = kube.Decode(manifest); err != nil {
+		return err
+	}
+	return c.client.ApplyServed(ctx, objects...)
 }
 
 // installKappController applies the release's configuration: all of it, or if the cluster is

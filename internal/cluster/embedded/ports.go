@@ -14,6 +14,7 @@ type ports struct {
 	git       int           // the rehearsed tree
 	door      int           // the way out
 	artifacts int           // source-controller serves its artifacts here
+	generated int           // source-watcher serves its artifacts here
 	next      *atomic.Int32 // the next port that take returns
 }
 
@@ -41,10 +42,10 @@ func choosePorts(private bool) (ports, error) {
 		}
 	}
 	next := new(atomic.Int32)
-	next.Store(int32(base + controlPlanePorts + 4))
+	next.Store(int32(base + controlPlanePorts + 5))
 	return ports{
 		api: base, packaging: base + controlPlanePorts, git: base + controlPlanePorts + 1,
-		door: base + controlPlanePorts + 2, artifacts: base + controlPlanePorts + 3, next: next,
+		door: base + controlPlanePorts + 2, artifacts: base + controlPlanePorts + 3, generated: base + controlPlanePorts + 4, next: next,
 	}, nil
 }
 

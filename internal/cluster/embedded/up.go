@@ -102,6 +102,7 @@ func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) (err error) 
 	if err := c.plan(planned); err != nil {
 		return err
 	}
+	c.generates = cluster.NeedsSourceWatcher(planned)
 	return c.addParts(c.untilDown(ctx), c.partsOfCluster(), c.group.Failed())
 }
 

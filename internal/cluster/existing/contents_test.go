@@ -5,9 +5,11 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
+	"seatrial.dev/seatrial/internal/cluster"
 	"seatrial.dev/seatrial/internal/hint"
 )
 
@@ -79,5 +81,17 @@ func TestImagesComeThroughThePrefix(t *testing.T) {
 	}
 	if got := string(i.at([]byte("image: ghcr.io/carvel-dev/kapp-controller@sha256:1\n"))); got != "image: harbor.example.com/proxy/ghcr.io/carvel-dev/kapp-controller@sha256:1\n" {
 		t.Error(got)
+	}
+}
+
+// Flux is installed with what the repo's generators need, from where its images come.
+func TestFluxParts(t *testing.T) {
+	c := &Cluster{Options: Options{Images: Images{Prefix: "proxy.example.com"}}}
+	if got := c.fluxParts(); !slices.Equal(got, []string{"--registry=proxy.example.com/ghcr.io/fluxcd"}) {
+		t.Errorf("got %q", got)
+	}
+	c.planned = []cluster.Object{{Group: "source.extensions.fluxcd.io", Kind: "ArtifactGenerator"}}
+	if got := c.fluxParts(); len(got) != 2 || got[1] != "--components-extra=source-watcher" {
+		t.Errorf("with a generator: got %q", got)
 	}
 }

@@ -22,7 +22,11 @@ func (c *Cluster) Diagnose(ctx context.Context, put func(string, []byte) error, 
 		{"pods.txt", "kubectl get nodes,pods -A -o wide"},
 		{"packages.txt", "kubectl get packagerepositories,packageinstalls,apps -A -o wide"},
 	}
-	for _, controller := range []string{"source-controller", "kustomize-controller", "helm-controller", "notification-controller"} {
+	controllers := []string{"source-controller", "kustomize-controller", "helm-controller", "notification-controller"}
+	if cluster.NeedsSourceWatcher(c.planned) {
+		controllers = append(controllers, "source-watcher")
+	}
+	for _, controller := range controllers {
 		wanted = append(wanted, struct{ file, script string }{controller + ".log", "kubectl -n " + fluxNamespace + " logs deploy/" + controller})
 	}
 	wanted = append(wanted, struct{ file, script string }{"kapp-controller.log", "kubectl logs -A -l app=kapp-controller -c kapp-controller --tail=-1"})

@@ -154,8 +154,11 @@ func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) error {
 }
 
 // Furnish adds everything that a rehearsal needs to a cluster that is the rehearsal's
-// own, and that is removed as a whole.
-func (c *Cluster) Furnish(ctx context.Context) error { return c.furnish(ctx, contents{}) }
+// own, and that is removed as a whole. planned are the objects that the repo declares.
+func (c *Cluster) Furnish(ctx context.Context, planned []cluster.Object) error {
+	c.planned = planned
+	return c.furnish(ctx, contents{})
+}
 
 func (c *Cluster) furnish(ctx context.Context, found contents) error {
 	if err := c.makeNamespace(ctx, Namespace, map[string]string{"pod-security.kubernetes.io/enforce": "baseline"}); err != nil {

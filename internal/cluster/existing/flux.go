@@ -125,8 +125,17 @@ func (c *Cluster) addFlux(ctx context.Context) error {
 	if _, err := c.flux(ctx, "check", "--pre"); err != nil {
 		return err
 	}
-	_, err = c.flux(ctx, "install", "--timeout=4m", "--registry="+c.Images.FluxRegistry())
+	_, err = c.flux(ctx, append([]string{"install", "--timeout=4m"}, c.fluxParts()...)...)
 	return err
+}
+
+// fluxParts are the flags of flux install and flux bootstrap that say what Flux consists of, and where it comes from.
+func (c *Cluster) fluxParts() []string {
+	parts := []string{"--registry=" + c.Images.FluxRegistry()}
+	if cluster.NeedsSourceWatcher(c.planned) {
+		parts = append(parts, "--components-extra=source-watcher")
+	}
+	return parts
 }
 
 // flux runs the flux command.
@@ -172,11 +181,11 @@ func (c *Cluster) Bootstrap(ctx context.Context, s cluster.Sync) (*gitrepo.Snaps
 		defer close(run.done)
 		_, run.err = c.run(alive, command{
 			pod: fluxPod, stdin: c.host.syncToken + "\n", output: run,
-			args: []string{
+			args: append([]string{
 				"flux", "bootstrap", "git", "--url=" + s.URL, "--branch=" + gitrepo.Branch, "--path=" + s.Path, "--token-auth",
-				"--username=" + syncUser, "--allow-insecure-http", "--registry=" + c.Images.FluxRegistry(), "--timeout=30m",
+				"--username=" + syncUser, "--allow-insecure-http", "--timeout=30m",
 				"--author-name=seatrial", "--author-email=seatrial@localhost",
-			},
+			}, c.fluxParts()...),
 		})
 	}()
 	if err := c.awaitSync(ctx, run, s); err != nil {

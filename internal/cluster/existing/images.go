@@ -35,6 +35,7 @@ func Default() Images {
 var controllers = []string{
 	"ghcr.io/fluxcd/source-controller:v1.9.5", "ghcr.io/fluxcd/kustomize-controller:v1.9.5",
 	"ghcr.io/fluxcd/helm-controller:v1.6.4", "ghcr.io/fluxcd/notification-controller:v1.9.4",
+	"ghcr.io/fluxcd/source-watcher:v2.2.4",
 }
 
 // All lists the images, as they are pulled.

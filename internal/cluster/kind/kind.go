@@ -107,7 +107,7 @@ func (c *Cluster) Client() *kube.Client {
 }
 
 // Up implements cluster.Provider.
-func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
+func (c *Cluster) Up(ctx context.Context, planned []cluster.Object) (err error) {
 	info, err := Preflight(ctx, c.o.Docker)
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (c *Cluster) Up(ctx context.Context, _ []cluster.Object) (err error) {
 		}
 	}
 	go c.Cluster.AddressServices(alive)
-	return c.Cluster.Furnish(ctx)
+	return c.Cluster.Furnish(ctx, planned)
 }
 
 // sweep removes what killed rehearsals left. A failure is only a note: this rehearsal can go on.
