@@ -50,3 +50,39 @@ func generateIdentity(hybrid bool) (identity, recipient string, err error) {
 	}
 	return id.String(), id.Recipient().String(), nil
 }
+
+// FindKeys is FindKey with a file of armored PGP private keys beside it: "-" is stdin, also for both of
+// them at once; empty: none.
+func FindKeys(ageFile, pgpFile string, stdin io.Reader) (*Key, error) {
+	var text []byte
+	var err error
+	switch {
+	case pgpFile == "":
+		return FindKey(ageFile, stdin)
+	case pgpFile == "-":
+		text, err = io.ReadAll(io.LimitReader(stdin, 1<<20))
+	default:
+		text, err = os.ReadFile(pgpFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the PGP key: %w", err)
+	}
+	k, err := ParseKey(text)
+	if err == nil && len(k.pgp) == 0 {
+		err = errors.New("no PGP private key in it: want what gpg --armor --export-secret-keys writes")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", pgpFile, err)
+	}
+	if pgpFile == "-" && ageFile == "-" {
+		if len(k.text) == 0 {
+			return nil, errors.New("stdin holds a PGP key, and no age key beside it")
+		}
+		return k, nil
+	}
+	other, err := FindKey(ageFile, stdin)
+	if err != nil {
+		return nil, err
+	}
+	return k.And(other), nil
+}

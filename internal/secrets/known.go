@@ -2,60 +2,53 @@ package secrets
 
 import (
 	"fmt"
-	"path"
 	"strings"
 
 	"github.com/getsops/sops/v3"
-	"github.com/getsops/sops/v3/config"
-	"github.com/getsops/sops/v3/stores/dotenv"
-	"github.com/getsops/sops/v3/stores/ini"
-	sopsjson "github.com/getsops/sops/v3/stores/json"
 
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/redact"
 )
 
-// Known is every secret value of a repo that this process could tell: those that
+// Known is every secret value of a tree's repos that this process could tell: those that
 // key decrypts, those that stand in plain text, and the key itself. key may be nil.
-func Known(repo *gitops.Repo, key *Key) *redact.Set {
+func Known(key *Key, repos ...*gitops.Repo) *redact.Set {
 	set := redact.New()
-	set.Public(repo.PlainValues())
-	for _, v := range repo.PlainSecrets() {
-		set.Add(fmt.Sprintf("Secret %s, key %s", v.Secret, v.Key), v.Value)
+	if len(repos) == 0 {
+		return set
+	}
+	set.Public(repos[0].PlainValues())
+	for _, repo := range repos {
+		for _, text := range repo.Derived() {
+			set.Add("what substitution makes of a secret value", text)
+		}
+		for _, v := range repo.PlainSecrets() {
+			set.Add(fmt.Sprintf("Secret %s, key %s", v.Secret, v.Key), v.Value)
+		}
 	}
 	if key == nil {
 		return set
 	}
-	for _, line := range strings.Split(string(key.Text()), "\n") {
+	for _, line := range strings.Split(string(key.Whole()), "\n") {
 		if strings.HasPrefix(strings.TrimSpace(line), "AGE-") {
 			set.Add("the age key", line)
 		}
+		if line = strings.TrimSpace(line); len(line) >= 60 {
+			set.Add("the PGP key", line)
+		}
 	}
-	for name, content := range repo.EncryptedFiles() {
-		tree, err := openAs(storeOf(name), content, key)
+	for name, content := range repos[0].EncryptedFiles() {
+		_, parts, err := key.decrypt(content)
 		if err != nil {
 			continue // a value that can't be decrypted here can't appear in a message
 		}
-		for _, branch := range tree.Branches {
-			addDecrypted(set, name, branch, nil)
+		for _, p := range parts {
+			for _, branch := range p.branches {
+				addDecrypted(set, name, branch, nil)
+			}
 		}
 	}
 	return set
-}
-
-// storeOf returns SOPS's reader for a file's extension.
-func storeOf(name string) sops.Store {
-	switch path.Ext(name) {
-	case ".yaml", ".yml":
-		return store()
-	case ".env":
-		return dotenv.NewStore(&config.DotenvStoreConfig{})
-	case ".ini":
-		return ini.NewStore(&config.INIStoreConfig{})
-	case ".json":
-		return sopsjson.NewStore(&config.JSONStoreConfig{})
-	}
-	return sopsjson.NewBinaryStore(&config.JSONBinaryStoreConfig{})
 }
 
 // addDecrypted adds the values below a decrypted branch. After decryption, encrypted

@@ -1,24 +1,23 @@
-// Package secrets encrypts, decrypts and re-keys files with SOPS and age, in
+// Package secrets encrypts, decrypts and re-keys files with SOPS, age and PGP, in
 // memory. It stands alone because SOPS brings the clients of every key service.
 package secrets
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
-	"strings"
+	"slices"
 	"time"
 
 	"filippo.io/age"
+	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/getsops/sops/v3"
 	"github.com/getsops/sops/v3/aes"
-	sopsage "github.com/getsops/sops/v3/age"
-	"github.com/getsops/sops/v3/config"
 	"github.com/getsops/sops/v3/keyservice"
-	sopsyaml "github.com/getsops/sops/v3/stores/yaml"
 	"github.com/getsops/sops/v3/version"
 )
 
@@ -32,20 +31,53 @@ const (
 	KeyFileEnv = "SOPS_AGE_KEY_FILE"
 )
 
-// Key is a set of age identities. It is never printed.
+// Key is a set of age identities, PGP keys or both. It is never printed.
 type Key struct {
-	text       []byte
+	text       []byte // of the age identities
 	recipients []string
+	armored    []byte // the PGP keys
+	pgp        openpgp.EntityList
 }
 
 // String hides the key from logs.
-func (k *Key) String() string { return "age key (hidden)" }
+func (k *Key) String() string { return "key (hidden)" }
 
-// Text is the key in the form of age-keygen's files.
+// Text is the age identities in the form of age-keygen's files; empty if there are none.
 func (k *Key) Text() []byte { return k.text }
 
-// Recipients returns the recipients (public keys) of the identities.
-func (k *Key) Recipients() []string { return k.recipients }
+// Whole is all of the key in the form in which ParseKey reads it: Text, with armored PGP keys after it.
+func (k *Key) Whole() []byte { return slices.Concat(k.text, k.armored) }
+
+// Entries are the key's entries in a Secret that Flux decrypts with.
+func (k *Key) Entries() map[string]string {
+	out := map[string]string{}
+	if len(k.text) > 0 {
+		out["age.agekey"] = string(k.text)
+	}
+	if len(k.armored) > 0 {
+		out["pgp.asc"] = string(k.armored)
+	}
+	return out
+}
+
+// Recipients returns the recipients (public keys) of the age identities.
+func (k *Key) Recipients() []string {
+	if k == nil {
+		return nil
+	}
+	return k.recipients
+}
+
+// And is a key that opens what either of two opens. other may be nil.
+func (k *Key) And(other *Key) *Key {
+	if k == nil || other == nil {
+		return cmp.Or(k, other)
+	}
+	return &Key{
+		text: bytes.Join([][]byte{bytes.TrimSpace(k.text), append(bytes.TrimSpace(other.text), '\n')}, []byte("\n")), recipients: slices.Concat(k.recipients, other.recipients),
+		armored: slices.Concat(k.armored, other.armored), pgp: slices.Concat(k.pgp, other.pgp),
+	}
+}
 
 // NewKey makes a key that exists in memory only.
 func NewKey() (*Key, error) {
@@ -56,8 +88,29 @@ func NewKey() (*Key, error) {
 	return &Key{text: []byte(id.String() + "\n"), recipients: []string{id.Recipient().String()}}, nil
 }
 
-// ParseKey reads identities in the format of age-keygen's files. An error never quotes the text.
+// ParseKey reads identities in the format of age-keygen's files, armored PGP private keys without a
+// passphrase, or both. An error never quotes the text.
 func ParseKey(text []byte) (*Key, error) {
+	blocks := armored.FindAll(text, -1)
+	if len(blocks) == 0 {
+		return parseAge(text)
+	}
+	ring, err := parsePGP(blocks)
+	if err != nil {
+		return nil, err
+	}
+	k := &Key{pgp: ring, armored: append(bytes.Join(blocks, []byte("\n")), '\n')}
+	if rest := armored.ReplaceAll(text, nil); bytes.Contains(rest, []byte("AGE-")) {
+		age, err := parseAge(rest)
+		if err != nil {
+			return nil, err
+		}
+		k.text, k.recipients = age.text, age.recipients
+	}
+	return k, nil
+}
+
+func parseAge(text []byte) (*Key, error) {
 	ids, err := age.ParseIdentities(bytes.NewReader(text))
 	if err != nil {
 		// age's message may quote the text: a key never becomes part of an error.
@@ -129,6 +182,11 @@ func Encrypt(plain []byte, recipients []string, regex string) ([]byte, error) {
 }
 
 func encrypt(branches sops.TreeBranches, recipients []string, like sops.Metadata) ([]byte, error) {
+	return encryptAs(store(), branches, recipients, like)
+}
+
+// encryptAs encrypts branches in a format, by the rules of like, for recipients only.
+func encryptAs(format sops.Store, branches sops.TreeBranches, recipients []string, like sops.Metadata) ([]byte, error) {
 	group, err := ageGroup(recipients)
 	if err != nil {
 		return nil, err
@@ -153,7 +211,7 @@ func encrypt(branches sops.TreeBranches, recipients []string, like sops.Metadata
 	if err != nil {
 		return nil, err
 	}
-	return store().EmitEncryptedFile(tree)
+	return format.EmitEncryptedFile(tree)
 }
 
 // Decrypt decrypts a YAML file. It returns ErrOtherKey if key can't open it, and
@@ -177,10 +235,8 @@ func Normal(plain []byte) ([]byte, error) {
 
 // open decrypts a file's values in memory. The key is passed to SOPS in memory, too:
 // not by the environment or a file.
-func open(encrypted []byte, key *Key) (*sops.Tree, error) { return openAs(store(), encrypted, key) }
-
-func openAs(format sops.Store, encrypted []byte, key *Key) (*sops.Tree, error) {
-	tree, err := format.LoadEncryptedFile(encrypted)
+func open(encrypted []byte, key *Key) (*sops.Tree, error) {
+	tree, err := store().LoadEncryptedFile(encrypted)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +247,7 @@ func openAs(format sops.Store, encrypted []byte, key *Key) (*sops.Tree, error) {
 	cipher := aes.NewCipher()
 	mac, err := tree.Decrypt(dataKey, cipher)
 	if err != nil {
-		return nil, errors.New("decrypt: " + plainInput.ReplaceAllString(err.Error(), "a value that should be encrypted is in plain text"))
+		return nil, concealed(err)
 	}
 	want, err := cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, dataKey, tree.Metadata.LastModified.Format(time.RFC3339))
 	if err != nil {
@@ -212,98 +268,3 @@ var ErrChanged = errors.New("the file was changed after it was encrypted (its MA
 
 // ErrOtherKey says that a file is encrypted for others.
 var ErrOtherKey = errors.New("the file is encrypted for another key")
-
-// dataKeyOf decrypts a file's data key, with the first of its age recipients that key
-// has an identity for.
-func dataKeyOf(tree *sops.Tree, key *Key) ([]byte, error) {
-	ids, err := age.ParseIdentities(bytes.NewReader(key.text))
-	if err != nil {
-		return nil, errors.New("not an age key")
-	}
-	for _, group := range tree.Metadata.KeyGroups {
-		for _, k := range group {
-			a, ok := k.(*sopsage.MasterKey)
-			if !ok {
-				continue
-			}
-			sopsage.ParsedIdentities(ids).ApplyToMasterKey(a)
-			if secret, err := a.Decrypt(); err == nil {
-				return secret, nil
-			}
-		}
-	}
-	return nil, ErrOtherKey
-}
-
-// Rekey makes a new file of an encrypted one, for other recipients and without its key.
-// The names stay; placeholders replace the encrypted values.
-func Rekey(encrypted []byte, recipients []string) ([]byte, error) {
-	s := store()
-	tree, err := s.LoadEncryptedFile(encrypted)
-	if err != nil {
-		return nil, err
-	}
-	for i, branch := range tree.Branches {
-		tree.Branches[i] = placeholders(branch, "").(sops.TreeBranch)
-	}
-	return encrypt(tree.Branches, recipients, tree.Metadata)
-}
-
-// placeholders replaces every encrypted value below v. section is the top-level key
-// that v is in, and name the key of v itself.
-func placeholders(v any, section string, name ...string) any {
-	switch v := v.(type) {
-	case sops.TreeBranch:
-		out := make(sops.TreeBranch, 0, len(v))
-		for _, item := range v {
-			key, isText := item.Key.(string)
-			if !isText {
-				continue // an encrypted comment
-			}
-			inner := section
-			if inner == "" {
-				inner = key
-			}
-			out = append(out, sops.TreeItem{Key: key, Value: placeholders(item.Value, inner, key)})
-		}
-		return out
-	case []any:
-		out := make([]any, 0, len(v))
-		for _, e := range v {
-			if _, comment := e.(sops.Comment); !comment {
-				out = append(out, placeholders(e, section, name...))
-			}
-		}
-		return out
-	case string:
-		if strings.HasPrefix(v, "ENC[") {
-			return placeholder(v, section, name)
-		}
-	}
-	return v
-}
-
-func placeholder(encrypted, section string, name []string) any {
-	switch {
-	case strings.Contains(encrypted, ",type:int]"):
-		return 0
-	case strings.Contains(encrypted, ",type:float]"):
-		return 0.5
-	case strings.Contains(encrypted, ",type:bool]"):
-		return false
-	}
-	text := "placeholder"
-	if len(name) > 0 {
-		for _, ext := range []string{".yaml", ".yml", ".json", ".dockerconfigjson", ".dockercfg"} {
-			if strings.HasSuffix(name[0], ext) {
-				text = "{}" // a JSON or YAML document, which programs expect to be a mapping
-			}
-		}
-	}
-	if section == "data" {
-		return map[string]string{"placeholder": "cGxhY2Vob2xkZXI=", "{}": "e30="}[text]
-	}
-	return text
-}
-
-func store() *sopsyaml.Store { return sopsyaml.NewStore(&config.YAMLStoreConfig{}) }
