@@ -178,7 +178,7 @@ func TestRecipes(t *testing.T) {
 			testPromote(t, name, s)
 			continue
 		}
-		for verdict, fails := range map[string]bool{"pass": false, "fail": true, "inconclusive": true, "": true} {
+		for verdict, fails := range map[string]bool{"pass": false, "pass-with-accepted": false, "pass-or-so": true, "fail": true, "inconclusive": true, "": true} {
 			code, asked, summary := run(t, s, verdict)
 			if (code != 0) != fails || !strings.HasPrefix(asked, rehearsing) || verdict != "" && !strings.Contains(summary, "## Seatrial: "+verdict) {
 				t.Errorf("%s, verdict %q: exit %d, dagger %s, summary %s", name, verdict, code, asked, summary)
@@ -190,7 +190,7 @@ func TestRecipes(t *testing.T) {
 // testPromote runs a script that promotes: only what passed is, with its evidence; nothing is written into the clone.
 func testPromote(t *testing.T, name string, s script) {
 	t.Helper()
-	for verdict, fails := range map[string]bool{"pass": false, "fail": true, "inconclusive": true, "": true} {
+	for verdict, fails := range map[string]bool{"pass": false, "pass-with-accepted": false, "pass-or-so": true, "fail": true, "inconclusive": true, "": true} {
 		code, asked, _ := run(t, s, verdict)
 		calls := strings.Split(strings.TrimSpace(asked), "\n")
 		if (code != 0) != fails || !strings.HasPrefix(calls[0], "-m "+module+" call --source=. verify --signing-key=env:SEATRIAL_SIGNING_KEY") {

@@ -43,7 +43,7 @@ func newKey(t *testing.T, ecdsa bool) *Key {
 func sample() Rehearsal {
 	return Of(&report.Report{
 		Verdict: verdict.Pass, Tier: "embedded", Path: "clusters/a", Tree: tree, Commit: commit,
-		Versions: map[string]string{"flux": "v2.9.5"}, Assumptions: []string{"restricted"},
+		Versions: map[string]string{"flux": "v2.9.5"}, Assumptions: []report.Assumption{{What: "restricted"}},
 		StandIns: []report.StandIn{{Kind: "HelmRepository", Upstream: "https://charts", Serves: []string{"a 1"}, Digest: "sha256:" + strings.Repeat("ab", 32)}},
 		Rekeyed:  []report.Rekeyed{{File: "s.yaml", Original: "sha256:" + strings.Repeat("0", 64), Rehearsed: "sha256:" + strings.Repeat("1", 64)}},
 		Layers: []report.Layer{
@@ -97,6 +97,39 @@ func TestFailureIsAttestedAsFailure(t *testing.T) {
 	e.Failed = []string{"flux-system/c"}
 	if e.Passes() {
 		t.Error("passes with a failed layer")
+	}
+	e = sample()
+	e.Accepted = []Accepted{{Code: finding.HelmFailed}}
+	if e.Passes() {
+		t.Error("passes with an accepted error")
+	}
+}
+
+// What the tree accepts is read as it was sealed, and is no pass.
+func TestAcceptedErrorsAreAttested(t *testing.T) {
+	f := finding.Finding{Code: finding.HelmFailed, Severity: finding.Error, Layer: "c", Object: "HelmRelease/a/b"}
+	known := finding.Finding{Code: finding.UnknownValue, Severity: finding.Warning, Object: "HelmRelease/a/c"}
+	f.Excuse("no GPU", "2027-01-31")
+	known.Excuse("ours", "2027-01-31")
+	e := Of(&report.Report{
+		Verdict: verdict.PassAccepted, Tier: "embedded", Path: "clusters/a", Tree: tree, Findings: []finding.Finding{f, known},
+		Layers: []report.Layer{{Name: "a", Namespace: "flux-system", Status: verdict.Reconciled}, {Name: "c", Namespace: "flux-system", Status: verdict.StatusFail, Accepted: true, Findings: []finding.Finding{f}}},
+	}, at)
+	if want := []Accepted{{finding.HelmFailed, "c", "HelmRelease/a/b", "no GPU", "2027-01-31"}}; !reflect.DeepEqual(e.Accepted, want) || !reflect.DeepEqual(e.Failed, []string{"flux-system/c"}) {
+		t.Fatalf("got %+v", e)
+	}
+	k := newKey(t, false)
+	sealed := seal(t, e, k)
+	opened, refused := Open(t.Context(), sealed, []PublicKey{k.Public()}, false)
+	if len(refused) > 0 || len(opened) != 1 || !reflect.DeepEqual(opened[0].Accepted, e.Accepted) || opened[0].Passes() || !opened[0].PassesAccepted() {
+		t.Errorf("opened %+v, refused %v", opened, refused)
+	}
+	if !strings.Contains(string(payload(t, sealed, 0)), `"FAILED"`) || strings.Contains(string(payload(t, sealed, 1)), "PASSED") {
+		t.Errorf("it passes: %s", sealed)
+	}
+	e.Failed = append(e.Failed, "flux-system/d")
+	if e.PassesAccepted() {
+		t.Error("a layer failed that nobody accepts")
 	}
 }
 

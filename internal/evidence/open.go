@@ -196,11 +196,13 @@ func (e *Rehearsal) configure(d *intoto.ResourceDescriptor) error {
 		return appendTo(d, &e.Rekeyed)
 	case OfBlindSpot:
 		return appendTo(d, &e.BlindSpots)
+	case OfAccepted:
+		return appendTo(d, &e.Accepted)
 	}
 	return errors.New("it is of a kind that this version does not know")
 }
 
-func appendTo[T report.Source | report.StandIn | report.Rekeyed | finding.BlindSpot](d *intoto.ResourceDescriptor, list *[]T) error {
+func appendTo[T report.Source | report.StandIn | report.Rekeyed | finding.BlindSpot | Accepted](d *intoto.ResourceDescriptor, list *[]T) error {
 	var v T
 	err := annotated(d, &v)
 	*list = append(*list, v)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -47,6 +48,7 @@ const (
 	OfAssumption Configuration = "assumption" // {"text"}
 	OfRekeyed    Configuration = "re-keyed"   // (report.Rekeyed)
 	OfBlindSpot  Configuration = "blind-spot" // (finding.BlindSpot)
+	OfAccepted   Configuration = "accepted"   // (Accepted)
 )
 
 const configurationURI = "https://seatrial.dev/configuration/v1/"
@@ -66,6 +68,17 @@ type Run struct {
 	Demand *report.Demand `json:"demand,omitempty"`
 }
 
+// Accepted is an error that the rehearsed tree itself accepts.
+type Accepted struct {
+	Code finding.Code `json:"code"`
+	// Layer and Object are what it is about, as in a report.
+	Layer  string `json:"layer,omitempty"`
+	Object string `json:"object"`
+	Reason string `json:"reason"`
+	// Until is the last day on which it is accepted, as 2027-01-31.
+	Until string `json:"until"`
+}
+
 // Rehearsal is what an envelope with a test result says.
 type Rehearsal struct {
 	Run
@@ -79,6 +92,8 @@ type Rehearsal struct {
 	Assumptions            []string
 	Rekeyed                []report.Rekeyed
 	BlindSpots             []finding.BlindSpot
+	// Accepted are errors that count as none; layers that failed with them are among Failed.
+	Accepted []Accepted
 }
 
 // Of returns what a report says, at the time at which it was given.
@@ -86,7 +101,10 @@ func Of(r *report.Report, finished time.Time) Rehearsal {
 	e := Rehearsal{
 		Run: Run{Verdict: r.Verdict, Tier: r.Tier, Path: r.Path, Finished: finished.UTC().Truncate(time.Second), Demand: r.Demand,
 			PodSecurity: r.PodSecurity, PackagingGlobalNamespace: r.PackagingGlobalNamespace}, Tree: r.Tree, Commit: r.Commit,
-		Versions: r.Versions, Sources: r.Sources, StandIns: r.StandIns, Assumptions: r.Assumptions, Rekeyed: r.Rekeyed, BlindSpots: r.BlindSpots,
+		Versions: r.Versions, Sources: r.Sources, StandIns: r.StandIns, Assumptions: texts(r.Assumptions), Rekeyed: r.Rekeyed, BlindSpots: r.BlindSpots,
+	}
+	for _, f := range finding.ExcusedErrors(r.Findings) {
+		e.Accepted = append(e.Accepted, Accepted{Code: f.Code, Layer: f.Layer, Object: f.Object, Reason: f.Accepted.Reason, Until: f.Accepted.Until})
 	}
 	for _, l := range r.Layers {
 		switch name := l.Namespace + "/" + l.Name; {
@@ -101,8 +119,19 @@ func Of(r *report.Report, finished time.Time) Rehearsal {
 	return e
 }
 
-// Passes says whether the rehearsal passed. An inconclusive one did not.
-func (e Rehearsal) Passes() bool { return e.Verdict == verdict.Pass && len(e.Failed) == 0 }
+// Passes says whether the rehearsal passed. An inconclusive one did not, nor one that passed only since the tree
+// itself accepts errors.
+func (e Rehearsal) Passes() bool {
+	return e.Verdict == verdict.Pass && len(e.Failed) == 0 && len(e.Accepted) == 0
+}
+
+// PassesAccepted says whether the rehearsal would have passed without the errors that the tree accepts: each layer
+// that failed is among those.
+func (e Rehearsal) PassesAccepted() bool {
+	return e.Verdict == verdict.PassAccepted && len(e.Accepted) > 0 && !slices.ContainsFunc(e.Failed, func(failed string) bool {
+		return !slices.ContainsFunc(e.Accepted, func(a Accepted) bool { return a.Layer == failed || a.Layer == path.Base(failed) })
+	})
+}
 
 // result is in-toto's word for the verdict.
 func (e Rehearsal) result() string {
@@ -220,6 +249,9 @@ func (e Rehearsal) configuration() ([]*intoto.ResourceDescriptor, error) {
 	for _, b := range e.BlindSpots {
 		add(OfBlindSpot, string(b.Code), nil, b)
 	}
+	for _, a := range e.Accepted {
+		add(OfAccepted, string(a.Code), nil, a)
+	}
 	return out, failed
 }
 
@@ -235,4 +267,12 @@ func sha256Of(digest string) map[string]string {
 // unsigned is an envelope without a signature.
 func unsigned(payload []byte) *dsse.Envelope {
 	return &dsse.Envelope{PayloadType: payloadType, Payload: base64.StdEncoding.EncodeToString(payload), Signatures: []dsse.Signature{}}
+}
+
+func texts(all []report.Assumption) []string {
+	var out []string
+	for _, a := range all {
+		out = append(out, a.String())
+	}
+	return out
 }

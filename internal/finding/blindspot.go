@@ -21,30 +21,36 @@ type Blind string
 
 // The kinds of blind spots.
 const (
-	PodsSimulated     Blind = "pods-simulated"           // no image is pulled and nothing in a pod runs
-	Unobserved        Blind = "unobserved"               // objects that no controller of the tier acts on
-	WebhookOpen       Blind = "webhook-open"             // a webhook has no pod behind it, and was answered as allowed
-	NoAgeKey          Blind = "no-age-key"               // encrypted files were rehearsed with placeholder values
-	VersionUnknown    Blind = "version-unknown"          // whether upstream has a version was not looked up
-	Unconfined        Blind = "unconfined"               // nothing kept the repo from the machine, nor from this evidence
-	LevelUnenforced   Blind = "pod-security-by-rule"     // Pod Security's default was looked up, not enforced
-	StandInPods       Blind = "stand-in-pods"            // pods run another image than production's
-	NotRedirected     Blind = "not-redirected"           // a source may have led to production
-	SecretgenAbsent   Blind = "secretgen-absent"         // secretgen-controller did not run
-	OneNode           Blind = "one-node"                 // capacity, zones and storage are not the real cluster's
-	LoadBalancers     Blind = "load-balancers-simulated" // their addresses lead nowhere
-	FluxVersion       Blind = "flux-version"             // another version of Flux than the repo's was rehearsed
-	RootDecryption    Blind = "root-decryption"          // flux bootstrap dropped the first layer's decryption, and it was put back
-	DependencyPolling Blind = "dependency-polling"       // Flux looked at dependencies more often than it does
-	YourCredentials   Blind = "your-credentials"         // a source answered the credentials of whoever rehearses, not the repo's
-	UntriedLogin      Blind = "credentials-untried"      // a source was answered from a folder, without the repo's credentials or certificates being tried
-	Unlisted          Blind = "sources-unlisted"         // more was fetched than a report lists
-	Unredacted        Blind = "unredacted"               // values that are not, or not completely, taken out of messages
+	PodsSimulated      Blind = "pods-simulated"           // no image is pulled and nothing in a pod runs
+	Unobserved         Blind = "unobserved"               // objects that no controller of the tier acts on
+	WebhookOpen        Blind = "webhook-open"             // a webhook has no pod behind it, and was answered as allowed
+	NoAgeKey           Blind = "no-age-key"               // encrypted files were rehearsed with placeholder values
+	PlaceholderRefused Blind = "placeholder-refused"      // something did not take a placeholder, and can't be judged without the key
+	PGPByAge           Blind = "pgp-by-age"               // files for a PGP key were decrypted with an age key
+	VersionUnknown     Blind = "version-unknown"          // whether upstream has a version was not looked up
+	Unconfined         Blind = "unconfined"               // nothing kept the repo from the machine, nor from this evidence
+	LevelUnenforced    Blind = "pod-security-by-rule"     // Pod Security's default was looked up, not enforced
+	StandInPods        Blind = "stand-in-pods"            // pods run another image than production's
+	NotRedirected      Blind = "not-redirected"           // a source may have led to production
+	SecretgenAbsent    Blind = "secretgen-absent"         // secretgen-controller did not run
+	OneNode            Blind = "one-node"                 // capacity, zones and storage are not the real cluster's
+	LoadBalancers      Blind = "load-balancers-simulated" // their addresses lead nowhere
+	FluxVersion        Blind = "flux-version"             // another version of Flux than the repo's was rehearsed
+	RootDecryption     Blind = "root-decryption"          // flux bootstrap dropped the first layer's decryption, and it was put back
+	DependencyPolling  Blind = "dependency-polling"       // Flux looked at dependencies more often than it does
+	YourCredentials    Blind = "your-credentials"         // a source answered the credentials of whoever rehearses, not the repo's
+	UntriedLogin       Blind = "credentials-untried"      // a source was answered from a folder, without the repo's credentials or certificates being tried
+	Unlisted           Blind = "sources-unlisted"         // more was fetched than a report lists
+	Unredacted         Blind = "unredacted"               // values that are not, or not completely, taken out of messages
+	OtherRef           Blind = "other-ref"                // a source of the repo itself follows another ref than the rehearsed tree
+	ChartUnknown       Blind = "chart-unknown"            // a stand-in was made of a chart's name alone
+	KindUnknown        Blind = "kind-unknown"             // which chart brings a kind was guessed
+	Unverified         Blind = "signature-unverified"     // a stand-in has no signature, and none was asked of it
 )
 
 // high are the kinds of high blind spots.
 var high = map[Blind]bool{
-	PodsSimulated: true, Unobserved: true, WebhookOpen: true, NoAgeKey: true, VersionUnknown: true, Unconfined: true,
+	PodsSimulated: true, Unobserved: true, WebhookOpen: true, NoAgeKey: true, PlaceholderRefused: true, VersionUnknown: true, ChartUnknown: true, OtherRef: true, KindUnknown: true, Unverified: true, Unconfined: true,
 	LevelUnenforced: true, YourCredentials: true, UntriedLogin: true, Unlisted: true, StandInPods: true, NotRedirected: true, SecretgenAbsent: true,
 }
 

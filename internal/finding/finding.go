@@ -29,6 +29,9 @@ const (
 	DependencyCycle    Code = "dependency-cycle"        // layers depend on each other in a circle
 	DanglingDepends    Code = "dangling-dependency"     // dependsOn names a layer that does not exist
 	DanglingSource     Code = "dangling-source"         // a release takes its chart from a source that no layer brings
+	SharedObject       Code = "shared-object"           // two layers apply the same object with different content
+	MissingNamespace   Code = "missing-namespace"       // nothing brings a namespace that objects are put into
+	OrphanedFolder     Code = "orphaned-folder"         // no layer takes a folder that lies among those of layers
 	CRDAndCR           Code = "crd-and-cr-in-one-layer" // an object and what installs its kind are applied together
 	RemovedAPI         Code = "removed-api-version"     // an apiVersion that Kubernetes or Flux no longer serves
 	SOPSRecipient      Code = "sops-wrong-recipient"    // a file is encrypted for another key
@@ -46,6 +49,7 @@ const (
 	DecryptFailed      Code = "sops-decrypt-failed"     // (live) a file can't be decrypted for another reason
 	ApplyFailed        Code = "apply-failed"            // (live) the API server refuses an object, or a layer is not applied for a reason that no other code has
 	SourceFailed       Code = "source-failed"           // (live) a chart, image or Git source can't be fetched
+	NotGenerated       Code = "artifact-not-generated"  // (live) an ArtifactGenerator can't make its artifacts of its sources
 	SourceUnreachable  Code = "source-unreachable"      // (live) a source could not be reached from where the rehearsal ran, and is neither in the cache nor has a stand-in
 	HelmFailed         Code = "helm-release-failed"     // (live)
 	PackageFailed      Code = "package-install-failed"  // (live)
@@ -53,6 +57,7 @@ const (
 	HealthCheckFailed  Code = "health-check-failed"     // (live) a layer waits for an object that does not become ready, and that can't be told by itself
 	NotCurrent         Code = "object-not-current"      // (live) an object is not current, whether its layer waits for it or calls itself Ready
 	NotReconciled      Code = "not-reconciled"          // (live) a layer did not reconcile in time
+	StaleAcceptance    Code = "stale-acceptance"        // an entry under accept of .seatrial.yaml is of no use any more
 	ClusterDiffers     Code = "cluster-differs"         // (promotion) the real cluster is not as the rehearsal assumed
 	ObjectOwned        Code = "object-owned-by-other"   // (promotion) an object of the repo is on the cluster, and belongs to somebody else
 	LacksRights        Code = "lacks-rights"            // (promotion) the account may not do or read what a promotion needs
@@ -74,6 +79,8 @@ type Finding struct {
 	Fix     string `json:"fix,omitempty"`
 	// Evidence is what the cluster or a tool said, word for word.
 	Evidence string `json:"evidence,omitempty"`
+	// Accepted is what .seatrial.yaml says of a finding that it accepts: that is a warning, whatever it was.
+	Accepted Accepted `json:"accepted,omitzero"`
 }
 
 // Where is "file:line", the file alone if the line is unknown, or "".
@@ -129,7 +136,7 @@ func Merge(a, b []Finding) []Finding {
 // Codes, severities, layers and files are not free text.
 func Conceal(all []Finding, f func(string) string) {
 	for i := range all {
-		for _, text := range []*string{&all[i].Object, &all[i].Message, &all[i].Fix, &all[i].Evidence} {
+		for _, text := range []*string{&all[i].Object, &all[i].Message, &all[i].Fix, &all[i].Evidence, &all[i].Accepted.Reason} {
 			*text = f(*text)
 		}
 	}

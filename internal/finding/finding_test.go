@@ -101,12 +101,12 @@ func TestMergeSorts(t *testing.T) {
 // Conceal changes free text only, not what programs read.
 func TestConceal(t *testing.T) {
 	all := []Finding{
-		{Code: "x", Severity: "x", Layer: "x", Object: "x", File: "x", Line: 1, Message: "x", Fix: "x", Evidence: "x"},
+		{Code: "x", Severity: "x", Layer: "x", Object: "x", File: "x", Line: 1, Message: "x", Fix: "x", Evidence: "x", Accepted: Accepted{"x", "x", "x"}},
 		{Message: "a x b"},
 	}
 	Conceal(all, func(s string) string { return strings.ReplaceAll(s, "x", "***") })
 	want := []Finding{
-		{Code: "x", Severity: "x", Layer: "x", Object: "***", File: "x", Line: 1, Message: "***", Fix: "***", Evidence: "***"},
+		{Code: "x", Severity: "x", Layer: "x", Object: "***", File: "x", Line: 1, Message: "***", Fix: "***", Evidence: "***", Accepted: Accepted{"***", "x", "x"}},
 		{Message: "a *** b"},
 	}
 	if !reflect.DeepEqual(all, want) {

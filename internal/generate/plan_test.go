@@ -10,6 +10,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/hint"
+	"seatrial.dev/seatrial/internal/policy"
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
@@ -194,6 +195,41 @@ func TestOwnFilesInTheWayAreRefusedByName(t *testing.T) {
 	r.write("README.md", "# mine\n")
 	if _, err := r.plan(blueprint.Default(), true, false); err == nil || !strings.HasSuffix(err.Error(), "overwritten: README.md") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What a repo declares of its own rehearsal is its owner's, and stays; a blueprint with a policy says whose file it is.
+func TestDeclarationOfTheOwnerStays(t *testing.T) {
+	r := newRepo(t)
+	r.apply(blueprint.Default(), true)
+	const declared = "apiVersion: seatrial.dev/v1alpha1\nkind: Rehearsal\npodSecurity: baseline\n"
+	r.write(policy.File, declared)
+	r.apply(blueprint.Default(), true)
+	b := blueprint.Default()
+	delete(b.Services, "harbor")
+	r.apply(b, true)
+	if got := r.read(policy.File); got != declared {
+		t.Errorf("got %s", got)
+	}
+	b.Promotion = &policy.Promotion{}
+	if _, err := r.plan(b, true, false); err == nil || !strings.HasSuffix(err.Error(), "overwritten: "+policy.File) || r.read(policy.File) != declared {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A policy that was copied from the blueprint may be completed by hand.
+func TestDeclarationBesideAPolicyStays(t *testing.T) {
+	r := newRepo(t)
+	b := blueprint.Default()
+	b.Promotion = &policy.Promotion{Targets: map[string]*policy.Target{}}
+	r.apply(b, true)
+	if got := r.read(policy.File); strings.Contains(got, "clusters") || strings.Contains(got, "accept: []") {
+		t.Errorf("what is not declared is written: %s", got)
+	}
+	edited := r.read(policy.File) + "podSecurity: baseline\n"
+	r.write(policy.File, edited)
+	if p := r.apply(b, true); !slices.Equal(p.Kept, []string{policy.File}) || r.read(policy.File) != edited {
+		t.Errorf("kept %v", p.Kept)
 	}
 }
 

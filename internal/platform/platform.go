@@ -121,6 +121,15 @@ func In(files map[string][]byte, path string) (Platform, error) {
 	return p, nil
 }
 
+// With is the platform with what is said of it elsewhere, where that is not empty.
+func (p Platform) With(podSecurity, packagingGlobalNamespace string) Platform {
+	if podSecurity != "" {
+		p.PodSecurity, p.Flavour = podSecurity, ""
+	}
+	p.PackagingGlobalNamespace = cmp.Or(packagingGlobalNamespace, p.PackagingGlobalNamespace)
+	return p
+}
+
 // Bypass says whether an image, as a manifest writes it, is pulled directly although all images
 // are to be pulled through a proxy. want is the name that would be right; empty if its registry has no proxy.
 func (p Platform) Bypass(image string) (want string, bypass bool) {

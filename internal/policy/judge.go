@@ -47,7 +47,11 @@ func (p *Promotion) Weigh(o evidence.Opened, s Subject, now time.Time) []Reason 
 	if clean(o.Path) != clean(s.Path) {
 		no("rehearse that folder: seatrial verify --path "+s.Path, "it is of folder %s, not of the target's %s", o.Path, s.Path)
 	}
-	if !o.Passes() {
+	switch {
+	case o.Passes():
+	case o.PassesAccepted():
+		out = append(out, e.Accept.errors(o, now)...)
+	default:
 		no("mend what the report says, and rehearse again", "its verdict is %s", o.Verdict)
 	}
 	if o.SignedBy == "" && !e.Unsigned {
@@ -62,6 +66,22 @@ func (p *Promotion) Weigh(o evidence.Opened, s Subject, now time.Time) []Reason 
 		no("rehearse with --cluster "+e.Tier, "it is of tier %s, and the policy asks for %s", o.Tier, e.Tier)
 	}
 	return append(out, e.Accept.reservations(o)...)
+}
+
+// errors are those that the tree accepts and the policy does not. What is promoted brings its own list of accepted
+// findings; so that it opens no gate by itself, the policy has a say, as long as the tree's own word holds.
+func (a Accept) errors(o evidence.Opened, now time.Time) []Reason {
+	var out []Reason
+	today := now.UTC().Format(time.DateOnly)
+	for _, f := range o.Accepted {
+		switch what := fmt.Sprintf("%s of %s", f.Code, f.Object); {
+		case f.Until < today:
+			out = append(out, Reason{fmt.Sprintf("%s was accepted until %s only", what, f.Until), "mend it, or renew its entry in accept of " + File + ", and rehearse again"})
+		case !among(a.Findings, string(f.Code)):
+			out = append(out, Reason{fmt.Sprintf("%s is an error that the tree itself accepts (%s)", what, f.Reason), "mend it and rehearse again, or accept it: accept.findings of the policy"})
+		}
+	}
+	return out
 }
 
 // clockSkew is how far two machines' clocks may differ.

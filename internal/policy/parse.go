@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"seatrial.dev/seatrial/internal/declaration"
 	"seatrial.dev/seatrial/internal/evidence"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/strict"
@@ -16,24 +17,6 @@ import (
 
 // Tiers are the tiers of rehearsals, from the lowest to the highest.
 var Tiers = []string{"embedded", "kind", "existing"}
-
-// Parse reads .seatrial.yaml. The error lists every mistake with its line.
-func Parse(name string, b []byte) (*Rehearsal, error) {
-	var out Rehearsal
-	r, err := strict.Read(name, "the file", fmt.Sprintf("apiVersion: %s and kind: %s", APIVersion, Kind), b, &out, nil)
-	if err != nil {
-		return nil, err
-	}
-	r.OneOf("apiVersion", out.APIVersion, APIVersion)
-	r.OneOf("kind", out.Kind, Kind)
-	if out.Promotion != nil {
-		out.Promotion.Complete(r)
-	}
-	if err := r.Err(); err != nil {
-		return nil, err
-	}
-	return &out, nil
-}
 
 var (
 	name  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
@@ -63,6 +46,9 @@ func (p *Promotion) Complete(r *strict.Reader) {
 	}
 	for i, kind := range e.Accept.BlindSpots {
 		r.OneOf(fmt.Sprintf("promotion.evidence.accept.blindSpots.%d", i), kind, append(kinds, Everything)...)
+	}
+	for i, code := range e.Accept.Findings {
+		r.OneOf(fmt.Sprintf("promotion.evidence.accept.findings.%d", i), code, append(declaration.Acceptable(), Everything)...)
 	}
 	for i, pattern := range e.Accept.Rekeyed {
 		if _, err := path.Match(pattern, ""); err != nil {

@@ -1,23 +1,28 @@
 // Package policy is what a promotion has to satisfy: the section promotion of a blueprint, or of
-// the file .seatrial.yaml of any other repo.
+// the file .seatrial.yaml of any other repo, which it reads as a whole.
 package policy
 
-import "time"
+import (
+	"time"
+
+	"seatrial.dev/seatrial/internal/declaration"
+)
 
 // The version of .seatrial.yaml.
 const (
 	APIVersion = "seatrial.dev/v1alpha1"
 	Kind       = "Rehearsal"
 	// File is where a repo keeps it, at its top.
-	File = ".seatrial.yaml"
+	File = declaration.File
 )
 
 // Rehearsal is what .seatrial.yaml holds.
 type Rehearsal struct {
-	APIVersion string `yaml:"apiVersion" json:"apiVersion" jsonschema:"enum=seatrial.dev/v1alpha1"`
-	Kind       string `yaml:"kind" json:"kind" jsonschema:"enum=Rehearsal"`
+	APIVersion              string `yaml:"apiVersion" json:"apiVersion" jsonschema:"enum=seatrial.dev/v1alpha1"`
+	Kind                    string `yaml:"kind" json:"kind" jsonschema:"enum=Rehearsal"`
+	declaration.Declaration `yaml:",inline"`
 	// What a promotion to a real cluster has to satisfy.
-	Promotion *Promotion `yaml:"promotion" json:"promotion,omitempty"`
+	Promotion *Promotion `yaml:"promotion,omitempty" json:"promotion,omitempty"`
 }
 
 // Promotion is how trees reach real clusters, and which.
@@ -54,6 +59,8 @@ type Accept struct {
 	Rekeyed []string `yaml:"rekeyed" json:"rekeyed,omitempty"`
 	// Kinds of blind spots of high severity.
 	BlindSpots []string `yaml:"blindSpots" json:"blindSpots,omitempty"`
+	// Codes of findings that are errors, and that the tree's own .seatrial.yaml accepts: it is rehearsed as if they were none, and layers may have failed.
+	Findings []string `yaml:"findings" json:"findings,omitempty"`
 }
 
 // The deliveries.

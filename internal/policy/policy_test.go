@@ -65,6 +65,7 @@ func TestMistakesAreTold(t *testing.T) {
 		{"unsigned: true", "unsigned: true\n    maxAge: forever", `6: promotion.evidence.maxAge: got "forever"`},
 		{"accept: {}", "accept: {blindSpots: [pods-simulatd]}", "did you mean pods-simulated?"},
 		{"accept: {}", `accept: {rekeyed: ["["]}`, "is no pattern"},
+		{"accept: {}", "accept: {findings: [helm-release-faild]}", "did you mean helm-release-failed?"},
 		{"accept: {}", "tier: real", "promotion.evidence.tier"},
 		{"01234567-89ab", "x", "kube-system"},
 		{"path: ./clusters/a/", "path: ../a", "write the cluster's folder"},
@@ -93,6 +94,14 @@ func passed() evidence.Opened {
 	}}
 }
 
+// accepts has a layer have failed, and the tree accept that until a day.
+func accepts(until string) func(*evidence.Opened) {
+	return func(o *evidence.Opened) {
+		o.Verdict, o.Failed = verdict.PassAccepted, []string{"flux-system/apps"}
+		o.Accepted = []evidence.Accepted{{Code: finding.HelmFailed, Layer: "apps", Object: "HelmRelease/a/b", Reason: "no GPU", Until: until}}
+	}
+}
+
 var subject = Subject{Tree: "t", Path: "clusters/a"}
 
 // Each reservation keeps the gate shut until the policy accepts it.
@@ -119,6 +128,12 @@ func TestEachReservationIsWeighed(t *testing.T) {
 			o.BlindSpots = []finding.BlindSpot{finding.Unseen(finding.PodsSimulated, "pods")}
 		},
 			func(p *Promotion) { p.Evidence.Accept.BlindSpots = []string{"pods-simulated"} }, "blind spot pods-simulated"},
+		"accepted by the tree": {accepts("2026-11-01"), func(p *Promotion) { p.Evidence.Accept.Findings = []string{"helm-release-failed"} }, "helm-release-failed of HelmRelease/a/b is an error that the tree itself accepts (no GPU)"},
+		"all accepted":         {accepts("2026-11-01"), func(p *Promotion) { p.Evidence.Accept.Findings = []string{"*"} }, "an error that the tree itself accepts"},
+		"accepted too long":    {func(o *evidence.Opened) { accepts("2026-10-31")(o) }, nil, "was accepted until 2026-10-31 only"},
+		"accepted and passed":  {func(o *evidence.Opened) { accepts("2026-11-01")(o); o.Verdict = verdict.Pass }, nil, "its verdict is pass"},
+		"nothing accepted":     {func(o *evidence.Opened) { o.Verdict = verdict.PassAccepted }, nil, "its verdict is pass-with-accepted"},
+		"another layer failed": {func(o *evidence.Opened) { accepts("2026-11-01")(o); o.Failed = append(o.Failed, "flux-system/db") }, nil, "its verdict is pass-with-accepted"},
 		"played down": {func(o *evidence.Opened) {
 			o.BlindSpots = []finding.BlindSpot{{Code: finding.PodsSimulated, Severity: finding.Low}}
 		}, func(p *Promotion) { p.Evidence.Accept.BlindSpots = []string{"*"} }, "blind spot pods-simulated"},

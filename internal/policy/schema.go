@@ -3,8 +3,11 @@ package policy
 import (
 	_ "embed"
 	"encoding/json"
+	"path/filepath"
 
 	"github.com/invopop/jsonschema"
+
+	"seatrial.dev/seatrial/internal/declaration"
 )
 
 //go:generate go run ./schemagen
@@ -22,8 +25,10 @@ const Package = "seatrial.dev/seatrial/internal/policy"
 // package's source.
 func Schema(dir string) ([]byte, error) {
 	r := &jsonschema.Reflector{DoNotReference: true}
-	if err := r.AddGoComments(Package, dir); err != nil {
-		return nil, err
+	for name, in := range map[string]string{Package: dir, declaration.Package: filepath.Join(dir, "../declaration")} {
+		if err := r.AddGoComments(name, in); err != nil {
+			return nil, err
+		}
 	}
 	s := r.Reflect(&Rehearsal{})
 	s.ID = "https://seatrial.dev/schemas/rehearsal-v1alpha1.json"

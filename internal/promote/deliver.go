@@ -93,9 +93,11 @@ func (p *promotion) giveKeys(ctx context.Context) (err error) {
 		if err := p.client.MakeNamespace(ctx, ref.Namespace, nil, nil); err != nil {
 			return err
 		}
-		secret := kube.Object("v1", "Secret", ref.Namespace, ref.Name, map[string]any{
-			"type": "Opaque", "stringData": map[string]any{"age.agekey": string(p.AgeKey.Text())},
-		})
+		entries := map[string]any{}
+		for name, key := range p.AgeKey.Entries() {
+			entries[name] = key
+		}
+		secret := kube.Object("v1", "Secret", ref.Namespace, ref.Name, map[string]any{"type": "Opaque", "stringData": entries})
 		r, err := p.client.Resource(secret)
 		if err != nil {
 			return err

@@ -46,8 +46,11 @@ func LoadPolicy(ctx context.Context, c *clone.Clone, commit string) (*policy.Pro
 		return nil, err
 	}
 	if text != nil {
-		return ParsePolicy(policy.File, text)
+		if p, err := ParsePolicy(policy.File, text); p != nil || err != nil {
+			return p, err
+		}
 	}
+	// The file may speak of rehearsals only.
 	if text, err = c.File(ctx, commit, blueprint.File); err != nil || text == nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ func (p *promotion) weigh(ctx context.Context) error {
 	}
 	p.result.Evidence = &Proof{
 		Tier: p.proof.Tier, Finished: p.proof.Finished, SignedBy: p.proof.SignedBy, StandIns: len(p.proof.StandIns),
-		Assumptions: p.proof.Assumptions, Rekeyed: len(p.proof.Rekeyed), BlindSpots: p.proof.BlindSpots,
+		Assumptions: p.proof.Assumptions, Rekeyed: len(p.proof.Rekeyed), BlindSpots: p.proof.BlindSpots, Accepted: p.proof.Accepted,
 	}
 	return p.sourcesStay(ctx)
 }

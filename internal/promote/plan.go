@@ -52,7 +52,7 @@ func (p *promotion) model(ctx context.Context) (err error) {
 	if p.repo, err = p.load(ctx, after); err != nil {
 		return err
 	}
-	p.known = secrets.Known(p.repo, p.AgeKey)
+	p.known = secrets.Known(p.AgeKey, p.repo)
 	p.Console.Conceal(func(text string) string { return p.known.Text(p.conceal(text)) })
 	for _, l := range p.repo.Layers {
 		for _, o := range l.Objects {
@@ -66,6 +66,9 @@ func (p *promotion) model(ctx context.Context) (err error) {
 				}
 			}
 		}
+	}
+	if err := p.declared(ctx); err != nil {
+		return err
 	}
 	if p.ran == "" {
 		return nil

@@ -334,7 +334,7 @@ func (p *promotion) owners(ctx context.Context) error {
 				continue
 			}
 			f := finding.Finding{
-				Code: finding.ObjectOwned, Severity: finding.Error, Layer: l.Name, Object: o.Identity(), File: o.File, Line: o.Line,
+				Code: finding.ObjectOwned, Severity: finding.Error, Layer: l.Title(), Object: o.Identity(), File: o.File, Line: o.Line,
 				Message: "it is there already, and belongs to " + owner + ": both would write it in turn", Fix: "take it out of one of the two",
 			}
 			p.result.Preflight = append(p.result.Preflight, f)

@@ -36,10 +36,10 @@ func (p *promotion) keys(ctx context.Context) error {
 	}
 	for _, l := range p.repo.Layers {
 		for _, o := range l.Objects {
-			fits := slices.ContainsFunc(o.Recipients, func(r string) bool { return slices.Contains(p.AgeKey.Recipients(), r) })
+			fits := len(p.AgeKey.Fingerprints()) > 0 || slices.ContainsFunc(o.Recipients, func(r string) bool { return slices.Contains(p.AgeKey.Recipients(), r) })
 			if o.Encrypted && len(o.Recipients) > 0 && !fits && slices.Contains(p.missing, l.DecryptionSecret) {
 				p.result.Preflight = append(p.result.Preflight, finding.Finding{
-					Code: finding.SOPSRecipient, Severity: finding.Error, Layer: l.Name, Object: o.Identity(), File: o.File, Line: o.Line,
+					Code: finding.SOPSRecipient, Severity: finding.Error, Layer: l.Title(), Object: o.Identity(), File: o.File, Line: o.Line,
 					Message: "it is not encrypted for the age key that is given: the cluster could not decrypt it", Fix: "give the key that the repo is encrypted for",
 				})
 			}

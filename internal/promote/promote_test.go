@@ -181,6 +181,24 @@ func TestWhatAFailureHidBehind(t *testing.T) {
 	}
 }
 
+// What the tree accepts of its rehearsal is told as that when the cluster shows it.
+func TestAcceptedFailuresAreFailuresOfTheCluster(t *testing.T) {
+	p := &promotion{result: &Result{}, proof: &evidence.Opened{Rehearsal: evidence.Rehearsal{
+		Accepted: []evidence.Accepted{{Code: finding.HelmFailed, Object: "HelmRelease/a/b", Reason: "no GPU"}},
+	}}}
+	r := &report.Report{Findings: []finding.Finding{{Code: finding.HelmFailed, Severity: finding.Error, Object: "HelmRelease/a/b"}, {Code: finding.HelmFailed, Severity: finding.Error, Object: "HelmRelease/a/c"}}}
+	p.tellWhatBit(r)
+	if got := r.Findings[0].Message; !strings.Contains(got, "The rehearsal found it, too, and the repo accepts it there: no GPU") {
+		t.Error(got)
+	}
+	if got := r.Findings[1].Message; !strings.Contains(got, "The rehearsal passed it") {
+		t.Error(got)
+	}
+	if got := (&Proof{Accepted: p.proof.Accepted}).outcome(); strings.Contains(got, "every layer") {
+		t.Error(got)
+	}
+}
+
 // Capacity is what the nodes have left, and schedulable.
 func TestCapacity(t *testing.T) {
 	node := func(cpu string, cordoned bool) corev1.Node {

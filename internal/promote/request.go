@@ -46,7 +46,7 @@ func (p *promotion) request(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := provider.Status(ctx, p.head, true, fmt.Sprintf("rehearsed on tier %s: every layer reconciled", p.proof.Tier), ""); err != nil {
+	if err := provider.Status(ctx, p.head, true, fmt.Sprintf("rehearsed on tier %s: %s", p.proof.Tier, p.result.Evidence.outcome()), ""); err != nil {
 		return err
 	}
 	p.result.Request, p.result.Delivered, p.result.Outcome, p.over = address, p.head, Requested, true

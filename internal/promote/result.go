@@ -3,6 +3,7 @@ package promote
 import (
 	"time"
 
+	"seatrial.dev/seatrial/internal/evidence"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/policy"
 	"seatrial.dev/seatrial/internal/report"
@@ -44,6 +45,16 @@ type Proof struct {
 	Assumptions []string            `json:"assumptions,omitempty"`
 	Rekeyed     int                 `json:"rekeyed"`
 	BlindSpots  []finding.BlindSpot `json:"blindSpots"`
+	// Accepted are errors of the rehearsal that the tree accepts, and the policy with it.
+	Accepted []evidence.Accepted `json:"accepted,omitempty"`
+}
+
+// outcome says in a few words what the rehearsal came to.
+func (p *Proof) outcome() string {
+	if len(p.Accepted) > 0 {
+		return "it passes but for errors that the repo accepts"
+	}
+	return "every layer reconciled"
 }
 
 // Result is the record of a promotion.

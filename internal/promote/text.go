@@ -36,8 +36,8 @@ func (r *Result) WriteText(w io.Writer) error {
 		if e.SignedBy != "" {
 			by = fmt.Sprintf("signed by key %.12s", e.SignedBy)
 		}
-		p("  evidence  rehearsed on tier %s at %s, %s; accepted: %s, %s, %s, %s\n", e.Tier, e.Finished.Format("2006-01-02 15:04 MST"), by,
-			prose.Count(e.StandIns, "stand-in"), prose.Count(len(e.Assumptions), "assumption"), prose.Count(e.Rekeyed, "re-keyed file"), prose.Count(highSpots(e.BlindSpots), "high blind spot"))
+		p("  evidence  rehearsed on tier %s at %s, %s; accepted: %s, %s, %s, %s, %s\n", e.Tier, e.Finished.Format("2006-01-02 15:04 MST"), by,
+			prose.Count(e.StandIns, "stand-in"), prose.Count(len(e.Assumptions), "assumption"), prose.Count(e.Rekeyed, "re-keyed file"), prose.Count(highSpots(e.BlindSpots), "high blind spot"), prose.Count(len(e.Accepted), "error"))
 	}
 	if r.PolicyChanges {
 		p("  policy    this tree changes it: the one in force holds as well, and what is promoted holds from the next time on\n")
@@ -182,7 +182,10 @@ func (r *Result) Markdown(limit int) string {
 		b.WriteString("\n")
 	}
 	if e := r.Evidence; e != nil {
-		fmt.Fprintf(&b, "\nRehearsed on tier %s at %s: every layer reconciled.\n", e.Tier, e.Finished.Format("2006-01-02 15:04 MST"))
+		fmt.Fprintf(&b, "\nRehearsed on tier %s at %s: %s.\n", e.Tier, e.Finished.Format("2006-01-02 15:04 MST"), e.outcome())
+		for _, a := range e.Accepted {
+			fmt.Fprintf(&b, "- accepted until %s: %s of %s: %s\n", a.Until, a.Code, escape(a.Object), escape(a.Reason))
+		}
 		for _, a := range e.Assumptions {
 			fmt.Fprintf(&b, "- taken for granted: %s\n", escape(a))
 		}

@@ -152,7 +152,9 @@ func (p *promotion) tellWhatBit(r *report.Report) {
 			continue
 		}
 		said := " The rehearsal passed it"
-		if why := p.behind(f); why != "" {
+		if reason := p.acceptedAs(f); reason != "" {
+			said = " The rehearsal found it, too, and the repo accepts it there: " + reason
+		} else if why := p.behind(f); why != "" {
 			said += ": " + why
 		} else {
 			said += "; none of its blind spots is about this"

@@ -4,7 +4,9 @@ package strict
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -46,11 +48,24 @@ type Reader struct {
 	forms    map[reflect.Type]reflect.Type
 	problems Invalid
 	lines    map[string]int // of each value, by its path: services.harbor.version
+	read     int            // values that walk has seen
 }
 
+// What is read of a file, which may be a stranger's. Aliases stand for as many values as they repeat.
+const (
+	maxValues   = 100_000
+	maxProblems = 100
+)
+
+// Problem reports a mistake in a line. After many, no more are kept: they are likely one.
 func (r *Reader) Problem(line int, message, fix string) {
-	r.problems = append(r.problems, Problem{r.file, max(line, 1), message, fix})
+	if len(r.problems) < maxProblems {
+		r.problems = append(r.problems, Problem{r.file, max(line, 1), message, fix})
+	}
 }
+
+// tooMuch says whether the file has had its share of attention.
+func (r *Reader) tooMuch() bool { return r.read > maxValues || len(r.problems) >= maxProblems }
 
 // At reports a problem of the value at a path.
 func (r *Reader) At(path, message, fix string) { r.Problem(r.Line(path), path+": "+message, fix) }
@@ -81,11 +96,14 @@ func Read(name, what, header string, b []byte, into any, forms map[reflect.Type]
 		r.Problem(line, message, "write YAML that starts with "+header)
 		return nil, r.problems
 	}
-	if err := d.Decode(&yaml.Node{}); err == nil {
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) { // a second document, or what is meant to be one
 		r.Problem(1, "the file holds more than one document", "keep one "+strings.TrimPrefix(what, "the ")+" a file")
 		return nil, r.problems
 	}
 	r.walk(doc.Content[0], reflect.TypeOf(into).Elem(), "")
+	if r.read > maxValues {
+		r.Problem(1, fmt.Sprintf("%s holds more than %d values", what, maxValues), "write less, or repeat less of it with aliases")
+	}
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
@@ -134,6 +152,9 @@ func parseError(err error) (int, string) {
 // walk compares a YAML node with the Go type that it will be decoded into: unknown keys
 // and wrong types are problems. It also records the line of each value.
 func (r *Reader) walk(n *yaml.Node, t reflect.Type, path string) {
+	if r.read++; r.tooMuch() {
+		return
+	}
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
@@ -154,7 +175,7 @@ func (r *Reader) walk(n *yaml.Node, t reflect.Type, path string) {
 	case reflect.Slice:
 		want, ok = "a list", n.Kind == yaml.SequenceNode || null
 	case reflect.String:
-		want, ok = "a text (put it in quotes)", n.Kind == yaml.ScalarNode && (n.Tag == "!!str" || null)
+		want, ok = "a text (put it in quotes)", n.Kind == yaml.ScalarNode && (n.Tag == "!!str" || null || bare(t, n.Tag))
 	case reflect.Bool:
 		want, ok = "true or false", n.Kind == yaml.ScalarNode && n.Tag == "!!bool"
 	}
@@ -196,25 +217,13 @@ func (r *Reader) walkMapping(n *yaml.Node, t reflect.Type, path string) {
 			fields := fieldsOf(t)
 			f, known := fields[key.Value]
 			if !known {
-				names := make([]string, 0, len(fields))
-				for i := range t.NumField() {
-					names = append(names, t.Field(i).Tag.Get("yaml"))
-				}
-				r.Problem(key.Line, "unknown key "+inner, Meant(key.Value, names))
+				r.Problem(key.Line, "unknown key "+inner, Meant(key.Value, namesOf(t)))
 				continue
 			}
 			r.walk(value, f, inner)
 		}
 		r.lines[inner] = key.Line
 	}
-}
-
-func fieldsOf(t reflect.Type) map[string]reflect.Type {
-	out := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		out[t.Field(i).Tag.Get("yaml")] = t.Field(i).Type
-	}
-	return out
 }
 
 // Meant suggests a fix: the one of names that is spelt like name, or else all names.
