@@ -2,28 +2,31 @@ package gitops
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
-	"regexp"
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/yaml"
 )
 
 // BuildError says why a layer can't be built, and which file is the reason.
 type BuildError struct {
 	// NoPath is true if the layer's path does not exist.
-	NoPath  bool
-	Parse   *ParseError // set if a file that does not parse is the reason
-	Limit   bool        // the layer is larger than what is built
-	File    string      // the file that is the reason
-	Message string
+	NoPath bool
+	// Link is the symbolic link that the path, or a file of the build, is reached by, and LinksTo where it leads: Flux
+	// leaves links out. Empty if there is none.
+	Link, LinksTo string
+	Parse         *ParseError // set if a file that does not parse is the reason
+	Limit         bool        // the layer is larger than what is built
+	// Variable is the one that post-build substitution has no value for; empty if that is not the reason.
+	Variable string
+	File     string // the file that is the reason
+	Line     int    // of the object that is the reason; 0 if unknown
+	Message  string
 }
 
 // Error is what kustomize says.
@@ -31,181 +34,100 @@ func (e *BuildError) Error() string { return e.Message }
 
 const originAnnotation = "config.kubernetes.io/origin"
 
-// wrapper is a folder outside of the repo, in memory, for the kustomization that is
-// built around a layer's own.
-const wrapper = "/.seatrial-build"
-
 var kustomizationFiles = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 
-// build does what kustomize-controller does with a layer's path: it takes the
-// kustomization there, or generates one of all manifests below, and applies the layer's
-// own patches, images and names. The result is in l.Objects, l.Build or l.Opaque.
-func (t *Tree) build(l *Layer) {
-	dir := at(l.Path)
-	if !t.memory.IsDir(dir) {
+// build does what kustomize-controller does with a layer's path. The result is in l.Objects; l.Build or
+// l.Opaque say why it is not, or not all: then l.Objects are those that the files below tell of.
+func (t *Tree) build(l *Layer, open func(string, []byte) ([]byte, error)) {
+	if !t.memory.IsDir(at(l.Path)) {
 		l.Build = &BuildError{NoPath: true, Message: fmt.Sprintf("path %q is not in the repo", l.Path)}
+		l.Build.Link, l.Build.LinksTo = t.link(l.Path)
 		return
 	}
-	inner := t.kustomizationFile(l.Path)
-	if inner == "" {
-		generated, err := t.generate(l.Path)
-		if err != nil {
-			l.Build = err
-			return
+	why := t.remote(l.Path, map[string]bool{})
+	for _, c := range mappings(l.spec["patches"]) {
+		if p := nested(c, "path"); isRemote(p) {
+			why = "a patch of the layer is at " + p
 		}
-		inner = path.Join(l.Path, "kustomization.yaml")
-		if err := t.writeYAML(at(inner), generated); err != nil {
-			l.Build = &BuildError{Message: err.Error()}
-			return
-		}
-		defer func() { _ = t.memory.RemoveAll(at(inner)) }()
-	}
-	if why := t.remote(l.Path, map[string]bool{}); why != "" {
-		l.Opaque = why
-		return
-	}
-	if l.Build = t.beyond(l, inner); l.Build != nil {
-		return
-	}
-	t.working(l.Name, inner)
-	objects, err := t.run(l, dir)
-	if err != nil {
-		l.Build = t.explain(l, inner, err)
-		return
-	}
-	l.Objects = objects
-}
-
-func (t *Tree) kustomizationFile(dir string) string {
-	for _, name := range kustomizationFiles {
-		if p := path.Join(dir, name); t.memory.Exists(at(p)) {
-			return p
-		}
-	}
-	return ""
-}
-
-// generate makes a kustomization of all manifests below dir, as kustomize-controller does
-// where there is none. A folder below that has a kustomization of its own is one resource.
-func (t *Tree) generate(dir string) (*types.Kustomization, *BuildError) {
-	k := &types.Kustomization{TypeMeta: types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind}}
-	var problem *BuildError
-	for name, f := range t.files { // files that could not even be read
-		yamlFile := strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml")
-		if f.err != nil && yamlFile && (dir == "" || strings.HasPrefix(name, dir+"/")) && !t.memory.Exists(at(name)) {
-			return nil, &BuildError{Parse: f.err, File: name, Message: f.err.Error()}
-		}
-	}
-	err := t.memory.Walk(at(dir), func(p string, info fs.FileInfo, err error) error {
-		if err != nil {
-			return err
-		}
-		name := clean(strings.TrimPrefix(p, base))
-		rel := strings.TrimPrefix(strings.TrimPrefix(name, dir), "/")
-		if info.IsDir() {
-			if name != dir && t.kustomizationFile(name) != "" {
-				k.Resources = append(k.Resources, rel)
-				return fs.SkipDir
-			}
-			return nil
-		}
-		f := t.files[name]
-		if f == nil || path.Ext(name) != ".yaml" && path.Ext(name) != ".yml" {
-			return nil
-		}
-		if f.err != nil {
-			problem = &BuildError{Parse: f.err, File: name, Message: f.err.Error()}
-			return problem
-		}
-		k.Resources = append(k.Resources, rel)
-		return nil
-	})
-	if problem != nil {
-		return nil, problem
-	}
-	if err != nil && !errors.Is(err, fs.SkipDir) {
-		return nil, &BuildError{File: dir, Message: err.Error()}
-	}
-	return k, nil
-}
-
-// remote returns why a kustomization can't be built here, or "": it has resources
-// outside of the repo, which Flux would fetch, or inflates Helm charts.
-func (t *Tree) remote(dir string, seen map[string]bool) string {
-	file := t.kustomizationFile(dir)
-	if file == "" || seen[dir] {
-		return ""
-	}
-	seen[dir] = true
-	b, err := t.memory.ReadFile(at(file))
-	if err != nil {
-		return ""
-	}
-	var k types.Kustomization
-	if err := k.Unmarshal(b); err != nil {
-		return "" // the build reports the error
-	}
-	for _, res := range slices.Concat(k.Resources, k.Components) {
-		if isRemote(res) && !t.memory.Exists(at(path.Join(dir, res))) {
-			return fmt.Sprintf("%s takes %s from the network", file, res)
-		}
-		if sub := path.Join(dir, res); t.memory.IsDir(at(sub)) {
-			if why := t.remote(sub, seen); why != "" {
-				return why
-			}
-		}
-	}
-	if len(k.HelmCharts) > 0 || len(k.HelmChartInflationGenerator) > 0 {
-		return file + " inflates Helm charts"
-	}
-	return ""
-}
-
-func isRemote(res string) bool {
-	return strings.Contains(res, "://") || strings.HasPrefix(res, "git@") || strings.HasPrefix(res, "github.com/") || strings.Contains(res, "?ref=")
-}
-
-// run builds dir with the layer's own settings around it. kustomize's origin
-// annotations tell the file of each object.
-func (t *Tree) run(l *Layer, dir string) ([]*Object, error) {
-	outer := types.Kustomization{
-		TypeMeta:      types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind},
-		Resources:     []string{".." + dir},
-		BuildMetadata: []string{types.OriginAnnotations},
-		Namespace:     nested(l.spec, "targetNamespace"),
-		NamePrefix:    nested(l.spec, "namePrefix"),
-		NameSuffix:    nested(l.spec, "nameSuffix"),
-	}
-	if err := convert(l.spec["patches"], &outer.Patches); err != nil {
-		return nil, err
-	}
-	if err := convert(l.spec["images"], &outer.Images); err != nil {
-		return nil, err
 	}
 	var components []string
-	if err := convert(l.spec["components"], &components); err != nil {
-		return nil, err
+	if err := convert(l.spec["components"], &components); err == nil {
+		for _, c := range components {
+			if sub := path.Join(l.Path, c); why == "" && t.memory.IsDir(at(sub)) {
+				why = t.remote(sub, map[string]bool{})
+			}
+		}
 	}
-	for _, c := range components {
-		outer.Components = append(outer.Components, ".."+path.Join(dir, c))
+	if why != "" {
+		l.Opaque = why
+		l.Objects = t.gather(l.Path)
+		return
 	}
-	if err := t.writeYAML(wrapper+"/kustomization.yaml", outer); err != nil {
-		return nil, err
+	failed := t.beyond(l, t.kustomizationFile(l.Path))
+	name, kustomization := "", (*types.Kustomization)(nil)
+	if failed == nil {
+		name, kustomization, failed = t.merged(l)
 	}
-	defer func() { _ = t.memory.RemoveAll(wrapper) }()
-	resources, err := krusty.MakeKustomizer(&krusty.Options{
-		LoadRestrictions: types.LoadRestrictionsNone, PluginConfig: types.DisabledPluginConfig(), Reorder: krusty.ReorderOptionNone,
-	}).Run(t.memory, wrapper)
+	if failed == nil {
+		t.working(l.Name, name)
+		l.Objects, failed = t.run(l, name, kustomization, open)
+	}
+	if failed != nil {
+		l.Build = failed
+		if !failed.Limit && (failed.Parse == nil || !failed.Parse.Limit) {
+			l.Objects = t.gather(l.Path)
+		}
+	}
+}
+
+// run builds a layer by its kustomization, which stands for the file of that name. kustomize's origin
+// annotations tell the file of each object.
+func (t *Tree) run(l *Layer, name string, k *types.Kustomization, open func(string, []byte) ([]byte, error)) (out []*Object, failed *BuildError) {
+	// kustomize is known to panic at objects that it does not expect.
+	defer func() {
+		if r := recover(); r != nil {
+			failed = &BuildError{File: t.original(name), Message: fmt.Sprintf("kustomize stopped: %v", r)}
+		}
+	}()
+	before, readErr := t.memory.ReadFile(at(name))
+	b, err := yaml.Marshal(k)
+	if err == nil {
+		err = t.memory.WriteFile(at(name), b)
+	}
 	if err != nil {
-		return nil, err
+		return nil, &BuildError{File: t.original(name), Message: err.Error()}
 	}
-	var out []*Object
+	defer func() {
+		if readErr != nil {
+			_ = t.memory.RemoveAll(at(name)) // memory has no errors
+			return
+		}
+		_ = t.memory.WriteFile(at(name), before)
+	}()
+	opened := false
+	if l.Decrypts {
+		var restore func()
+		restore, opened = t.openSources(l.Path, open)
+		defer restore()
+	}
+	if t.schemas { // those of another layer are not this one's
+		openapi.ResetOpenAPI()
+		defer openapi.ResetOpenAPI()
+	}
+	resources, err := krusty.MakeKustomizer(&krusty.Options{
+		LoadRestrictions: types.LoadRestrictionsNone, PluginConfig: types.DisabledPluginConfig(),
+	}).Run(t.memory, at(l.Path))
+	if err != nil {
+		return nil, t.explain(l, name, err)
+	}
 	for _, res := range resources.Resources() {
 		content, err := res.Map()
 		if err != nil {
-			return nil, err
+			return nil, t.explain(l, name, err)
 		}
-		out = append(out, t.object(&unstructured.Unstructured{Object: jsonTypes(content).(map[string]any)}))
+		o := t.object(l.Path, &unstructured.Unstructured{Object: jsonTypes(content).(map[string]any)})
+		o.Opened = opened && o.GetKind() == "Secret"
+		out = append(out, o)
 	}
 	return out, nil
 }
@@ -233,8 +155,8 @@ func jsonTypes(v any) any {
 	return v
 }
 
-// object finds where a built object comes from.
-func (t *Tree) object(u *unstructured.Unstructured) *Object {
+// object finds where an object comes from that was built in dir.
+func (t *Tree) object(dir string, u *unstructured.Unstructured) *Object {
 	o := &Object{Unstructured: u}
 	var origin struct {
 		Path         string `json:"path"`
@@ -247,10 +169,13 @@ func (t *Tree) object(u *unstructured.Unstructured) *Object {
 		annotations = nil
 	}
 	u.SetAnnotations(annotations)
-	o.File = clean(strings.TrimPrefix(path.Join(wrapper, cmp.Or(origin.Path, origin.ConfiguredIn)), base))
+	if from := cmp.Or(origin.Path, origin.ConfiguredIn); from != "" {
+		o.File = clean(path.Join(dir, from))
+	}
 	if f := t.files[o.File]; f != nil {
 		o.Line = lineOf(f, u)
 	}
+	o.File = t.original(o.File)
 	if sops, ok := u.Object["sops"].(map[string]any); ok {
 		o.Encrypted = true
 		o.Recipients = recipients(sops)
@@ -283,81 +208,6 @@ func lineOf(f *file, u *unstructured.Unstructured) int {
 	return line
 }
 
-var quoted = regexp.MustCompile(`'?/?([^\s':]+\.ya?ml)'?`)
-
-// explain turns kustomize's error into a BuildError, with the file that the error is about.
-func (t *Tree) explain(l *Layer, kustomization string, err error) *BuildError {
-	e := &BuildError{File: kustomization, Message: strings.ReplaceAll(err.Error(), "'"+wrapper+"'", "the layer")}
-	// The error of a manifest that does not parse is more helpful than kustomize's.
-	if m := t.listedParseError(l.Path, map[string]bool{}); m != nil {
-		e.Parse, e.File = m, m.File
-		return e
-	}
-	for _, m := range quoted.FindAllStringSubmatch(err.Error(), -1) {
-		if f := t.files[clean(strings.TrimPrefix("/"+m[1], base))]; f != nil {
-			e.File = clean(strings.TrimPrefix("/"+m[1], base))
-			if f.err != nil {
-				e.Parse = f.err
-			}
-		}
-	}
-	return e
-}
-
-func (t *Tree) listedParseError(dir string, seen map[string]bool) *ParseError {
-	file := t.kustomizationFile(dir)
-	if file == "" || seen[dir] {
-		return nil
-	}
-	seen[dir] = true
-	if f := t.files[file]; f != nil && f.err != nil {
-		return f.err
-	}
-	b, err := t.memory.ReadFile(at(file))
-	if err != nil {
-		return nil
-	}
-	var k types.Kustomization
-	if err := k.Unmarshal(b); err != nil {
-		return nil
-	}
-	for _, res := range slices.Concat(k.Resources, k.Components, parsed(&k)) {
-		p := path.Join(dir, res)
-		if f := t.files[p]; f != nil && f.err != nil {
-			return f.err
-		}
-		if found := t.listedParseError(p, seen); found != nil {
-			return found
-		}
-	}
-	return nil
-}
-
-// parsed are the files, beside the resources, that kustomize reads as YAML.
-func parsed(k *types.Kustomization) []string {
-	out := slices.Concat(k.Transformers, k.Generators, k.Validators, k.Configurations, k.Crds)
-	//lint:ignore SA1019 repos still have the old fields, and kustomize reads them
-	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {
-		out = append(out, p.Path)
-	}
-	//lint:ignore SA1019 as above
-	for _, p := range k.PatchesStrategicMerge {
-		out = append(out, string(p))
-	}
-	for _, p := range k.Replacements {
-		out = append(out, p.Path)
-	}
-	return slices.DeleteFunc(out, func(p string) bool { return p == "" || strings.Contains(p, "\n") })
-}
-
-func (t *Tree) writeYAML(name string, v any) error {
-	b, err := yaml.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return t.memory.WriteFile(name, b)
-}
-
 // convert copies a decoded value into a typed one.
 func convert(from, to any) error {
 	if from == nil {
@@ -368,4 +218,9 @@ func convert(from, to any) error {
 		return err
 	}
 	return yaml.Unmarshal(b, to)
+}
+
+// JSON is a decoded document as it is decoded from JSON, which unstructured objects are made of.
+func JSON(content map[string]any) map[string]any {
+	return jsonTypes(deepCopy(content)).(map[string]any)
 }

@@ -18,6 +18,7 @@ type document struct {
 	line    int // of its key "kind", or else of its beginning
 	content map[string]any
 	node    *yaml.Node
+	file    string // where it is; only of sources, once they were looked for
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)

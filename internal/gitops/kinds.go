@@ -11,6 +11,8 @@ var (
 	BucketKind            = schema.GroupKind{Group: SourceGroup, Kind: "Bucket"}
 	HelmChartKind         = schema.GroupKind{Group: SourceGroup, Kind: "HelmChart"}
 	HelmReleaseKind       = schema.GroupKind{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease"}
+	ExternalArtifactKind  = schema.GroupKind{Group: SourceGroup, Kind: "ExternalArtifact"}
+	ArtifactGeneratorKind = schema.GroupKind{Group: "source.extensions.fluxcd.io", Kind: "ArtifactGenerator"} // makes ExternalArtifacts of other sources
 	PackageRepositoryKind = schema.GroupKind{Group: "packaging.carvel.dev", Kind: "PackageRepository"}
 	PackageInstallKind    = schema.GroupKind{Group: "packaging.carvel.dev", Kind: "PackageInstall"}
 	AppKind               = schema.GroupKind{Group: "kappctrl.k14s.io", Kind: "App"}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // FluxNamespace is where Flux is bootstrapped.
@@ -20,6 +21,8 @@ type Layer struct {
 	// Path is where its manifests are: slash-separated, without "./".
 	Path      string
 	DependsOn []Dependency
+	// Source is what it takes its manifests from.
+	Source SourceRef
 	// Foreign is true if it takes its manifests from another source than the repo itself.
 	Foreign bool
 	// Artifact is true if it takes them from the repo as an OCI artifact.
@@ -47,8 +50,13 @@ type Layer struct {
 	Build *BuildError
 	// Opaque says why the layer's objects can't be known without a cluster; empty if they can.
 	Opaque string
+	// Needs are what it takes variables from and nothing in the repo brings before it.
+	Needs []Needed
 
-	spec map[string]any
+	spec      map[string]any
+	title     string
+	tree      *Tree       // its source's
+	providers []*Provider // nil until findProviders
 }
 
 // Dependency is one dependsOn entry.
@@ -65,28 +73,42 @@ type Object struct {
 	// Recipients are the age recipients it is encrypted for; nil if it is in plain text.
 	Recipients []string
 	Encrypted  bool
+	// Opened is true of a Secret whose values may come from an encrypted patch or generator file.
+	Opened bool
 }
 
 // Identity is Kind/namespace/name, or Kind/name.
 func (o *Object) Identity() string { return Identity(o.GetKind(), o.GetNamespace(), o.GetName()) }
 
-// discover builds the root layer and then every layer that a layer declares.
+// discover builds the root layer and then every layer that a layer declares. One whose variables come
+// from an object that another layer brings is built after that.
 func (r *Repo) discover() {
-	root := &Layer{Ref: RootLayer, Path: r.Path, Prunes: true, spec: map[string]any{}} // as flux bootstrap makes it
+	root := &Layer{Ref: r.Root, Path: r.Path, Prunes: true, spec: map[string]any{}} // as flux bootstrap makes it
+	if r.Spec != nil {
+		declared := &Object{Unstructured: &unstructured.Unstructured{Object: map[string]any{"spec": jsonTypes(deepCopy(r.Spec))}}, File: r.DeclaredIn, Line: r.DeclaredAt}
+		declared.SetNamespace(r.Root.Namespace)
+		declared.SetName(r.Root.Name)
+		root = r.newLayer(declared, &Layer{})
+		root.Parent = Ref{}
+	}
+	root.Foreign = false
+	root.tree, _ = r.origin(r.Source)
+	if root.tree == nil {
+		root.tree = r.view("")
+	}
 	r.Layers = []*Layer{root}
-	known := map[Ref]bool{RootLayer: true}
-	for i := 0; i < len(r.Layers); i++ {
-		l := r.Layers[i]
-		if l.Foreign {
-			continue
-		}
-		r.build(l)
+	known := map[Ref]bool{r.Root: true}
+	for pending := []*Layer{root}; len(pending) > 0; {
+		next := max(0, slices.IndexFunc(pending, func(l *Layer) bool { return !r.waitsFor(l) }))
+		l := pending[next]
+		pending = slices.Delete(pending, next, next+1)
+		r.reconcile(l)
 		for _, o := range l.Objects {
 			if o.GroupVersionKind().GroupKind() != KustomizationKind {
 				continue
 			}
 			next := r.newLayer(o, l)
-			if next.Ref == RootLayer {
+			if next.Ref == r.Root {
 				// The repo has been bootstrapped, so it declares the root layer itself.
 				root.File, root.Line, root.DependsOn = o.File, o.Line, next.DependsOn
 				root.Decrypts, root.DecryptionSecret, root.Wait, root.Prunes = next.Decrypts, next.DecryptionSecret, next.Wait, next.Prunes
@@ -94,7 +116,37 @@ func (r *Repo) discover() {
 			if !known[next.Ref] {
 				known[next.Ref] = true
 				r.Layers = append(r.Layers, next)
+				pending = append(pending, next)
 			}
+		}
+	}
+	r.entitle(r.Layers...)
+}
+
+// Title tells the layer apart from all others of the repo: its name, or namespace/name where another namespace
+// has a layer of that name.
+func (l *Layer) Title() string { return cmp.Or(l.title, l.Name) }
+
+// entitle gives layers titles of their own where their names are not. A layer that only the cluster tells of
+// is entitled among those that the repo tells of.
+func (r *Repo) entitle(all ...*Layer) {
+	for _, l := range all {
+		if slices.ContainsFunc(r.Layers, func(o *Layer) bool { return o.Name == l.Name && o.Ref != l.Ref }) {
+			l.title = l.String()
+		}
+	}
+}
+
+// reconcile builds a layer, as far as it can be known.
+func (r *Repo) reconcile(l *Layer) {
+	if !l.Foreign && l.Opaque == "" {
+		l.tree.build(l, r.Open)
+		r.substitute(l)
+		l.commonMetadata()
+	}
+	for _, o := range l.Objects {
+		if id := o.Identity(); r.built[id] == nil {
+			r.built[id] = o
 		}
 	}
 }
@@ -119,8 +171,9 @@ func (r *Repo) newLayer(o *Object, parent *Layer) *Layer {
 		}
 	}
 	source, _, _ := unstructured.NestedMap(l.spec, "sourceRef")
-	ref := sourceRef(source, l.Namespace)
-	l.Foreign, l.Artifact = ref != RootSource && ref != RootArtifact, ref == RootArtifact
+	l.Source = sourceRef(source, l.Namespace)
+	l.tree, l.Opaque = r.origin(l.Source)
+	l.Foreign, l.Artifact = l.tree == nil && l.Opaque == "", l.tree != nil && l.Source.Kind == RootArtifact.Kind
 	dependencies, _, _ := unstructured.NestedSlice(l.spec, "dependsOn")
 	for i, d := range dependencies {
 		m, ok := d.(map[string]any)
@@ -135,9 +188,10 @@ func (r *Repo) newLayer(o *Object, parent *Layer) *Layer {
 
 // Discovered makes a layer of a live Kustomization that the repo's files don't
 // tell of: one from another source, or from a build that can't be done here.
-func Discovered(u *unstructured.Unstructured) *Layer {
+func (r *Repo) Discovered(u *unstructured.Unstructured) *Layer {
 	l := (&Repo{Tree: &Tree{}}).newLayer(&Object{Unstructured: u}, &Layer{})
-	l.Foreign = true
+	l.Foreign, l.Opaque = true, ""
+	r.entitle(l)
 	return l
 }
 
@@ -149,7 +203,7 @@ func (r *Repo) Opaque() bool {
 // Asleep says whether a layer, or one that it is declared by, is suspended.
 func (r *Repo) Asleep(l *Layer) bool {
 	for range r.Layers { // a chain of parents can't be longer, unless it is a circle
-		if l == nil || l.Ref == RootLayer {
+		if l == nil || l.Ref == r.Root {
 			return false
 		}
 		if l.Suspended {
@@ -231,9 +285,9 @@ func (r *Repo) Cycles() [][]*Layer {
 func Circle(cycle []*Layer) string {
 	names := make([]string, 0, len(cycle)+1)
 	for _, l := range cycle {
-		names = append(names, l.Name)
+		names = append(names, l.Title())
 	}
-	return strings.Join(append(names, cycle[0].Name), " → ")
+	return strings.Join(append(names, cycle[0].Title()), " → ")
 }
 
 // circle is a shortest way from start back to itself along dependsOn.
@@ -266,4 +320,17 @@ func (r *Repo) circle(start *Layer) []*Layer {
 // itself, as the repo writes them; empty if it does not.
 func (l *Layer) Timeout() (timeout, interval string) {
 	return nested(l.spec, "timeout"), nested(l.spec, "interval")
+}
+
+// HealthChecked are the kinds that the layer's health checks name.
+func (l *Layer) HealthChecked() []schema.GroupVersionKind {
+	var out []schema.GroupVersionKind
+	for _, field := range []string{"healthChecks", "healthCheckExprs"} {
+		for _, m := range mappings(l.spec[field]) {
+			if gv, err := schema.ParseGroupVersion(nested(m, "apiVersion")); err == nil && nested(m, "kind") != "" {
+				out = append(out, gv.WithKind(nested(m, "kind")))
+			}
+		}
+	}
+	return out
 }

@@ -238,7 +238,7 @@ func (t *Tree) objectsListed(dir, file string, above []string) int {
 // beyond returns an error if a layer is larger than what is built, or nil.
 func (t *Tree) beyond(l *Layer, kustomization string) *BuildError {
 	if t.objectsOf(l.Path, nil) > maxObjects {
-		if !t.memory.Exists(at(kustomization)) || t.files[kustomization] == nil {
+		if t.files[kustomization] == nil {
 			kustomization = "" // it was made for a folder without one
 		}
 		return &BuildError{File: kustomization, Limit: true, Message: fmt.Sprintf("the layer is made of more than %d objects: kustomize compares each with all others, so no more are built", maxObjects)}

@@ -147,15 +147,18 @@ func TestCyclesAreFoundOnce(t *testing.T) {
 	}
 }
 
-func TestRoots(t *testing.T) {
+const namespaceYAML = "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n"
+
+func TestClusters(t *testing.T) {
 	for _, c := range []struct {
 		want  string
 		files map[string]string
 	}{
-		{"clusters/a", map[string]string{"clusters/a/x.yaml": "a: 1"}},
-		{"clusters/a clusters/b", map[string]string{"clusters/a/x.yaml": "a: 1", "clusters/b/x.yaml": "a: 1"}},
-		{"platforms/clusters/s/kustomizations", map[string]string{"platforms/clusters/s/kustomizations/x.yaml": "a: 1"}},
-		{"deep/er", map[string]string{"deep/er/flux-system/gotk-sync.yaml": layerYAML("flux-system", "deep/er", ""), "clusters/a/x.yaml": "a: 1"}},
+		{"clusters/a", map[string]string{"clusters/a/x.yaml": namespaceYAML}},
+		{"clusters/a clusters/b", map[string]string{"clusters/a/x.yaml": namespaceYAML, "clusters/b/x.yaml": layerYAML("x", "x", "")}},
+		{"", map[string]string{"clusters/a/x.yaml": "a: 1"}},
+		{"platforms/clusters/s/kustomizations", map[string]string{"platforms/clusters/s/kustomizations/x.yaml": namespaceYAML}},
+		{"deep/er", map[string]string{"deep/er/flux-system/gotk-sync.yaml": layerYAML("flux-system", "deep/er", ""), "clusters/a/x.yaml": namespaceYAML}},
 		// A repo inside another folder, such as a test fixture, is not this repo's root.
 		{"", map[string]string{"fixtures/r/clusters/a/flux-system/gotk-sync.yaml": layerYAML("flux-system", "clusters/a", "")}},
 	} {
@@ -163,7 +166,7 @@ func TestRoots(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := read.Roots(); strings.Join(got, " ") != c.want {
+		if got := Paths(read.Clusters()); strings.Join(got, " ") != c.want {
 			t.Errorf("got %v, want %s", got, c.want)
 		}
 	}

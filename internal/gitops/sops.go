@@ -97,24 +97,53 @@ func Recipients(doc map[string]any) []string {
 	return recipients(sops)
 }
 
-func recipients(sops map[string]any) []string {
+func recipients(sops map[string]any) []string { return keysOf(sops, "age", "recipient") }
+
+// Fingerprints are those of the PGP keys that a decoded SOPS file is encrypted for.
+func Fingerprints(doc map[string]any) []string {
+	sops, _ := doc["sops"].(map[string]any)
+	return keysOf(sops, "pgp", "fp")
+}
+
+// KeyServices says whether a key service can decrypt a decoded SOPS file.
+func KeyServices(doc map[string]any) bool {
+	sops, _ := doc["sops"].(map[string]any)
+	for sort, field := range map[string]string{"kms": "arn", "gcp_kms": "resource_id", "azure_kv": "vault_url", "hc_vault": "vault_address", "hckms": "key_id"} {
+		if len(keysOf(sops, sort, field)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// keysOf are a field of each key of a sort in SOPS's metadata, those in groups included.
+func keysOf(sops map[string]any, sort, field string) []string {
 	var out []string
 	add := func(keys any) {
 		list, _ := keys.([]any)
 		for _, k := range list {
 			if m, ok := k.(map[string]any); ok {
-				if s, ok := m["recipient"].(string); ok {
+				if s, ok := m[field].(string); ok {
 					out = append(out, s)
 				}
 			}
 		}
 	}
-	add(sops["age"])
+	add(sops[sort])
 	groups, _ := sops["key_groups"].([]any)
 	for _, g := range groups {
 		if m, ok := g.(map[string]any); ok {
-			add(m["age"])
+			add(m[sort])
 		}
 	}
 	return out
+}
+
+// File returns a file of the tree by its slash-separated path; false if there is none.
+func (t *Tree) File(name string) ([]byte, bool) {
+	if t.memory.IsDir(at(name)) {
+		return nil, false
+	}
+	b, err := t.memory.ReadFile(at(name))
+	return b, err == nil
 }

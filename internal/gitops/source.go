@@ -58,23 +58,6 @@ func (s *Source) Certificates() bool {
 	return nested(s.Object.Object, "spec", "certSecretRef", "name") != ""
 }
 
-// Own are the sources that are the repo itself: those that bootstrap makes, and Git repositories with their URL.
-func (r *Repo) Own() []*Source {
-	var out []*Source
-	root := ""
-	for _, s := range r.sources {
-		if s.Ref() == RootSource {
-			root = s.URL
-		}
-	}
-	for _, s := range r.sources {
-		if s.Ref() == RootSource || s.Ref() == RootArtifact || root != "" && s.GetKind() == RootSource.Kind && SameURL(s.URL, root) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // Use is a release, chart or package that takes something from a source.
 type Use struct {
 	*Object
@@ -188,20 +171,6 @@ func taken(u *unstructured.Unstructured) (name, version string) {
 		return nested(u.Object, "spec", "packageRef", "refName"), nested(u.Object, "spec", "packageRef", "versionSelection", "constraints")
 	}
 	return "", ""
-}
-
-// installs returns the common name of the chart or package that an object installs, or "":
-// a package's name without its domain, and for a chartRef the name of the source.
-func installs(u *unstructured.Unstructured) string {
-	name, _ := taken(u)
-	switch u.GroupVersionKind().GroupKind() {
-	case HelmReleaseKind:
-		return cmp.Or(name, nested(u.Object, "spec", "chartRef", "name"))
-	case PackageInstallKind:
-		name, _, _ = strings.Cut(name, ".")
-		return name
-	}
-	return ""
 }
 
 // SameURL says whether two URLs lead to the same place. The case of scheme and host

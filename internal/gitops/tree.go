@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -12,16 +13,26 @@ import (
 )
 
 // Tree is a tree of files, read once. Several repos can be made of it: one for each
-// folder that Flux is bootstrapped on.
+// cluster that is declared in it.
 type Tree struct {
 	// RecipientRules are the creation rules of .sops.yaml; nil if there is no such file.
 	RecipientRules []RecipientRule
 
 	memory   filesys.FileSystem
+	contents map[string][]byte // what memory holds: to walk that takes the square of a folder's files
 	files    map[string]*file
-	objects  map[string]int // number of objects that a folder or file is built to
+	links    map[string]string // symbolic links, and what they lead to
+	objects  map[string]int    // number of objects that a folder or file is built to
 	archives []Archive
 	working  func(layer, file string)
+	referred map[string]bool        // Referred's; nil before
+	views    map[string]*Tree       // by what a source leaves out
+	sealed   *bool                  // anySealed's; nil before
+	sorted   []string               // names'
+	clusters []Cluster              // Clusters'; nil before
+	sources  map[string][]*document // sourceDocument's, by kind and name; nil before
+	moved    map[string]string      // of a view, where its files are in the repo
+	schemas  bool                   // a kustomization brings schemas of its own, which kustomize keeps
 }
 
 // file is a YAML file of the tree.
@@ -48,44 +59,31 @@ func (e *ParseError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.
 // interrupted. A file that can't be read or parsed is not an error here: layers that use
 // it can't be built.
 func Read(tree fs.FS, working ...func(layer, file string)) (*Tree, error) {
-	t := &Tree{memory: filesys.MakeFsInMemory(), files: map[string]*file{}, objects: map[string]int{}, working: func(layer, file string) {
-		for _, f := range working {
-			f(layer, file)
-		}
-	}}
+	t := &Tree{
+		memory: filesys.MakeFsInMemory(), contents: map[string][]byte{}, files: map[string]*file{}, links: map[string]string{}, objects: map[string]int{}, views: map[string]*Tree{},
+		working: func(layer, file string) {
+			for _, f := range working {
+				f(layer, file)
+			}
+		},
+	}
 	if err := t.read(tree); err != nil {
 		return nil, err
 	}
+	t.linkTexts()
 	var err error
 	t.RecipientRules, err = ReadRules(tree)
 	return t, err
 }
 
-// base is the folder of the repo in memory. It is not the root, so that a kustomization
-// around any of the repo's folders, even around the whole repo, can lie outside of it.
+// base is the folder of the repo in memory.
 const base = "/repo"
 
 func at(name string) string { return path.Join(base, name) }
 
 func clean(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
 
-// Find returns path or, if that is empty, the only folder in the tree that Flux is bootstrapped
-// on. None or several are an error.
-func (t *Tree) Find(path string) (string, error) {
-	if path != "" {
-		return path, nil
-	}
-	switch roots := t.Roots(); len(roots) {
-	case 1:
-		return roots[0], nil
-	case 0:
-		return "", errors.New("found no cluster in the repo: give --path the folder that Flux is bootstrapped on")
-	default:
-		return "", fmt.Errorf("the repo holds several clusters: give --path one of %s", strings.Join(roots, ", "))
-	}
-}
-
-// read keeps every regular file in memory. Symbolic links are left out, as
+// read keeps every regular file in memory. Of symbolic links only where they lead is known, as
 // source-controller leaves them out of its artifacts.
 func (t *Tree) read(tree fs.FS) error {
 	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
@@ -96,98 +94,108 @@ func (t *Tree) read(tree fs.FS) error {
 			return err
 		}
 		if d.IsDir() {
-			if slices.Contains([]string{".git", ".github", ".circleci", "node_modules"}, d.Name()) {
+			if slices.Contains([]string{".git", "node_modules"}, d.Name()) {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() || slices.Contains(ignored, d.Name()) {
+		if d.Type()&fs.ModeSymlink != 0 {
+			t.links[name], _ = fs.ReadLink(tree, name) // "" where the file system can't tell
+			return nil
+		}
+		if !d.Type().IsRegular() {
 			return nil
 		}
 		if !fs.ValidPath(name) {
 			t.files[name] = &file{err: &ParseError{File: name, Line: 1, Message: "its name is not text (UTF-8)"}}
 			return nil
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		if info.Size() > maxFile {
-			t.files[name] = &file{err: &ParseError{File: name, Line: 1, Limit: true, Message: fmt.Sprintf("it is larger than %d MiB: it is not read", maxFile>>20)}}
-			return t.memory.WriteFile(at(name), []byte(unread))
-		}
-		b, err := fs.ReadFile(tree, name)
-		if errors.Is(err, fs.ErrPermission) {
-			t.files[name] = &file{err: &ParseError{File: name, Message: "can't be read: permission denied"}}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		t.working("", name)
-		t.archive(name, b)
-		if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
-			t.files[name] = parse(name, b)
-			if e := t.files[name].err; e != nil && (e.Limit || len(b) > 1<<20) {
-				b = []byte(unread) // kustomize would take minutes to fail
-			}
-		} else if why := hidden(string(b)); why != "" { // kustomize reads files of any extension as YAML
-			t.files[name] = &file{err: &ParseError{File: name, Line: 1, Message: why, Limit: true}}
-			b = []byte(unread)
-		}
-		if err := t.memory.WriteFile(at(name), b); err != nil {
-			return nil // kustomize knows no file of such a name, so no layer can use it
-		}
-		return nil
+		return t.readFile(tree, name, d)
 	})
 }
 
-// ignored are the names of files that source-controller leaves out of its artifacts, in any folder.
-var ignored = []string{
-	".travis.yml", ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml",
-	"codeship-services.yml", "codeship-steps.yml", ".goreleaser.yml", ".sops.yaml", ".flux.yaml",
+func (t *Tree) readFile(tree fs.FS, name string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxFile {
+		t.files[name] = &file{err: &ParseError{File: name, Line: 1, Limit: true, Message: fmt.Sprintf("it is larger than %d MiB: it is not read", maxFile>>20)}}
+		t.put(name, []byte(unread))
+		return nil
+	}
+	b, err := fs.ReadFile(tree, name)
+	if errors.Is(err, fs.ErrPermission) {
+		t.files[name] = &file{err: &ParseError{File: name, Message: "can't be read: permission denied"}}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.working("", name)
+	t.archive(name, b)
+	if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" {
+		t.files[name] = parse(name, b)
+		if e := t.files[name].err; e != nil && (e.Limit || len(b) > 1<<20) {
+			b = []byte(unread) // kustomize would take minutes to fail
+		}
+	} else if why := hidden(string(b)); why != "" { // kustomize reads files of any extension as YAML
+		t.files[name] = &file{err: &ParseError{File: name, Line: 1, Message: why, Limit: true}}
+		b = []byte(unread)
+	}
+	if slices.Contains(kustomizationFiles, path.Base(name)) && strings.Contains(string(b), "openapi") {
+		t.schemas = true
+	}
+	t.put(name, b)
+	return nil
 }
 
-// bootstrapped returns the folder in which a cluster's layers are declared: its
-// subfolder kustomizations if there is one, or else its folder itself.
-func (t *Tree) bootstrapped(cluster string) string {
-	if below := cluster + "/kustomizations"; t.memory.IsDir(at(below)) {
-		return below
+// put adds a file to what layers are built from. A name that the memory refuses, kustomize does not know: no layer can use it.
+func (t *Tree) put(name string, b []byte) {
+	if t.memory.WriteFile(at(name), b) == nil {
+		t.contents[name] = b
 	}
-	return cluster
 }
 
-// Roots guesses the folders that Flux is bootstrapped on, and sorts them: those with a
-// Kustomization flux-system below them whose path is that folder or, if there are none,
-// the subfolders of clusters/ and platforms/clusters/.
-func (t *Tree) Roots() []string {
-	found := map[string]bool{}
-	for name, f := range t.files {
-		for _, d := range f.docs {
-			if d.gk() != KustomizationKind || d.name() != "flux-system" {
-				continue
-			}
-			p := clean(d.str("spec", "path"))
-			if strings.HasPrefix(name, p+"/") && p != "" {
-				found[p] = true
-			}
-		}
+// names are the YAML files that the tree holds, sorted.
+func (t *Tree) names() []string {
+	if len(t.sorted) != len(t.files) { // files are added only
+		t.sorted = slices.Sorted(maps.Keys(t.files))
 	}
-	if len(found) == 0 {
-		for name := range t.files {
-			for _, parent := range []string{"clusters/", "platforms/clusters/"} {
-				if rest, ok := strings.CutPrefix(name, parent); ok && strings.Contains(rest, "/") {
-					cluster, _, _ := strings.Cut(rest, "/")
-					found[t.bootstrapped(parent+cluster)] = true
-				}
-			}
-		}
-	}
-	delete(found, "")
-	var out []string
-	for p := range found {
-		out = append(out, p)
-	}
-	slices.Sort(out)
-	return out
+	return t.sorted
 }
+
+// original is the file of the repo that a file of a view was copied from.
+func (t *Tree) original(name string) string {
+	if from, ok := t.moved[name]; ok {
+		return from
+	}
+	return name
+}
+
+// link returns the symbolic link on the way to a path, and where it leads; "" if there is none.
+func (t *Tree) link(p string) (name, target string) {
+	for p = clean(p); p != "" && p != "."; p = path.Dir(p) {
+		if target, ok := t.links[p]; ok {
+			return p, target
+		}
+	}
+	return "", ""
+}
+
+// linkTexts finds the symbolic links that a checkout without them has written as files: those whose whole content is
+// where another file or folder lies.
+func (t *Tree) linkTexts() {
+	t.each(func(name string, b []byte) {
+		target := string(b)
+		if len(b) == 0 || len(b) > 1024 || !strings.HasPrefix(target, "../") || strings.ContainsAny(target, "\n{}: ") {
+			return
+		}
+		if to := path.Join(path.Dir(name), target); t.memory.Exists(at(to)) && !strings.HasPrefix(to, "..") {
+			t.links[name] = target
+		}
+	})
+}
+
+// Link adds symbolic links, which the files that were read no longer tell of, and what they lead to.
+func (t *Tree) Link(links map[string]string) { maps.Copy(t.links, links) }

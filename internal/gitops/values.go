@@ -3,13 +3,14 @@ package gitops
 import (
 	"encoding/base64"
 	"fmt"
-	"io/fs"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"seatrial.dev/seatrial/internal/sealed"
 )
 
 // SecretValue is a value of a Secret that is in plain text in the repo, or that a
@@ -165,11 +166,10 @@ func texts(v any) []string {
 // named are the files with an extension.
 func (t *Tree) named(ext string) []string {
 	var out []string
-	_ = t.memory.Walk(base, func(p string, info fs.FileInfo, err error) error { // memory has no errors
-		if err == nil && !info.IsDir() && path.Ext(p) == ext {
-			out = append(out, clean(strings.TrimPrefix(p, base)))
+	t.each(func(name string, _ []byte) {
+		if path.Ext(name) == ext {
+			out = append(out, name)
 		}
-		return err
 	})
 	return out
 }
@@ -230,17 +230,10 @@ func (t *Tree) PlainValues() map[string]bool {
 // EncryptedFiles returns all files that SOPS has encrypted, in any of its formats, by name.
 func (t *Tree) EncryptedFiles() map[string][]byte {
 	out := map[string][]byte{}
-	_ = t.memory.Walk(base, func(p string, info fs.FileInfo, err error) error { // memory has no errors
-		if err != nil || info.IsDir() {
-			return err
+	t.each(func(name string, b []byte) {
+		if _, encrypted := sealed.In(b); encrypted {
+			out[name] = b
 		}
-		if !slices.Contains([]string{".yaml", ".yml", ".json", ".env", ".ini", ".txt", ".enc", ".sops", ""}, path.Ext(p)) {
-			return nil
-		}
-		if b, err := t.memory.ReadFile(p); err == nil && strings.Contains(string(b), "ENC[AES256_GCM,") {
-			out[clean(strings.TrimPrefix(p, base))] = b
-		}
-		return nil
 	})
 	return out
 }

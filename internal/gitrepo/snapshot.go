@@ -289,8 +289,46 @@ func (s *Snapshot) Export(ctx context.Context, to string) error {
 	if _, err := s.outputIn(ctx, to, env, nil, "read-tree", s.Commit); err != nil {
 		return err
 	}
-	_, err := s.outputIn(ctx, to, env, nil, "checkout-index", "--all", "--force")
-	return err
+	if _, err := s.outputIn(ctx, to, env, nil, "checkout-index", "--all", "--force"); err != nil {
+		return err
+	}
+	// Git has written a symbolic link as a file with what it leads to. source-controller leaves links out.
+	links, err := s.Links(ctx)
+	if err != nil {
+		return err
+	}
+	for name := range links {
+		if err := os.Remove(filepath.Join(to, filepath.FromSlash(name))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Links are the symbolic links of the tree, and what each leads to.
+func (s *Snapshot) Links(ctx context.Context) (map[string]string, error) {
+	list, err := s.output(ctx, nil, "ls-tree", "-r", "-z", "--full-tree", s.Commit)
+	if err != nil {
+		return nil, err
+	}
+	names, hashes := map[string][]string{}, []string{}
+	for _, entry := range strings.Split(list, "\x00") {
+		meta, name, _ := strings.Cut(entry, "\t")
+		if fields := strings.Fields(meta); len(fields) == 3 && fields[0] == "120000" {
+			names[fields[2]] = append(names[fields[2]], name)
+			hashes = append(hashes, fields[2])
+		}
+	}
+	out := map[string]string{}
+	if len(hashes) == 0 {
+		return out, nil
+	}
+	return out, s.objects(ctx, "--batch", hashes, func(hash string, _ int64, content []byte) error {
+		for _, name := range names[hash] {
+			out[name] = string(content)
+		}
+		return nil
+	})
 }
 
 // maxNamed is how many files Files returns at most.
