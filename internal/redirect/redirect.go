@@ -21,6 +21,7 @@ import (
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/kube"
 	"seatrial.dev/seatrial/internal/standin"
+	"seatrial.dev/seatrial/internal/standin/ondemand"
 )
 
 // Options are what is redirected, and where to.
@@ -35,6 +36,8 @@ type Options struct {
 	Door bool
 	// Served are the sources that stand-ins replace. Those that are at their own address are left alone.
 	Served []standin.Served
+	// Pinned are OCIRepositories that ask for a chart as no stand-in can be had.
+	Pinned []ondemand.Pin
 	// Labels are put on the policies; nil: none.
 	Labels map[string]string
 }
@@ -48,6 +51,9 @@ func Enforce(ctx context.Context, c *kube.Client, o Options) error {
 			policies = append(policies, sourcePolicy(s))
 		}
 	}
+	for _, p := range o.Pinned {
+		policies = append(policies, pinPolicy(p))
+	}
 	return admission.Enforce(ctx, c, "seatrial-redirect", o.Labels, policies...)
 }
 
@@ -57,7 +63,7 @@ func Enforce(ctx context.Context, c *kube.Client, o Options) error {
 func componentsPolicy() admission.Policy {
 	return admission.Policy{
 		Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Operations: []any{"UPDATE"},
-		When:  `object.spec.group.endsWith(".toolkit.fluxcd.io") && object.spec != oldObject.spec`,
+		When:  `(object.spec.group.endsWith(".toolkit.fluxcd.io") || object.spec.group == "source.extensions.fluxcd.io") && object.spec != oldObject.spec`,
 		Patch: `[JSONPatch{op: "replace", path: "/spec", value: oldObject.spec}]`,
 		InForce: func(ctx context.Context, c *kube.Client) (bool, error) {
 			r, err := c.Resource(kube.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "kustomizations.kustomize.toolkit.fluxcd.io", nil))
@@ -81,7 +87,7 @@ func componentsPolicy() admission.Policy {
 func gitPolicy(o Options) admission.Policy {
 	var urls []string
 	for _, source := range o.Repo.Sources() {
-		if source.Ref() == gitops.RootSource {
+		if source.Ref() == o.Repo.Source {
 			urls = append(urls, admission.Quote(source.URL))
 		}
 	}
@@ -101,10 +107,10 @@ func gitPolicy(o Options) admission.Policy {
 	return admission.Policy{
 		Group: "source.toolkit.fluxcd.io", Resource: "gitrepositories",
 		When: fmt.Sprintf(`object.spec.url != %s && ((object.metadata.namespace == %s && object.metadata.name == %s) || object.spec.url in [%s])`,
-			admission.Quote(o.GitURL), admission.Quote(gitops.RootLayer.Namespace), admission.Quote(gitops.RootLayer.Name), strings.Join(urls, ", ")),
+			admission.Quote(o.GitURL), admission.Quote(o.Repo.Source.Namespace), admission.Quote(o.Repo.Source.Name), strings.Join(urls, ", ")),
 		Patch: fmt.Sprintf(`%s + [JSONPatch{op: "add", path: "/spec/ref", value: Object.spec.ref{branch: %s}}] + %s + %s + %s + %s`,
 			address, admission.Quote(gitrepo.Branch), credentials, remove("verify"), remove("proxySecretRef"), remove("provider")),
-		InForce: admission.Rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "GitRepository", gitops.RootLayer.Namespace, gitops.RootLayer.Name, map[string]any{
+		InForce: admission.Rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "GitRepository", o.Repo.Source.Namespace, o.Repo.Source.Name, map[string]any{
 			"spec": map[string]any{"interval": "1m", "url": probe},
 		}), o.GitURL, "spec", "url"),
 	}
@@ -139,4 +145,36 @@ func sourcePolicy(s standin.Served) admission.Policy {
 		Patch:   "[" + patches + "]",
 		InForce: admission.Rewrites(kube.Object("source.toolkit.fluxcd.io/v1", "HelmRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{"spec": spec}), s.URL, "spec", "url"),
 	}
+}
+
+// pinPolicy has an OCIRepository ask for a stand-in's tag where it asks for a digest, and for no signature.
+func pinPolicy(p ondemand.Pin) admission.Policy {
+	same := fmt.Sprintf(`object.spec.url == %s`, admission.Quote(p.URL))
+	ref := map[string]any{"tag": p.Tag}
+	if p.Digest != "" {
+		ref = map[string]any{"digest": p.Digest}
+		same += fmt.Sprintf(` && has(object.spec.ref) && has(object.spec.ref.digest) && object.spec.ref.digest == %s`, admission.Quote(p.Digest))
+	} else {
+		same += ` && has(object.spec.verify)`
+	}
+	var patches []string
+	if p.Digest != "" {
+		patches = append(patches, fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/ref", value: Object.spec.ref{tag: %s}}]`, admission.Quote(p.Tag)))
+	}
+	if p.Verified {
+		patches = append(patches, `(has(object.spec.verify) ? [JSONPatch{op: "remove", path: "/spec/verify"}] : [])`)
+	}
+	spec := map[string]any{"interval": "1m", "url": p.URL, "ref": ref}
+	probe := func(spec map[string]any) *unstructured.Unstructured {
+		return kube.Object("source.toolkit.fluxcd.io/v1", "OCIRepository", metav1.NamespaceDefault, "seatrial-probe", map[string]any{"spec": spec})
+	}
+	policy := admission.Policy{
+		Group: "source.toolkit.fluxcd.io", Resource: "ocirepositories",
+		When: same, Patch: strings.Join(patches, " + "), InForce: admission.Rewrites(probe(spec), p.Tag, "spec", "ref", "tag"),
+	}
+	if p.Digest == "" {
+		spec["verify"] = map[string]any{"provider": "cosign"}
+		policy.InForce = admission.Rewrites(probe(spec), "", "spec", "verify", "provider")
+	}
+	return policy
 }

@@ -31,8 +31,8 @@ func (r *rehearsal) openDoor() {
 		return
 	}
 	r.door = doored.Door()
-	for _, s := range r.subject.Repo.Own() {
-		r.door.Own(s.URL, doored.Tree())
+	for _, url := range r.subject.Repo.Addresses() {
+		r.door.Own(url, doored.Tree())
 	}
 	for _, s := range r.subject.Repo.Sources() {
 		if s.Certificates() {
@@ -138,6 +138,9 @@ func (r *rehearsal) answers() {
 	r.report.Egress = all
 	if more > 0 {
 		r.report.BlindSpots = append(r.report.BlindSpots, finding.Unseen(finding.Unlisted, "%d more answers from outside are not listed", more))
+	}
+	if r.maker != nil {
+		r.served = append(r.served, r.maker.Served()...)
 	}
 	r.served = slices.DeleteFunc(r.served, func(s standin.Served) bool {
 		return !r.door.StoodIn(s.URL) && !slices.ContainsFunc(s.Spellings, r.door.StoodIn)

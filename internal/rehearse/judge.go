@@ -14,9 +14,16 @@ import (
 func (r *rehearsal) judge(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	r.unwatch = stop
+	go r.makers(watching, r.waiting)
+	if r.cluster.Tier() == simulated {
+		go r.effects(watching)
+	}
+	go r.nudge(watching)
 	start := time.Now()
 	r.judged = verdict.NewJudge(r.subject.Repo, cmp.Or(r.synced.Artifact, r.synced.Commit), r.cluster.Patience(), start)
 	r.judged.On(r.Platform, r.Enforced)
+	r.judged.Placeheld(r.subject.Placeholders)
+	r.judged.Excuse(r.excuse)
 	r.followed = follow.New(watching, follow.Options{
 		Client: r.cluster.Client(), Judge: r.judged, Timeout: r.Timeout, Failed: r.cluster.Failed(), Show: r.console.Layers,
 	})

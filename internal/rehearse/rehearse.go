@@ -9,14 +9,17 @@ import (
 	"time"
 
 	"seatrial.dev/seatrial/internal/cluster"
+	"seatrial.dev/seatrial/internal/declaration"
 	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/follow"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/live"
 	"seatrial.dev/seatrial/internal/platform"
+	"seatrial.dev/seatrial/internal/prerequisite"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/standin"
+	"seatrial.dev/seatrial/internal/standin/ondemand"
 	"seatrial.dev/seatrial/internal/timing"
 	"seatrial.dev/seatrial/internal/verdict"
 )
@@ -30,6 +33,11 @@ type Options struct {
 	Sources egress.Mode
 	// Platform is what the repo takes for granted of its cluster.
 	Platform platform.Platform
+	// Declares is what the repo says of its own rehearsal, Today the day for which that holds, and Whole is true if no other
+	// cluster of the repo is left out: what is accepted of another is not missed here.
+	Declares declaration.Declaration
+	Today    time.Time
+	Whole    bool
 	// Enforced is true if the cluster itself enforces the Platform's Pod Security default.
 	Enforced bool
 	// Log receives the logs and the like that are collected at the end, as files; nil:
@@ -62,19 +70,22 @@ type rehearsal struct {
 	cluster cluster.Provider
 	report  *report.Report
 
-	subject  *Subject          // read
-	booted   bool              // up
-	starting context.Context   // up, until complete: ends with the error of a controller that does not start
-	started  func() error      // up: waits for the controllers
-	remote   cluster.Remote    // publish
-	door     *egress.Door      // publish; nil: the cluster has none
-	served   []standin.Served  // standIn
-	synced   *gitrepo.Snapshot // sync: what Flux reconciles; until then, the tree that was read
-	unwatch  func()            // judge
-	judged   *verdict.Judge    // judge
-	followed *follow.Follower  // judge
-	failing  []live.Ref        // decide
-	finished bool              // no further step makes sense
+	subject  *Subject                  // read
+	booted   bool                      // up
+	starting context.Context           // up, until complete: ends with the error of a controller that does not start
+	started  func() error              // up: waits for the controllers
+	waiting  []prerequisite.Assumption // assume: what is made once something else is there
+	remote   cluster.Remote            // publish
+	door     *egress.Door              // publish; nil: the cluster has none
+	served   []standin.Served          // standIn
+	synced   *gitrepo.Snapshot         // sync: what Flux reconciles; until then, the tree that was read
+	unwatch  func()                    // judge
+	judged   *verdict.Judge            // judge
+	followed *follow.Follower          // judge
+	failing  []live.Ref                // decide
+	finished bool                      // no further step makes sense
+	maker    *ondemand.Maker           // standIn; nil: charts were put in place beforehand, or none were
+	pinned   []ondemand.Pin            // standIn
 }
 
 // phase is a group of steps that is one line on the console, if it has a title, and one
@@ -100,10 +111,13 @@ func (r *rehearsal) phases() []phase {
 		{"read the repo", nil, []step{{r.read, "read the repo", timing.Ours}}},
 		{"boot the cluster", &t.Boot, []step{{r.up, "", ""}}},
 		{"bootstrap Flux", &t.Bootstrap, []step{
-			{r.publish, "publish the tree", timing.Ours},                         // for Flux to clone
-			{r.standIn, "put stand-ins in place", timing.Ours},                   // for charts and packages
+			{r.publish, "publish the tree", timing.Ours},       // for Flux to clone
+			{r.standIn, "put stand-ins in place", timing.Ours}, // for charts and packages
+			{r.gates, "", ""},
+			{r.extend, "", ""}, // before the policies, which keep Flux's kinds as they are
 			{r.redirect, "admission policies come into force", timing.APIServer}, // that point the repo's sources at both
 			{r.giveKeys, "create the Secrets with keys", timing.APIServer},       // that decrypt SOPS files
+			{r.assume, "make what is there before Flux", timing.APIServer},       // by a bootstrap step, or by hand
 			{r.complete, "", ""}, // until then, the controllers were starting
 			{r.sync, "start Flux's sync", timing.Flux},
 		}},
@@ -161,6 +175,11 @@ func (r *rehearsal) run(ctx context.Context, p phase) (err error) {
 		done(errTooLarge)
 		return nil
 	}
+	var several *Several
+	if errors.As(err, &several) {
+		done(nil) // each is a rehearsal of its own
+		return err
+	}
 	done(err)
 	return err
 }
@@ -187,7 +206,7 @@ func (r *rehearsal) decide(ctx context.Context) (err error) {
 	d := r.judged.Decide(f.View, f.Last, r.subject.Static, f.Late)
 	r.console.Layers(f.Last.Layers, f.Took) // Decide may have failed a layer whose pods or routes refer to something missing
 	r.failing = d.Failing
-	r.report.Verdict, r.report.Findings = d.Verdict, append(r.report.Findings, d.Findings...)
+	r.report.Verdict, r.report.Findings = d.Verdict, slices.Concat([]finding.Finding{}, r.report.Findings, d.Findings, r.stale(d))
 	for _, o := range d.Layers {
 		r.report.Layers = append(r.report.Layers, report.LayerOf(o))
 	}

@@ -153,7 +153,8 @@ func TestStages(t *testing.T) {
 		t.Fatal(err)
 	}
 	deep := "a: " + strings.Repeat("[", 500) + strings.Repeat("]", 500) + "\n"
-	healthy := map[string]string{"clusters/a/layers.yaml": layerYAML, "secrets/s.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: s, namespace: web}}\n"}
+	plain := layerYAML[:strings.Index(layerYAML, "  decryption:")] // no keys to give to this cluster
+	healthy := map[string]string{"clusters/a/layers.yaml": plain, "secrets/s.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: s, namespace: web}}\n"}
 	for _, c := range []struct {
 		files        map[string]string
 		failed       error

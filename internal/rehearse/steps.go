@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"seatrial.dev/seatrial/internal/catalogue"
@@ -41,13 +42,21 @@ func (r *rehearsal) read(ctx context.Context) error {
 		r.report.Verdict, r.report.Findings, r.finished = verdict.Fail, slices.Clone(s.Static), true
 		return nil
 	}
-	r.report.Assumptions, r.report.PodSecurity = r.Platform.Assumptions(), r.Platform.PodSecurity
-	for _, a := range r.report.Assumptions {
+	r.report.PodSecurity = r.Platform.PodSecurity
+	for _, a := range r.Platform.Assumptions() {
+		r.report.Assumptions = append(r.report.Assumptions, report.Assumption{What: a})
 		r.console.Note("taken for granted of its cluster: " + a)
 	}
+	for _, g := range s.Gates {
+		r.report.Assumptions = append(r.report.Assumptions, report.Assumption{What: "the API server has the feature gate " + g, Why: "a configuration of a cluster in the repo turns it on"})
+	}
+	if refs := s.Repo.OtherRefs(); len(refs) > 0 {
+		r.report.BlindSpots = append(r.report.BlindSpots, finding.Unseen(finding.OtherRef, "these sources are the repo itself at another ref, and were served from the rehearsed tree all the same: %s", strings.Join(refs, ", ")))
+	}
+	r.tellAssumed()
 	r.report.Rekeyed, r.report.BlindSpots = s.Rekeyed, append(r.report.BlindSpots, s.BlindSpots...)
-	if len(s.BlindSpots) > 0 {
-		r.console.Note(fmt.Sprintf("no age key given: %d SOPS files are rehearsed with the same names and placeholder values", len(s.Rekeyed)))
+	if len(s.Rekeyed) > 0 {
+		r.console.Note(fmt.Sprintf("no key given for them: %d SOPS files are rehearsed with the same names and placeholder values", len(s.Rekeyed)))
 	}
 	return nil
 }
@@ -146,22 +155,17 @@ func (r *rehearsal) standIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.served, err = standin.Fill(ctx, services, shelf, r.subject.Repo)
-	if r.door != nil {
-		// An object whose address has to change for its stand-in stays as it is where the source itself answers.
-		r.served = slices.DeleteFunc(r.served, func(s standin.Served) bool { return s.URL != s.Upstream && r.door.Answers(ctx, s.Upstream) })
+	if r.door == nil {
+		r.served, err = standin.Fill(ctx, services, shelf, r.subject.Repo)
+		return err
 	}
-	return err
-}
-
-// tellStandIns puts into the report what was replaced.
-func (r *rehearsal) tellStandIns() {
-	for _, s := range r.served {
-		for _, unknown := range s.Unknown {
-			r.report.BlindSpots = append(r.report.BlindSpots, finding.Unseen(finding.VersionUnknown, "%s was served by a stand-in: whether %s has that version was not looked up", unknown, s.Upstream))
-		}
-		r.report.StandIns = append(r.report.StandIns, report.StandIn{Kind: s.Kind, Upstream: s.Upstream, Serves: s.Serves, Digest: s.Digest})
+	if r.served, err = standin.Packages(ctx, services, shelf, r.subject.Repo); err != nil {
+		return err
 	}
+	// An object whose address has to change for its stand-in stays as it is where the source itself answers.
+	r.served = slices.DeleteFunc(r.served, func(s standin.Served) bool { return s.URL != s.Upstream && r.door.Answers(ctx, s.Upstream) })
+	r.makeCharts(ctx, services, shelf)
+	return nil
 }
 
 // redirect points the repo's sources at the published tree and at the stand-ins. A
@@ -171,17 +175,24 @@ func (r *rehearsal) redirect(ctx context.Context) error {
 		return nil
 	}
 	return redirect.Enforce(ctx, r.cluster.Client(), redirect.Options{
-		Repo: r.subject.Repo, GitURL: r.remote.URL, GitSecret: r.remote.Secret, Served: r.served, Labels: r.cluster.Labels(), Door: r.door != nil,
+		Repo: r.subject.Repo, GitURL: r.remote.URL, GitSecret: r.remote.Secret, Served: r.served, Pinned: r.pinned, Labels: r.cluster.Labels(), Door: r.door != nil,
 	})
 }
 
 // keySecrets returns the Secrets whose keys the layers decrypt with, each once; none if
 // there is no key.
 func (r *rehearsal) keySecrets() []gitops.Ref {
+	if r.subject.Key == nil {
+		return nil
+	}
 	var out []gitops.Ref
 	done := map[gitops.Ref]bool{}
 	for _, l := range r.subject.Repo.Layers {
-		if ref := l.DecryptionSecret; ref.Name != "" && r.subject.Key != nil && !done[ref] {
+		ref := l.DecryptionSecret
+		if ref.Name == "" { // a key service would decrypt
+			ref = gitops.Ref{Namespace: gitops.FluxNamespace, Name: cluster.FallbackKey}
+		}
+		if l.Decrypts && !done[ref] {
 			done[ref] = true
 			out = append(out, ref)
 		}
@@ -213,8 +224,12 @@ func (r *rehearsal) giveKeys(ctx context.Context) error {
 
 // sync bootstraps Flux on the published tree.
 func (r *rehearsal) sync(ctx context.Context) error {
-	sync := cluster.Sync{Remote: r.remote, Snapshot: r.subject.Snapshot, Path: r.subject.Repo.Path, Artifact: slices.ContainsFunc(r.subject.Repo.Layers, func(l *gitops.Layer) bool { return l.Artifact })}
-	if l := r.subject.Repo.Layer(gitops.RootLayer); l != nil && l.Decrypts {
+	repo := r.subject.Repo
+	sync := cluster.Sync{
+		Remote: r.remote, Snapshot: r.subject.Snapshot, Path: repo.Path, Root: repo.Root, Source: repo.Source, Spec: repo.Spec,
+		Artifact: slices.ContainsFunc(repo.Layers, func(l *gitops.Layer) bool { return l.Artifact }),
+	}
+	if l := repo.Layer(repo.Root); l != nil && l.Decrypts {
 		sync.DecryptionSecret = l.DecryptionSecret.Name
 	}
 	next, changes, err := r.cluster.Bootstrap(ctx, sync)

@@ -1,19 +1,21 @@
 package rehearse
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"seatrial.dev/seatrial/internal/check"
+	"seatrial.dev/seatrial/internal/declaration"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/gitrepo"
+	"seatrial.dev/seatrial/internal/placeholder"
+	"seatrial.dev/seatrial/internal/prerequisite"
 	"seatrial.dev/seatrial/internal/redact"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/secrets"
@@ -40,6 +42,14 @@ type Subject struct {
 	// Key is the key that the cluster decrypts with: the given one, or a new one that exists
 	// in memory only; nil if there is nothing to decrypt.
 	Key *secrets.Key
+	// Assumed are what the repo leans on and does not bring.
+	Assumed []prerequisite.Assumption
+	// Nodes are what its pods ask of nodes.
+	Nodes prerequisite.Nodes
+	// Gates are the feature gates of Kubernetes that the repo says are on.
+	Gates []string
+	// Placeholders are the values that files were re-keyed with; nil: none.
+	Placeholders *placeholder.Set
 	// Known are the secret values of the tree.
 	Known *redact.Set
 	// Static is what internal/check finds.
@@ -56,7 +66,12 @@ type SubjectOptions struct {
 	Snapshot *gitrepo.Snapshot
 	// Path is the folder that Flux is bootstrapped on; empty: the only one in the tree.
 	Path string
-	// Key decrypts the SOPS files; nil: they are re-keyed, with placeholders for values.
+	// Declares is what the repo declares of its rehearsal.
+	Declares declaration.Declaration
+	// URLs are the repo's own addresses, as far as they are known from outside its tree.
+	URLs []string
+	// Key decrypts the SOPS files; nil: there is none. Files that it is not meant for are re-keyed, with
+	// placeholders for values.
 	Key *secrets.Key
 	// Dir is a private folder that gets the tree's files.
 	Dir string
@@ -69,7 +84,27 @@ type SubjectOptions struct {
 	Known func(*redact.Set)
 }
 
-// NewSubject reads a tree.
+// Own are the sources that a repo declares to stand for it.
+func Own(d declaration.Declaration) []gitops.SourceRef {
+	var out []gitops.SourceRef
+	for _, s := range d.Sources {
+		out = append(out, gitops.SourceRef{Kind: s.Kind, Namespace: cmp.Or(s.Namespace, gitops.FluxNamespace), Name: s.Name})
+	}
+	return out
+}
+
+// Several says that a tree holds several clusters, each of which is a subject of its own.
+type Several struct {
+	// Paths are the folders that Flux is bootstrapped on.
+	Paths []string
+}
+
+// Error names them.
+func (e *Several) Error() string {
+	return "the repo holds several clusters: give --path one of " + strings.Join(e.Paths, ", ")
+}
+
+// NewSubject reads a tree. The error is a *Several if it holds several clusters and no Path was given.
 func NewSubject(ctx context.Context, o SubjectOptions) (*Subject, error) {
 	s := &Subject{
 		Identity: Identity{Commit: o.Snapshot.Commit, Tree: o.Snapshot.Tree, Origin: o.Snapshot.Origin},
@@ -86,81 +121,49 @@ func NewSubject(ctx context.Context, o SubjectOptions) (*Subject, error) {
 			o.Working(layer, file)
 		}
 	}
+	maker, err := newMaker(o.Dir)
+	if err != nil {
+		return nil, err
+	}
 	tree, err := gitops.Read(os.DirFS(o.Dir), working)
 	if err != nil {
 		return nil, err
 	}
-	path, err := tree.Find(o.Path)
+	links, err := o.Snapshot.Links(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if s.Repo, err = tree.Repo(path); err != nil {
+	tree.Link(links)
+	clusters, err := tree.Find(o.Path, o.Declares.Paths()...)
+	if err != nil {
 		return nil, err
 	}
-	s.Known = secrets.Known(s.Repo, o.Key)
+	if len(clusters) > 1 {
+		return nil, &Several{gitops.Paths(clusters)}
+	}
+	s.Repo = tree.Repo(clusters[0], gitops.Options{URLs: o.URLs, Own: Own(o.Declares), Open: secrets.Opening(o.Key, maker)})
+	s.Assumed = prerequisite.Find(s.Repo, o.Declares.Prerequisites)
+	s.Nodes = prerequisite.NodesOf(s.Repo, o.Declares.Prerequisites.Nodes)
+	s.Gates = prerequisite.Gates(tree)
+	s.Repo.Before = prerequisite.Before(s.Assumed)
+	s.Known = secrets.Known(o.Key, s.Repo)
 	if o.Known != nil {
 		o.Known(s.Known)
 	}
 	var known check.Options
 	if o.Key != nil {
-		known.KeyRecipients = o.Key.Recipients()
+		known.KeyRecipients, known.KeyFingerprints = o.Key.Recipients(), o.Key.Fingerprints()
 	}
+	known.Namespaces = append(prerequisite.Namespaces(s.Assumed), o.Declares.PackagingGlobalNamespace)
 	s.Static = check.Run(s.Repo, known)
 	if o.Read != nil {
 		o.Read()
 	}
 	s.TooLarge = slices.ContainsFunc(s.Static, func(f finding.Finding) bool { return f.Code == finding.TooLarge })
-	if s.TooLarge || o.Key != nil {
+	if s.TooLarge {
 		return s, nil
 	}
-	return s, s.rekey(ctx, o.Dir)
-}
-
-// rekey replaces the tree's SOPS files by ones for a new key that exists in memory
-// only, with placeholder values.
-func (s *Subject) rekey(ctx context.Context, dir string) error {
-	files := map[string]bool{}
-	for _, l := range s.Repo.Layers {
-		for _, o := range l.Objects {
-			if o.Encrypted && l.Decrypts && o.File != "" {
-				files[o.File] = true
-			}
-		}
-	}
-	if len(files) == 0 {
-		return nil
-	}
-	// A file for a wrong recipient stays as it is: re-keying would make it readable and
-	// hide that fault.
-	for _, f := range s.Static {
-		if f.Code == finding.SOPSRecipient {
-			delete(files, f.File)
-		}
-	}
-	var err error
-	if s.Key, err = secrets.NewKey(); err != nil || len(files) == 0 {
-		return err
-	}
-	changed := map[string][]byte{}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		original, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
-		if err != nil {
-			return err
-		}
-		rekeyed, err := secrets.Rekey(original, s.Key.Recipients())
-		if err != nil {
-			s.Static = finding.Merge(s.Static, []finding.Finding{{
-				Code: finding.DecryptFailed, Severity: finding.Error, File: name, Line: 1,
-				Message: "the file is not a whole SOPS file", Fix: "encrypt it again", Evidence: err.Error(),
-			}})
-			continue
-		}
-		changed[name] = rekeyed
-		s.Rekeyed = append(s.Rekeyed, report.Rekeyed{File: name, Original: hash(original), Rehearsed: hash(rekeyed)})
-	}
-	s.BlindSpots = append(s.BlindSpots, finding.Unseen(finding.NoAgeKey, "no age key was given: whether the %d encrypted files can be decrypted, and what their values do, was not rehearsed", len(changed)))
-	s.Snapshot, err = s.Snapshot.Replace(ctx, changed)
-	return err
+	return s, s.rekey(ctx, maker)
 }
 
 // unredacted lists the secret values that are not, or not completely, removed from messages.

@@ -170,3 +170,53 @@ func TestConcealedLogs(t *testing.T) {
 		}
 	}
 }
+
+// Whatever Flux may decrypt is made anew, wherever it is: patches, what generators take, files outside of every layer's
+// path. What no layer uses, and can't be read, is nobody's fault.
+func TestEverySOPSFileIsRekeyed(t *testing.T) {
+	secret, key := encrypted(t)
+	kms := strings.Replace(secret, "sops:\n", "sops:\n    kms:\n        - arn: arn:aws:kms:eu-west-1:000000000000:key/0\n          created_at: \"2026-01-01T00:00:00Z\"\n          enc: AA==\n", 1)
+	kms = kms[:strings.Index(kms, "    age:\n")] + kms[strings.Index(kms, "    encrypted_regex"):]
+	tree := map[string]string{
+		"clusters/a/layers.yaml": layerYAML, "secrets/kustomization.yaml": "resources: [s.yaml]\npatches: [{path: p.yaml}]\nsecretGenerator: [{name: g, files: [../shared/values.yaml]}]\n",
+		"secrets/s.yaml": secret, "secrets/p.yaml": secret, "shared/values.yaml": secret, "elsewhere/kms.yaml": kms,
+		"elsewhere/broken.yaml": "a: ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]\nsops:\n    mac: ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]\n",
+	}
+	for _, c := range []struct {
+		key  *secrets.Key
+		want string
+	}{
+		{nil, "elsewhere/kms.yaml secrets/p.yaml secrets/s.yaml shared/values.yaml"},
+		{key, "elsewhere/kms.yaml"}, // only a key service opens it
+	} {
+		o := taken(t, files(t, tree))
+		o.Key = c.key
+		s, err := NewSubject(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range s.Rekeyed {
+			got = append(got, r.File)
+		}
+		if strings.Join(got, " ") != c.want || len(s.Placeholders.All()) == 0 {
+			t.Errorf("re-keyed %v, want %s", got, c.want)
+		}
+		if slices.ContainsFunc(s.Static, func(f finding.Finding) bool { return f.Code == finding.DecryptFailed }) {
+			t.Errorf("got %+v", s.Static)
+		}
+		to := t.TempDir()
+		if err := s.Snapshot.Export(t.Context(), to); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"secrets/s.yaml", "elsewhere/kms.yaml"} {
+			b, err := os.ReadFile(filepath.Join(to, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Key.Open(name, b); err != nil {
+				t.Errorf("the cluster's key does not open %s: %v", name, err)
+			}
+		}
+	}
+}
