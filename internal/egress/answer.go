@@ -35,6 +35,13 @@ func locate(source string) (location, bool) {
 	return location{host: hostOf(u), path: strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")}, true
 }
 
+// HostOf is the host of a URL in the form in which hosts are compared: with its port unless that is the usual one, and a
+// registry that has several names by one of them.
+func HostOf(u *url.URL) string { return hostOf(u) }
+
+// CanonicalHost is the one name of a registry that has several.
+func CanonicalHost(host string) string { return canonical(host) }
+
 // hostOf is the host of a URL, with its port unless that is the usual one.
 func hostOf(u *url.URL) string {
 	host := canonical(u.Host)
@@ -111,6 +118,9 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request) {
 		a = d.outside(out, r, a)
 	}
 	if a.Origin == StoodIn || a.Origin == Refused {
+		if own == nil {
+			d.make(r)
+		}
 		h := d.find(&d.stoodIn, r.URL, false)
 		switch {
 		case own != nil:
@@ -130,6 +140,17 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	whole = true
+}
+
+// make has the maker of stand-ins put on the shelf what is asked for. That it can't is for the log only: the request
+// is refused then.
+func (d *Door) make(r *http.Request) {
+	d.mu.Lock()
+	maker := d.maker
+	d.mu.Unlock()
+	if maker != nil {
+		maker(r.Context(), r.URL)
+	}
 }
 
 // tokenForOwn says whether a token is asked for, at whichever server, with which the repo itself is read from a registry.
@@ -180,16 +201,21 @@ func (d *Door) retire(u *url.URL) {
 	})
 }
 
-// find returns what serves a URL itself, or nil; used: only if it has served something already.
+// find returns what serves a URL itself, or nil: of several places, the one with the longest path. used: only if it has
+// served something already.
 func (d *Door) find(places *[]place, u *url.URL, used bool) http.Handler {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, p := range *places {
-		if _, found := p.at.below(u); found && (p.used || !used) {
-			return p.handler
+	var best *place
+	for i, p := range *places {
+		if _, found := p.at.below(u); found && (p.used || !used) && (best == nil || len(p.at.path) > len(best.at.path)) {
+			best = &(*places)[i]
 		}
 	}
-	return nil
+	if best == nil {
+		return nil
+	}
+	return best.handler
 }
 
 // named says whether the repo names a host, given with or without a port.

@@ -29,6 +29,8 @@ type Door struct {
 	own []place
 	// stoodIn serve stand-ins.
 	stoodIn []place
+	// maker makes stand-ins when they are asked for; nil: there is none.
+	maker func(ctx context.Context, u *url.URL)
 	// apart are the hosts that controllers hold against certificates of the repo's.
 	apart map[string]bool
 	names func(host string) bool
@@ -58,6 +60,9 @@ func (d *Door) Certificate() []byte { return d.ca.pem() }
 
 // Names has the door ask f whether the repo names a host.
 func (d *Door) Names(f func(host string) bool) { d.set(func() { d.names = f }) }
+
+// OnDemand has f put stand-ins on the shelf for a request that nobody but a stand-in could answer.
+func (d *Door) OnDemand(f func(ctx context.Context, u *url.URL)) { d.set(func() { d.maker = f }) }
 
 // Apart has connections to a host end at the host itself where it can be reached: the repo gives
 // the certificates that controllers trust there.

@@ -154,7 +154,7 @@ func (s *Shelf) Charts(_ context.Context, upstream string, charts []standin.Char
 		}
 		_, _ = w.Write(b) // fails only if the client is gone
 	}))
-	s.door.set(func() { s.door.stoodIn = append(s.door.stoodIn, place{at: at, handler: h}) })
+	s.put(place{at: at, handler: h})
 	return upstream, nil
 }
 
@@ -171,8 +171,21 @@ func (s *Shelf) Push(ctx context.Context, image string, img v1.Image) error {
 		return err
 	}
 	at := location{host: canonical(ref.Context().RegistryStr()), path: ref.Context().RepositoryStr(), oci: true}
-	s.door.set(func() { s.door.stoodIn = append(s.door.stoodIn, place{at: at, handler: s.registry}) })
+	s.put(place{at: at, handler: s.registry})
 	return nil
+}
+
+// put has the door serve a place, instead of what was there before.
+func (s *Shelf) put(p place) {
+	s.door.set(func() {
+		i := slices.IndexFunc(s.door.stoodIn, func(other place) bool { return other.at == p.at })
+		if i < 0 {
+			s.door.stoodIn = append(s.door.stoodIn, p)
+			return
+		}
+		p.used = s.door.stoodIn[i].used
+		s.door.stoodIn[i] = p
+	})
 }
 
 // handled has requests answered by a handler of this process.

@@ -11,8 +11,8 @@ import (
 	"seatrial.dev/seatrial/internal/gitops"
 )
 
-// chartsOf returns the services whose chart comes from a Helm repository.
-func chartsOf(c *catalogue.Catalogue, url string) []*catalogue.Service {
+// ChartsOf returns the services whose chart comes from a Helm repository.
+func ChartsOf(c *catalogue.Catalogue, url string) []*catalogue.Service {
 	var out []*catalogue.Service
 	for _, s := range c.Services {
 		if s.Chart != nil && gitops.SameURL(s.Chart.URL, url) {

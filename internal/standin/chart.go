@@ -3,54 +3,90 @@ package standin
 import (
 	"bytes"
 	"compress/gzip"
-	_ "embed"
+	"embed"
 	"fmt"
 	"path"
-	"strings"
+	"slices"
 
 	"sigs.k8s.io/yaml"
 
 	"seatrial.dev/seatrial/internal/catalogue"
 )
 
-//go:embed chart/stand-in.yaml
-var chartTemplate []byte
+// chartTemplates make a chart's objects of its description, and put in what is expected of them.
+//
+//go:embed all:chart
+var chartTemplates embed.FS
 
 // description is the part of a stand-in.yaml that is read here. The rest is a template,
 // which Helm executes.
 type description struct {
 	// Values are the chart's defaults for what the description refers to.
 	Values map[string]any `json:"values"`
-	// CRDs are the kinds that the chart installs: group/version/Kind.
+	// CRDs are the kinds that the chart installs: group/version/Kind, with /Cluster behind it for one
+	// whose objects are in no namespace.
 	CRDs []string `json:"crds"`
 }
 
-// PackChart makes the archive of a stand-in for a service's chart, with the given version.
-func PackChart(s *catalogue.Service, version string) ([]byte, error) {
+// PackChart makes the archive of a stand-in for a service's chart, with the given version. It brings the
+// description's kinds, and more. expected is what is taken for granted of its releases, by namespace/name: of its Objects and
+// Patched only, as the description has the rest; nil if nothing is.
+func PackChart(s *catalogue.Service, version string, expected map[string]Expected, more ...Kind) ([]byte, error) {
 	text, err := s.File("stand-in.yaml")
 	if err != nil {
 		return nil, err
 	}
-	var d description
-	if err := yaml.Unmarshal(text, &d); err != nil {
+	files := map[string][]byte{}
+	if err := described(files, text, more); err != nil {
 		return nil, fmt.Errorf("stand-in of %s: %w", s.Name, err)
 	}
-	meta, err := chartMeta(s, version)
-	if err != nil {
-		return nil, err
+	if err := expect(files, expected); err != nil {
+		return nil, fmt.Errorf("stand-in of %s: %w", s.Name, err)
 	}
-	files := map[string][]byte{"Chart.yaml": meta, "stand-in.yaml": text, "templates/stand-in.yaml": chartTemplate}
+	return pack(files, s.Chart.Name, version)
+}
+
+// described adds to a chart's files those that a description of it comes to.
+func described(files map[string][]byte, text []byte, more []Kind) error {
+	var d description
+	if err := yaml.Unmarshal(text, &d); err != nil {
+		return err
+	}
+	if err := templates(files, chartTemplates, "chart", "templates"); err != nil {
+		return err
+	}
+	files["stand-in.yaml"] = text
+	var err error
 	if files["values.yaml"], err = yaml.Marshal(defaults(string(text), d)); err != nil {
-		return nil, err
+		return err
 	}
-	for i, kind := range d.CRDs {
-		if files[fmt.Sprintf("crds/%d.yaml", i)], err = crd(kind); err != nil {
-			return nil, err
+	kinds := slices.Clone(more)
+	for _, entry := range d.CRDs {
+		kind, err := ParseKind(entry)
+		if err != nil {
+			return err
 		}
+		// If the group is taken to exist (package prerequisite), its kinds do in the versions that the repo uses of any, and
+		// no CRD may lose the one that is stored.
+		for _, k := range more {
+			if k.Group == kind.Group {
+				kinds = append(kinds, Kind{Group: kind.Group, Kind: kind.Kind, Versions: k.Versions, Cluster: kind.Cluster})
+			}
+		}
+		kinds = append(kinds, kind)
+	}
+	return addKinds(files, kinds)
+}
+
+// pack makes the archive of a chart.
+func pack(files map[string][]byte, name, version string) ([]byte, error) {
+	var err error
+	if files["Chart.yaml"], err = chartMeta(name, version); err != nil {
+		return nil, err
 	}
 	inChart := map[string][]byte{}
-	for name, b := range files {
-		inChart[path.Join(s.Chart.Name, name)] = b
+	for file, b := range files {
+		inChart[path.Join(name, file)] = b
 	}
 	var out bytes.Buffer
 	gz := gzip.NewWriter(&out)
@@ -63,9 +99,9 @@ func PackChart(s *catalogue.Service, version string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func chartMeta(s *catalogue.Service, version string) ([]byte, error) {
+func chartMeta(name, version string) ([]byte, error) {
 	return yaml.Marshal(map[string]any{
-		"apiVersion": "v2", "name": s.Chart.Name, "version": version, "appVersion": "stand-in",
+		"apiVersion": "v2", "name": name, "version": version, "appVersion": "stand-in",
 		"description": "Stand-in for a rehearsal: the same workloads, Services, Secrets and kinds.",
 	})
 }
@@ -95,29 +131,4 @@ func defaults(text string, d description) map[string]any {
 		}
 	}
 	return out
-}
-
-// crd returns a CRD that accepts any content: only upstream has the real schema.
-func crd(kind string) ([]byte, error) {
-	parts := strings.Split(kind, "/")
-	if len(parts) != 3 {
-		return nil, fmt.Errorf("crd %q: want group/version/Kind", kind)
-	}
-	singular := strings.ToLower(parts[2])
-	plural := singular + "s"
-	if strings.HasSuffix(singular, "s") {
-		plural = singular + "es"
-	}
-	return yaml.Marshal(map[string]any{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-		"metadata": map[string]any{"name": plural + "." + parts[0]},
-		"spec": map[string]any{
-			"group": parts[0], "scope": "Namespaced",
-			"names": map[string]any{"kind": parts[2], "listKind": parts[2] + "List", "plural": plural, "singular": singular},
-			"versions": []any{map[string]any{
-				"name": parts[1], "served": true, "storage": true,
-				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
-			}},
-		},
-	})
 }

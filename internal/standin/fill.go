@@ -70,9 +70,21 @@ type Shelf interface {
 // Fill puts stand-ins on a shelf for every HelmRepository and PackageRepository of the
 // repo that the catalogue knows. It returns these sources, sorted by kind and address.
 func Fill(ctx context.Context, c *catalogue.Catalogue, shelf Shelf, repo *gitops.Repo) ([]Served, error) {
+	return fill(ctx, c, shelf, repo, func(*gitops.Source) bool { return true })
+}
+
+// Packages is Fill for PackageRepositories only: charts are made when they are asked for (package ondemand).
+func Packages(ctx context.Context, c *catalogue.Catalogue, shelf Shelf, repo *gitops.Repo) ([]Served, error) {
+	return fill(ctx, c, shelf, repo, func(s *gitops.Source) bool { return s.Is(gitops.PackageRepositoryKind) })
+}
+
+func fill(ctx context.Context, c *catalogue.Catalogue, shelf Shelf, repo *gitops.Repo, which func(*gitops.Source) bool) ([]Served, error) {
 	f := filler{catalogue: c, shelf: shelf, repo: repo}
 	var out []Served
 	for _, same := range byAddress(repo) {
+		if !which(same[0]) {
+			continue
+		}
 		serve := f.charts
 		if same[0].Is(gitops.PackageRepositoryKind) {
 			serve = f.packages
@@ -120,7 +132,7 @@ type filler struct {
 
 // charts serves a Helm repository: over HTTP, or as OCI images if the repo's URL has oci://.
 func (f *filler) charts(ctx context.Context, from *gitops.Source) (*Served, error) {
-	services := chartsOf(f.catalogue, from.URL)
+	services := ChartsOf(f.catalogue, from.URL)
 	if len(services) == 0 {
 		return nil, nil
 	}
@@ -129,13 +141,12 @@ func (f *filler) charts(ctx context.Context, from *gitops.Source) (*Served, erro
 	for _, service := range services {
 		name := service.Chart.Name
 		for _, version := range versions(f.repo.Exact(from, name), service.Chart.Version) {
-			archive, err := PackChart(service, version)
+			archive, err := PackChart(service, version, nil)
 			if err != nil {
 				return nil, err
 			}
 			charts = append(charts, Chart{name, version, archive})
-			out.holds(name+" "+version, archive)
-			out.serves(name, version, service.Chart.Version)
+			out.Add(charts[len(charts)-1], service.Chart.Version)
 		}
 	}
 	var err error
@@ -150,21 +161,27 @@ func (f *filler) charts(ctx context.Context, from *gitops.Source) (*Served, erro
 		out.URL = from.URL
 	}
 	for _, c := range charts {
-		image, err := chartImage(c.Archive)
+		image, err := ChartImage(c.Archive)
 		if err != nil {
 			return nil, err
 		}
-		if err := f.shelf.Push(ctx, repository+"/"+c.Name+":"+tag(c.Version), image); err != nil {
+		if err := f.shelf.Push(ctx, repository+"/"+c.Name+":"+Tag(c.Version), image); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// serves records a version that is served; known is the catalogue's.
+// Add records a chart that is served; known is the version that the catalogue has, "" if it has none.
+func (r *Served) Add(c Chart, known string) {
+	r.holds(c.Name+" "+c.Version, c.Archive)
+	r.serves(c.Name, c.Version, known)
+}
+
+// serves records a version that is served; known is the catalogue's, or "".
 func (r *Served) serves(name, version, known string) {
 	r.Serves = append(r.Serves, name+" "+version)
-	if version != known {
+	if version != known && known != "" {
 		r.Unknown = append(r.Unknown, name+" "+version)
 	}
 }
@@ -200,7 +217,7 @@ func (f *filler) packages(ctx context.Context, from *gitops.Source) (*Served, er
 		for _, file := range slices.Sorted(maps.Keys(config)) {
 			out.holds(service.Name+"/"+file, config[file])
 		}
-		image := f.shelf.Place(packagesAt+"/"+service.Name) + ":" + tag(service.Package.Version)
+		image := f.shelf.Place(packagesAt+"/"+service.Name) + ":" + Tag(service.Package.Version)
 		if err := f.pushBundle(ctx, image, config); err != nil {
 			return nil, err
 		}
@@ -226,8 +243,8 @@ func versions(asked []string, own string) []string {
 	return slices.Compact(all)
 }
 
-// tag returns a version in the form of a registry's tag, in which + is not allowed.
-func tag(version string) string { return strings.ReplaceAll(version, "+", "_") }
+// Tag returns a version in the form of a registry's tag, in which + is not allowed.
+func Tag(version string) string { return strings.ReplaceAll(version, "+", "_") }
 
 // packagesAt is the registry that the stand-ins of packages are at: no registry has that name.
 const packagesAt = "stand-ins.seatrial.invalid"

@@ -119,7 +119,7 @@ func TestChartsAreServedInTheVersionsThatAreAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files := names(t, gz); files != "trivy/Chart.yaml trivy/stand-in.yaml trivy/templates/stand-in.yaml trivy/values.yaml" {
+	if files := names(t, gz); files != "trivy/Chart.yaml trivy/stand-in.yaml trivy/templates/_described.tpl trivy/templates/_out.tpl trivy/templates/stand-in.yaml trivy/values.yaml" {
 		t.Errorf("got %s", files)
 	}
 }

@@ -54,8 +54,8 @@ func bundle(files map[string][]byte) (v1.Image, error) {
 	return mutate.Config(img, v1.Config{Labels: map[string]string{"dev.carvel.imgpkg.bundle": "true"}})
 }
 
-// chartImage makes an OCI image of a chart archive, as helm push does.
-func chartImage(archive []byte) (v1.Image, error) {
+// ChartImage makes an OCI image of a chart archive, as helm push does.
+func ChartImage(archive []byte) (v1.Image, error) {
 	layer := static.NewLayer(archive, "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
 	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layer)
 	if err != nil {

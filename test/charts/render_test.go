@@ -137,7 +137,10 @@ func known(t *testing.T) []release {
 }
 
 // renderer renders charts with Helm.
-type renderer struct{ helm, charts, dir string }
+type renderer struct {
+	helm, charts, dir string
+	api               []string // kinds that the API has, as Helm writes them
+}
 
 // chart finds a real chart: its folder or its archive.
 func (r *renderer) chart(s *catalogue.Service) (string, error) {
@@ -171,7 +174,7 @@ func (r *renderer) chart(s *catalogue.Service) (string, error) {
 // standIn writes the stand-in of a service's chart and returns its file.
 func (r *renderer) standIn(t *testing.T, s *catalogue.Service) string {
 	t.Helper()
-	archive, err := standin.PackChart(s, s.Chart.Version)
+	archive, err := standin.PackChart(s, s.Chart.Version, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +194,9 @@ func (r *renderer) template(t *testing.T, rel release, chart string) []*unstruct
 	}
 	c := exec.Command(r.helm, "template", rel.Metadata.Name, chart, "--namespace", rel.Metadata.Namespace, "--values", "-",
 		"--include-crds", "--skip-tests", "--kube-version", "1.36.0")
+	for _, kind := range r.api {
+		c.Args = append(c.Args, "--api-versions", kind)
+	}
 	c.Stdin = bytes.NewReader(values)
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
