@@ -28,7 +28,7 @@ func sopsFiles(r *gitops.Repo, tree fs.FS, o Options) ([]finding.Finding, error)
 	layerOf := map[string]string{}
 	for _, l := range r.Layers {
 		for _, obj := range l.Objects {
-			layerOf[obj.File] = l.Name
+			layerOf[obj.File] = l.Title()
 		}
 	}
 	var out []finding.Finding

@@ -18,7 +18,7 @@ func buildable(r *gitops.Repo, _ Options) []finding.Finding {
 		switch {
 		case e.NoPath:
 			f.Code = finding.PathNotFound
-			f.Message, f.Fix = cause.PathNotFound(l.Path)
+			f.Message, f.Fix = cause.PathNotFound(l.Path, e)
 		case e.Parse != nil && e.Parse.Limit:
 			f.Code, f.File, f.Line = finding.TooLarge, e.Parse.File, e.Parse.Line
 			f.Message, f.Fix = "the file is more than can be read: "+e.Parse.Message, "split the file, or keep it out of the layer's kustomization"
@@ -32,9 +32,9 @@ func buildable(r *gitops.Repo, _ Options) []finding.Finding {
 			f.Code, f.File, f.Line = finding.YAMLInvalid, e.Parse.File, e.Parse.Line
 			f.Message, f.Fix = "the file is not YAML: "+e.Parse.Message, "mend the file, or keep it out of the layer's kustomization"
 		default:
-			f.File, f.Line = e.File, 1
+			f.File, f.Line = e.File, max(e.Line, 1)
 			f.Evidence = e.Message
-			f.Message, f.Fix = cause.BuildFailed(l.Path)
+			f.Message, f.Fix = cause.BuildFailed(l.Path, e)
 		}
 		out = append(out, f)
 	}

@@ -12,8 +12,12 @@ type Options struct {
 	// KeyRecipients are the public halves of the key that the cluster will
 	// decrypt with; empty if no key was given.
 	KeyRecipients []string
+	// KeyFingerprints are those of the PGP keys that it will decrypt with; empty if none was given.
+	KeyFingerprints []string
 	// Ignored are the files that Git ignores, by slash-separated path.
 	Ignored map[string]bool
+	// Namespaces are those that exist before Flux.
+	Namespaces []string
 	// Open decrypts a SOPS file and verifies its message authentication code; nil
 	// without a key.
 	Open func(encrypted []byte) error
@@ -22,7 +26,7 @@ type Options struct {
 // rules are all rules, a file each. Their order decides nothing: findings are sorted.
 var rules = []func(*gitops.Repo, Options) []finding.Finding{
 	buildable, archives, cycles, dangling, sources, crdAndCR, removedAPIs, recipients, undecrypted, plaintext,
-	unordered, releaseOrder, misspeltValues,
+	unordered, releaseOrder, misspeltValues, sharedObject, circularWaits, orphaned, missingNamespaces,
 }
 
 // Run applies every rule.
@@ -37,7 +41,7 @@ func Run(r *gitops.Repo, o Options) []finding.Finding {
 // on starts a finding about a layer.
 func on(l *gitops.Layer, code finding.Code) finding.Finding {
 	return finding.Finding{
-		Code: code, Severity: finding.Error, Layer: l.Name,
+		Code: code, Severity: finding.Error, Layer: l.Title(),
 		Object: gitops.Identity("Kustomization", l.Namespace, l.Name), File: l.File, Line: l.Line,
 	}
 }

@@ -182,7 +182,7 @@ func TestFixtures(t *testing.T) {
 			t.Fatal(err)
 		}
 		var codes []string
-		for _, f := range Run(r, Options{}) {
+		for _, f := range Run(r, Options{Namespaces: []string{"tkg-system"}}) {
 			codes = append(codes, string(f.Code))
 		}
 		want := map[string]string{

@@ -14,7 +14,7 @@ func dangling(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
 	for _, l := range r.Layers {
 		for _, d := range l.DependsOn {
-			if r.Layer(d.Ref) != nil || r.Opaque() {
+			if r.Layer(d.Ref) != nil {
 				continue
 			}
 			f := on(l, finding.DanglingDepends)
@@ -26,6 +26,9 @@ func dangling(r *gitops.Repo, _ Options) []finding.Finding {
 			}
 			if other := elsewhere(r, d.Ref); other != "" {
 				f.Fix = "the layer is in namespace " + other + ": set namespace in dependsOn"
+			}
+			if r.Opaque() && !strings.HasPrefix(f.Fix, "did you mean") && !strings.HasPrefix(f.Fix, "the layer is in") {
+				continue // a layer that is not known here may bring it
 			}
 			out = append(out, f)
 		}
@@ -45,7 +48,7 @@ func elsewhere(r *gitops.Repo, ref gitops.Ref) string {
 func names(r *gitops.Repo, except *gitops.Layer) []string {
 	var out []string
 	for _, l := range r.Layers {
-		if l.Ref != except.Ref && l.Ref != gitops.RootLayer {
+		if l.Ref != except.Ref && l.Ref != r.Root {
 			out = append(out, l.Name)
 		}
 	}

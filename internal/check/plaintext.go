@@ -19,7 +19,7 @@ func plaintext(r *gitops.Repo, _ Options) []finding.Finding {
 	overlays := overlaySecrets(r)
 	for _, l := range r.Layers {
 		for _, o := range l.Objects {
-			if o.GetKind() != "Secret" || o.GetAPIVersion() != "v1" || o.Encrypted || !hasValues(o.Unstructured) || overlays[gitops.Ref{Namespace: o.GetNamespace(), Name: o.GetName()}] && isOverlay(o.Unstructured) {
+			if o.GetKind() != "Secret" || o.GetAPIVersion() != "v1" || o.Encrypted || o.Opened || !hasValues(o.Unstructured) || overlays[gitops.Ref{Namespace: o.GetNamespace(), Name: o.GetName()}] && isOverlay(o.Unstructured) {
 				continue
 			}
 			f := about(l, o, finding.PlaintextSecret)

@@ -22,6 +22,9 @@ func sources(r *gitops.Repo, _ Options) []finding.Finding {
 			continue
 		}
 		for _, ref := range u.Refs {
+			if r.Stands(ref) {
+				continue // it is the repo itself, whoever makes it
+			}
 			if strings.Contains(ref.Name, "$") || strings.Contains(ref.Namespace, "$") && ref.Namespace != u.GetNamespace() {
 				continue // its name comes with a substitution
 			}

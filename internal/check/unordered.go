@@ -15,14 +15,18 @@ func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 	var out []finding.Finding
 	namespaces := map[string]*gitops.Layer{} // the first layer that brings each namespace
 	for _, l := range r.Layers {
+		if l.Build != nil {
+			continue // it never applies anything
+		}
 		for _, o := range l.Objects {
-			if o.GetKind() == "Namespace" && namespaces[o.GetName()] == nil {
+			// Flux's own namespace is there before any layer, whichever of them has it.
+			if o.GetKind() == "Namespace" && o.GetName() != r.Root.Namespace && namespaces[o.GetName()] == nil {
 				namespaces[o.GetName()] = l
 			}
 		}
 	}
 	for _, l := range r.Layers {
-		if l.Ref == gitops.RootLayer || slices.ContainsFunc(l.DependsOn, func(d gitops.Dependency) bool { return r.Layer(d.Ref) == nil }) {
+		if l.Ref == r.Root || slices.ContainsFunc(l.DependsOn, func(d gitops.Dependency) bool { return r.Layer(d.Ref) == nil }) {
 			continue // the dangling dependsOn may be meant for the very layer that is missing
 		}
 		earlier := r.Ancestors(l)
@@ -35,7 +39,7 @@ func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 			}
 			p = parent.Parent
 		}
-		said := map[gitops.Ref]bool{}
+		said, asked := map[gitops.Ref]bool{}, map[string]bool{}
 		say := func(o *gitops.Object, brings *gitops.Layer, what string) {
 			if said[brings.Ref] {
 				return
@@ -43,8 +47,8 @@ func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 			said[brings.Ref] = true
 			f := about(l, o, finding.MissingDependency)
 			f.Severity = finding.Warning
-			f.Message = fmt.Sprintf("it needs %s, which layer %s brings, and layer %s does not depend on that", what, brings.Name, l.Name)
-			f.Fix = "add " + brings.Name + " to the dependsOn of " + l.Name
+			f.Message = fmt.Sprintf("it needs %s, which layer %s brings, and layer %s does not depend on that", what, brings.Title(), l.Title())
+			f.Fix = "add " + brings.Title() + " to the dependsOn of " + l.Title()
 			out = append(out, f)
 		}
 		for _, o := range l.Objects {
@@ -52,10 +56,15 @@ func unordered(r *gitops.Repo, _ Options) []finding.Finding {
 				say(o, brings, "namespace "+o.GetNamespace())
 			}
 			group := o.GroupVersionKind().Group
-			for _, other := range r.Layers {
-				if other.Installer(group) != nil && !earlier[other.Ref] && !provided(r, l, group) {
-					say(o, other, "the kinds of "+group)
-				}
+			if asked[group] {
+				continue
+			}
+			asked[group] = true
+			i := slices.IndexFunc(r.Layers, func(other *gitops.Layer) bool {
+				return !earlier[other.Ref] && other.Build == nil && other.Installer(group) != nil
+			})
+			if i >= 0 && !early(r, l, group) {
+				say(o, r.Layers[i], "the kinds of "+group)
 			}
 		}
 	}

@@ -7,19 +7,29 @@ import (
 	"strings"
 
 	"seatrial.dev/seatrial/internal/finding"
-	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/live"
 )
 
 // Verdict is the result of a rehearsal.
 type Verdict string
 
-// The verdicts. Inconclusive means that layers did not reconcile because of the machine, not of the repo.
+// The verdicts. PassAccepted is a fail but for errors that the repo accepts, a failed layer perhaps among
+// them. Inconclusive means that layers did not reconcile because of the machine, not of the repo.
 const (
 	Pass         Verdict = "pass"
+	PassAccepted Verdict = "pass-with-accepted"
 	Fail         Verdict = "fail"
 	Inconclusive Verdict = "inconclusive"
 )
+
+// ranks are the verdicts from the best to the worst.
+var ranks = []Verdict{Pass, PassAccepted, Inconclusive, Fail}
+
+// Worse says whether a verdict is worse than another. One that is not known is the worst.
+func (v Verdict) Worse(than Verdict) bool {
+	a, b := slices.Index(ranks, v), slices.Index(ranks, than)
+	return b >= 0 && (a < 0 || a > b)
+}
 
 // Decision is a verdict, and what it rests on.
 type Decision struct {
@@ -37,6 +47,8 @@ type Outcome struct {
 	*Layer
 	// Suspended is true if the repo itself suspends the layer, or one that declares it.
 	Suspended bool
+	// Accepted is true if the layer failed, and the repo accepts each error about it.
+	Accepted bool
 	// Findings are those about this layer.
 	Findings []finding.Finding
 }
@@ -47,20 +59,24 @@ type Outcome struct {
 func (j *Judge) Decide(c live.View, a Assessment, static []finding.Finding, late error) Decision {
 	referred, spots := j.References(c, a)
 	told := finding.Merge(j.Explain(c, a), referred)
-	d := Decision{Findings: finding.Merge(proven(static, a.Layers), told), BlindSpots: spots}
+	all, refused, blind := j.unblamed(finding.Merge(proven(static, a.Layers), told))
+	d := Decision{Findings: j.excused(all), BlindSpots: append(spots, blind...)}
+	unrehearsed(a.Layers, refused, all)
+	untold := len(refused) > 0
 	passed, reconciled := true, 0
 	for _, l := range a.Layers {
 		o := Outcome{Layer: l, Suspended: j.repo.Asleep(l.Layer), Findings: []finding.Finding{}}
-		switch {
-		case l.Status != Reconciled:
-			passed = passed && l.Status == Unreachable && o.Suspended
-		case l.Ref != gitops.RootLayer || len(a.Layers) == 1:
-			reconciled++
-		}
 		for _, f := range d.Findings {
-			if f.Layer == l.Name {
+			if f.Layer == l.Title() {
 				o.Findings = append(o.Findings, f)
 			}
+		}
+		o.Accepted = accepted(l.Status, o.Findings)
+		switch {
+		case l.Status != Reconciled:
+			passed = passed && (l.Status == Unreachable && o.Suspended || o.Accepted)
+		case l.Ref != j.repo.Root || len(a.Layers) == 1:
+			reconciled++
 		}
 		d.Layers = append(d.Layers, o)
 		d.Failing = append(d.Failing, l.Failing()...)
@@ -71,17 +87,16 @@ func (j *Judge) Decide(c live.View, a Assessment, static []finding.Finding, late
 			Code: finding.NotReconciled, Severity: finding.Error, Message: late.Error(), Fix: "give it more time with --timeout",
 		}})
 	}
-	passed = passed && reconciled > 0
-	if !passed && finding.Errors(d.Findings) == 0 {
-		d.Findings = append(d.Findings, finding.Finding{
-			Code: finding.NotReconciled, Severity: finding.Error, Message: "not every layer reconciled: see the layers' messages",
-			Fix: "resume or remove what is suspended, and what depends on it",
-		})
+	passed = passed && reconciled > 0 && !untold
+	if !passed && !untold && finding.Errors(d.Findings) == 0 {
+		d.Findings = append(d.Findings, notAll(d.Layers))
 	}
 	switch {
+	case passed && finding.Errors(d.Findings) == 0 && len(finding.ExcusedErrors(d.Findings)) > 0:
+		d.Verdict = PassAccepted
 	case passed && finding.Errors(d.Findings) == 0:
 		d.Verdict = Pass
-	case unreached(d.Findings):
+	case untold && finding.Errors(d.Findings) == 0, unreached(d.Findings):
 		d.Verdict = Inconclusive
 	default:
 		d.Verdict = Fail
@@ -94,13 +109,14 @@ func (j *Judge) Decide(c live.View, a Assessment, static []finding.Finding, late
 // text stay errors, as reconciling does not refute them: a Secret that nothing decrypts
 // is applied all the same, with its ciphertext as values.
 func proven(static []finding.Finding, layers []*Layer) []finding.Finding {
-	out := slices.Clone(static)
+	// Whether a namespace is there, the API server has said.
+	out := slices.DeleteFunc(slices.Clone(static), func(f finding.Finding) bool { return f.Code == finding.MissingNamespace })
 	for i, f := range out {
 		switch f.Code {
 		case finding.SOPSRecipient, finding.SOPSNoDecryption, finding.PlaintextSecret, finding.DecryptFailed:
 			continue
 		}
-		if slices.ContainsFunc(layers, func(l *Layer) bool { return l.Name == f.Layer && l.Status == Reconciled }) {
+		if slices.ContainsFunc(layers, func(l *Layer) bool { return l.Title() == f.Layer && l.Status == Reconciled }) {
 			out[i].Severity = finding.Warning
 		}
 	}
@@ -120,7 +136,7 @@ func unobserved(l *Layer, real bool) []finding.BlindSpot {
 	}
 	var out []finding.BlindSpot
 	for _, kind := range slices.Sorted(maps.Keys(names)) {
-		out = append(out, finding.Unseen(finding.Unobserved, "%s in layer %s: applied, but %s: %s", kind, l.Name, why, strings.Join(names[kind], ", ")))
+		out = append(out, finding.Unseen(finding.Unobserved, "%s in layer %s: applied, but %s: %s", kind, l.Title(), why, strings.Join(names[kind], ", ")))
 	}
 	return out
 }

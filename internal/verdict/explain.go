@@ -29,7 +29,7 @@ func unreachable(l *Layer) []finding.Finding {
 		return nil
 	}
 	return []finding.Finding{{
-		Code: finding.NotReconciled, Severity: finding.Warning, Layer: l.Name, Object: l.ref().Identity(), File: l.File, Line: l.Line,
+		Code: finding.NotReconciled, Severity: finding.Warning, Layer: l.Title(), Object: l.ref().Identity(), File: l.File, Line: l.Line,
 		Message: "the layer is suspended: it was not rehearsed", Fix: "set spec.suspend to false, or leave the layer out",
 	}}
 }

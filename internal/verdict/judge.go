@@ -18,8 +18,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/live"
+	"seatrial.dev/seatrial/internal/placeholder"
 	"seatrial.dev/seatrial/internal/platform"
 )
 
@@ -45,7 +47,10 @@ type Judge struct {
 	patience Patience
 	platform platform.Platform
 	enforced bool // by the cluster: the platform's default of Pod Security
+	excuse   func([]finding.Finding) []finding.Finding
 	start    time.Time
+
+	placeholders *placeholder.Set // values that the repo does not have; nil: none
 
 	doomed   map[gitops.Ref]doomed // layers that can never start
 	digests  map[live.Ref]string
@@ -124,7 +129,7 @@ type Assessment struct {
 // these kinds means that the cluster is not at rest.
 var Tracked = []schema.GroupKind{
 	gitops.KustomizationKind, gitops.HelmReleaseKind, gitops.GitRepositoryKind, gitops.HelmRepositoryKind, gitops.HelmChartKind,
-	gitops.OCIRepositoryKind, gitops.BucketKind, gitops.PackageInstallKind, gitops.AppKind, gitops.PackageRepositoryKind,
+	gitops.OCIRepositoryKind, gitops.BucketKind, gitops.ExternalArtifactKind, gitops.ArtifactGeneratorKind, gitops.PackageInstallKind, gitops.AppKind, gitops.PackageRepositoryKind,
 }
 
 // Assess determines the state of all layers from the cluster's objects at the time now.
@@ -161,7 +166,7 @@ func (j *Judge) layers(c live.View) []*gitops.Layer {
 	for _, u := range c.List(gitops.KustomizationKind) {
 		ref := gitops.Ref{Namespace: u.GetNamespace(), Name: u.GetName()}
 		if j.repo.Layer(ref) == nil {
-			out = append(out, gitops.Discovered(u))
+			out = append(out, j.repo.Discovered(u))
 		}
 	}
 	slices.SortStableFunc(out[len(j.repo.Layers):], func(a, b *gitops.Layer) int { return cmp.Compare(a.String(), b.String()) })

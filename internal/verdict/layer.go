@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/live"
@@ -23,6 +24,8 @@ const (
 	StatusFail  Status = "failed"
 	Blocked     Status = "blocked"     // it waits for a layer that failed
 	Unreachable Status = "unreachable" // it can never start, see Doom
+	// NotRehearsed layers failed only because something did not take a placeholder for a secret value.
+	NotRehearsed Status = "not-rehearsed"
 )
 
 // Doom says why a layer can never start.
@@ -109,7 +112,7 @@ func (j *Judge) look(c live.View, m *gitops.Layer, now time.Time) *Layer {
 	state, message := live.Observe(l.live)
 	l.Message = message
 	switch {
-	case state == live.Current && !m.Foreign && !j.applied(l.live):
+	case state == live.Current && !j.applied(c, l):
 		l.Message = "at another revision: " + applied(l.live)
 	case state == live.Current && len(l.bad) == 0 && len(l.Unwatched) == 0:
 		l.Status = Reconciled
@@ -145,9 +148,14 @@ func applied(u *unstructured.Unstructured) string {
 	return s
 }
 
-// applied says whether a layer is at the rehearsed commit.
-func (j *Judge) applied(u *unstructured.Unstructured) bool {
-	return strings.HasSuffix(applied(u), j.revision)
+// applied says whether a layer is at the rehearsed commit or, if it is built from an ExternalArtifact, at what that
+// holds now. Of other sources nothing is known that it could be held against.
+func (j *Judge) applied(c live.View, l *Layer) bool {
+	if ref, ok := live.ExternalArtifact(l.live); ok {
+		artifact, _ := c.Get(ref)
+		return artifact != nil && applied(l.live) == live.Revision(artifact)
+	}
+	return l.Foreign || strings.HasSuffix(applied(l.live), j.revision)
 }
 
 // inspect looks at every object of a layer's inventory, and notes which are current now.
@@ -202,12 +210,40 @@ func conclude(layers []*Layer) {
 				l.Status, l.Message = Blocked, "waits for "+d.Name
 			}
 		}
+		maker, unmade := unmade(l, layers)
 		switch {
 		case l.Status != Pending:
 		case l.live == nil:
 			l.Status, l.Message = Blocked, "was not applied: the layer that declares it failed"
+		case unmade:
+			l.Status, l.Message = Blocked, "waits for "+maker.Identity()
 		default:
 			l.Status = StatusFail
 		}
 	}
+}
+
+// unmade returns what a layer waits for among what the layers fail for: its source, or the ArtifactGenerator that is to make
+// what the layer is built from; false if there is none.
+func unmade(l *Layer, layers []*Layer) (live.Ref, bool) {
+	if l.live == nil || live.Reason(l.live) != "ArtifactFailed" {
+		return live.Ref{}, false
+	}
+	artifact, external := live.ExternalArtifact(l.live)
+	source := artifact
+	if !external {
+		kind, _, _ := unstructured.NestedString(l.live.Object, "spec", "sourceRef", "kind")
+		source.GroupKind = schema.GroupKind{Group: gitops.SourceGroup, Kind: kind}
+	}
+	for _, by := range layers {
+		for _, b := range by.bad {
+			if b.ref == source {
+				return b.ref, true
+			}
+			if external && b.ref.GroupKind == gitops.ArtifactGeneratorKind && b.live != nil && live.Makes(b.live, artifact) {
+				return b.ref, true
+			}
+		}
+	}
+	return live.Ref{}, false
 }

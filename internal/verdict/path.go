@@ -44,7 +44,7 @@ func (p *pathfinder) layer(l *Layer) {
 		return
 	}
 	p.on[ref] = true
-	name := "layer " + l.Name
+	name := "layer " + l.Title()
 	if before, ready := p.lastOf(p.dependencies(l)); before != nil && ready.After(t.seen[ref]) {
 		p.layer(before)
 		p.path.Until(t.started[ref], name+" is taken up", timing.Kustomize)
@@ -71,8 +71,8 @@ func (p *pathfinder) applies(l *Layer) {
 	}
 	p.on[ref] = true
 	p.source(l)
-	p.path.Until(t.started[ref], "layer "+l.Name+" is taken up", timing.Kustomize)
-	p.path.Until(t.applied[ref], "layer "+l.Name+" is built and applied", timing.Kustomize)
+	p.path.Until(t.started[ref], "layer "+l.Title()+" is taken up", timing.Kustomize)
+	p.path.Until(t.applied[ref], "layer "+l.Title()+" is built and applied", timing.Kustomize)
 }
 
 // source adds the path to the artifact that a layer is built from.
@@ -86,6 +86,10 @@ func (p *pathfinder) source(l *Layer) {
 	ref := live.Ref{
 		GroupKind: schema.GroupKind{Group: gitops.GitRepositoryKind.Group, Kind: kind},
 		Namespace: cmp.Or(namespace, l.Namespace), Name: name,
+	}
+	if ref.GroupKind == gitops.ExternalArtifactKind {
+		p.path.Until(p.judge.times.ready[ref], ref.Identity()+" is made", timing.Watcher)
+		return
 	}
 	p.path.Until(p.judge.times.ready[ref], ref.Identity()+" is fetched", timing.Source)
 }

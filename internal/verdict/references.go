@@ -78,7 +78,9 @@ func (j *Judge) References(c live.View, a Assessment) ([]finding.Finding, []find
 			if !k.deployed(u) || u.GetLabels()["app.kubernetes.io/part-of"] == "flux" {
 				continue // the cluster's own, and Flux's: what they run is not for the repo to say
 			}
-			out = append(out, k.unpulled(u, spec, j.platform)...)
+			if u.GetAnnotations()[live.ImagesAnnotation] == "" {
+				out = append(out, k.unpulled(u, spec, j.platform)...)
+			}
 			if f, bad := guarded.refused(u, path); bad {
 				out = append(out, f)
 			}
@@ -95,7 +97,7 @@ func (j *Judge) References(c live.View, a Assessment) ([]finding.Finding, []find
 	}
 	for _, f := range out {
 		for _, l := range a.Layers {
-			if f.Severity == finding.Error && l.Name == f.Layer && l.Status == Reconciled {
+			if f.Severity == finding.Error && l.Title() == f.Layer && l.Status == Reconciled {
 				l.Status, l.Message = StatusFail, f.Object+": "+f.Message
 			}
 		}
@@ -211,7 +213,7 @@ func (k lookup) owner(u *unstructured.Unstructured) finding.Finding {
 		if l.live == nil || !slices.Contains(live.Inventory(l.live), owner) {
 			continue
 		}
-		f.Layer, f.File, f.Line = l.Name, l.File, l.Line
+		f.Layer, f.File, f.Line = l.Title(), l.File, l.Line
 		cause.Locate(&f, l.Layer, func(o *gitops.Object) bool {
 			return o.GroupVersionKind().GroupKind() == owner.GroupKind && o.GetName() == owner.Name && o.GetNamespace() == owner.Namespace
 		})

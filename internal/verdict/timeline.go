@@ -41,7 +41,9 @@ func (m moments) last(refs []live.Ref) (last live.Ref, at time.Time) {
 }
 
 // noted are the kinds beside layers whose moments are noted wherever they come from.
-var noted = []schema.GroupKind{gitops.HelmReleaseKind, gitops.HelmChartKind, gitops.GitRepositoryKind, gitops.OCIRepositoryKind, gitops.BucketKind}
+var noted = []schema.GroupKind{
+	gitops.HelmReleaseKind, gitops.HelmChartKind, gitops.GitRepositoryKind, gitops.OCIRepositoryKind, gitops.BucketKind, gitops.ExternalArtifactKind,
+}
 
 // noteTimes records what can be seen of the layers and releases at a moment.
 func (j *Judge) noteTimes(c live.View, layers []*Layer, now time.Time) {

@@ -47,7 +47,7 @@ func causes() []cause {
 		outOfReach, removedAPI, crdAndCR, unknownKind, wrongRecipient, undecrypted, buildFailed, pathNotFound, noArtifact,
 		unhealthy, namespaceMissing, refused, unhealthySomewhere, notApplied, unfinished,
 		// of objects
-		packageForbidden, packageAccount, packageVersion, packageFailed, sourceFailed, chartFailed, chartRender, releaseFailed, notCurrent,
+		packageForbidden, packageAccount, packageVersion, packageFailed, notGenerated, sourceFailed, chartFailed, chartRender, releaseFailed, notCurrent,
 	}
 }
 
@@ -78,7 +78,7 @@ func (f Failure) reason() string {
 // object or, if that is unknown, the layer.
 func (f Failure) finding(code finding.Code) finding.Finding {
 	out := finding.Finding{
-		Code: code, Severity: finding.Error, Layer: f.Layer.Name, Object: f.Ref.Identity(), File: f.Layer.File, Line: f.Layer.Line, Evidence: f.Message,
+		Code: code, Severity: finding.Error, Layer: f.Layer.Title(), Object: f.Ref.Identity(), File: f.Layer.File, Line: f.Layer.Line, Evidence: f.Message,
 	}
 	if !f.isLayer() {
 		Locate(&out, f.Layer, func(o *gitops.Object) bool {

@@ -38,7 +38,7 @@ metadata: {name: web, namespace: web}
 apiVersion: helm.toolkit.fluxcd.io/v2
 kind: HelmRelease
 metadata: {name: cm, namespace: web}
-spec: {chart: {spec: {chart: cert-manager, sourceRef: {kind: HelmRepository, name: jetstack}}}}
+spec: {chart: {spec: {chart: cert-manager, sourceRef: {kind: HelmRepository, name: jetstack}}}, values: {crds: {enabled: true}}}
 ---
 apiVersion: packaging.carvel.dev/v1alpha1
 kind: PackageInstall
@@ -48,6 +48,10 @@ spec: {serviceAccountName: installer, packageRef: {refName: contour.example.com}
 apiVersion: packaging.carvel.dev/v1alpha1
 kind: PackageRepository
 metadata: {name: standard, namespace: web}
+---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: ca, namespace: web}
 `
 
 // layer returns the layer "apps"; more is added to its Kustomization.

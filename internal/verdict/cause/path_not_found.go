@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"seatrial.dev/seatrial/internal/finding"
+	"seatrial.dev/seatrial/internal/gitops"
 )
 
 // pathNotFound: the layer's path is not in its source's artifact.
@@ -13,11 +14,15 @@ func pathNotFound(f Failure) ([]finding.Finding, bool) {
 		return nil, false
 	}
 	out := f.finding(finding.PathNotFound)
-	out.Message, out.Fix = PathNotFound(f.Layer.Path)
+	out.Message, out.Fix = PathNotFound(f.Layer.Path, f.Layer.Build)
 	return one(out)
 }
 
-// PathNotFound returns the texts for a layer whose path does not exist.
-func PathNotFound(path string) (message, fix string) {
+// PathNotFound returns the texts for a layer whose path does not exist. why may be nil.
+func PathNotFound(path string, why *gitops.BuildError) (message, fix string) {
+	if why != nil && why.Link != "" {
+		message = fmt.Sprintf("its path %q is reached by the symbolic link %s, and Flux leaves symbolic links out of what it takes from a repo", path, why.Link)
+		return message, linkFix(why)
+	}
 	return fmt.Sprintf("its path %q is not in the repo", path), "set spec.path to a folder of the repo"
 }

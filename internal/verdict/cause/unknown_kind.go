@@ -31,6 +31,9 @@ func unknownKind(f Failure) ([]finding.Finding, bool) {
 	}
 	out.Message = fmt.Sprintf("nothing in the cluster serves %s %s", apiVersion, kind)
 	out.Fix = "install its CRD in an earlier layer and depend on that"
+	if kind == gitops.ArtifactGeneratorKind.Kind && group(apiVersion) == gitops.ArtifactGeneratorKind.Group {
+		out.Fix = fixWithoutSourceWatcher
+	}
 	return one(out)
 }
 
