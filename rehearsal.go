@@ -27,7 +27,7 @@ type Layer struct {
 	Seconds float64
 }
 
-// Verdict is pass, fail or inconclusive (the machine, not the repo, kept layers from reconciling).
+// Verdict is pass, pass-with-accepted (the repo accepts what is wrong), fail, or inconclusive (the machine, not the repo, kept layers from reconciling).
 func (r *Rehearsal) Verdict(ctx context.Context) (string, error) {
 	report, err := pipelines.Read(ctx, r.Container)
 	if err != nil {

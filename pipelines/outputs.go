@@ -22,6 +22,8 @@ func Evidence(rehearsal *dagger.Container) *dagger.File { return Output(rehearsa
 type Report struct {
 	Verdict string  `json:"verdict"`
 	Layers  []Layer `json:"layers"`
+	// Items are the reports of a repo's several clusters; their layers are put into Layers.
+	Items []Report `json:"items"`
 }
 
 // Layer is one of the report's layers.
@@ -33,6 +35,7 @@ type Layer struct {
 	Objects   int     `json:"objects"`
 	Seconds   float64 `json:"seconds"`
 	Suspended bool    `json:"suspended"`
+	Accepted  bool    `json:"accepted"`
 }
 
 // Output is one of the reports of a rehearsal.
@@ -67,6 +70,9 @@ func Read(ctx context.Context, rehearsal *dagger.Container) (*Report, error) {
 	var r Report
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return nil, fmt.Errorf("the rehearsal's report: %w", err)
+	}
+	for _, item := range r.Items {
+		r.Layers = append(r.Layers, item.Layers...)
 	}
 	return &r, nil
 }

@@ -34,7 +34,7 @@ func (p *Pipeline) show(ctx context.Context, rehearsal *dagger.Container) error 
 		result := "pass"
 		switch {
 		case l.Status == "reconciled":
-		case l.Suspended:
+		case l.Suspended, l.Accepted:
 			result = "skipped"
 		default:
 			result = "fail"

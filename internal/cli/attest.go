@@ -23,9 +23,10 @@ import (
 
 // attestFlags have verify keep evidence.
 type attestFlags struct {
-	file  string
-	notes bool
-	key   string
+	file   string
+	notes  bool
+	key    string
+	sealed []byte // keep: what was written to file
 }
 
 func (a *attestFlags) register(f *pflag.FlagSet) {
@@ -77,7 +78,8 @@ func (a *attestFlags) keep(ctx context.Context, r *report.Report, dir string, ke
 		c.Note("the evidence is not signed, as no key was given: whoever can write to the repo can make such, and a policy that names keys refuses it")
 	}
 	if a.file != "" {
-		if err := os.WriteFile(a.file, lines, 0o644); err != nil {
+		a.sealed = append(a.sealed, lines...) // of several clusters, one after the other
+		if err := os.WriteFile(a.file, a.sealed, 0o644); err != nil {
 			return fmt.Errorf("write the evidence: %w", err)
 		}
 	}

@@ -15,19 +15,23 @@ import (
 	"seatrial.dev/seatrial/internal/blueprint"
 	"seatrial.dev/seatrial/internal/check"
 	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/declaration"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
+	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/guard"
 	"seatrial.dev/seatrial/internal/hint"
-	"seatrial.dev/seatrial/internal/policy"
+	"seatrial.dev/seatrial/internal/placeholder"
+	"seatrial.dev/seatrial/internal/prerequisite"
 	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/redact"
+	"seatrial.dev/seatrial/internal/rehearse"
 	"seatrial.dev/seatrial/internal/report"
 	"seatrial.dev/seatrial/internal/secrets"
 )
 
 func newCheck(s Streams) *cobra.Command {
-	var path, ageKey string
+	var path, ageKey, pgpKey string
 	output := newOutput()
 	cmd := &cobra.Command{
 		Use:   "check [DIR]",
@@ -51,16 +55,17 @@ or a clone of Seatrial, the sample blueprint's repo is checked.`,
 					args = []string{dir}
 				}
 			}
-			r, err := openRepo(s, g, args, path, ageKey)
+			r, err := openRepo(s, g, args, path, ageKey, pgpKey)
 			if err != nil {
 				return err
 			}
-			return r.print(s, check.Run(r.Repo, r.options), output.value)
+			return r.print(s, excuse(r.declares, r.check(), path == ""), output.value)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
 	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
+	f.StringVar(&pgpKey, "pgp-key", "", pgpHelp)
 	f.VarP(&output, "output", "o", "what to print on stdout")
 	return cmd
 }
@@ -91,70 +96,92 @@ func sampleToCheck(s Streams, g *guard.Guard) (string, error) {
 	return sample, nil
 }
 
-// opened is a repo that was read for a check.
+// opened is a tree that was read for a check, and the clusters in it.
 type opened struct {
-	*gitops.Repo
+	repos   []*gitops.Repo
 	tree    fs.FS
 	options check.Options
 	known   *redact.Set // its secret values
+
+	declares declaration.Declaration
 }
 
-// checkPolicy reads the policy of promotions, if the repo has one: a mistake in it is best told early.
-func checkPolicy(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, policy.File))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// check applies the rules to each cluster. What several have in common is told once.
+func (r *opened) check() []finding.Finding {
+	var all []finding.Finding
+	for _, repo := range r.repos {
+		all = finding.Merge(all, check.Run(repo, r.options))
 	}
-	if err == nil {
-		_, err = policy.Parse(policy.File, text)
+	return all
+}
+
+// layers counts those of all clusters.
+func (r *opened) layers() int {
+	n := 0
+	for _, repo := range r.repos {
+		n += len(repo.Layers)
 	}
-	return err
+	return n
 }
 
 // openRepo reads the repo in the folder that args name (the working folder by default),
 // and prepares the options of the checks with the age key, if one is given.
-func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey string) (*opened, error) {
+func openRepo(s Streams, g *guard.Guard, args []string, path, ageKey, pgpKey string) (*opened, error) {
 	dir := folder(args)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, hint.Wrap(fmt.Errorf("%s is not a folder", dir), "give the folder of a Flux repo")
 	}
-	if err := checkPolicy(dir); err != nil {
+	declares, err := declaredIn(dir)
+	if err != nil {
 		return nil, err
 	}
-	r := &opened{tree: os.DirFS(dir)}
+	r := &opened{tree: os.DirFS(dir), declares: declares}
 	tree, err := gitops.Read(r.tree, g.Working)
 	if err != nil {
 		return nil, err
 	}
-	root, err := tree.Find(path)
+	clusters, err := tree.Find(path, declares.Paths()...)
 	if _, statErr := os.Stat(filepath.Join(dir, blueprint.File)); err != nil && statErr == nil {
 		err = hint.Wrap(err, "there is a blueprint: seatrial generate writes its repo")
 	}
 	if err != nil {
 		return nil, err
 	}
-	key, err := secrets.FindKey(ageKey, s.In)
+	key, err := secrets.FindKeys(ageKey, pgpKey, s.In)
 	if err != nil {
 		return nil, err
 	}
 	if key != nil {
-		r.options.KeyRecipients = key.Recipients()
+		r.options.KeyRecipients, r.options.KeyFingerprints = key.Recipients(), key.Fingerprints()
 		r.options.Open = func(b []byte) error {
 			_, err := secrets.Decrypt(b, key)
 			return err
 		}
 	}
-	if r.Repo, err = tree.Repo(root); err != nil {
+	urls := gitrepo.Remotes(dir)
+	places, err := placeholder.Places(r.tree)
+	if err != nil {
 		return nil, err
 	}
-	r.known = secrets.Known(r.Repo, key)
+	maker, err := secrets.NewMaker(places)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range clusters {
+		repo := tree.Repo(c, gitops.Options{URLs: urls, Own: rehearse.Own(declares), Open: secrets.Opening(key, maker)})
+		assumed := prerequisite.Find(repo, declares.Prerequisites)
+		repo.Before = prerequisite.Before(assumed)
+		r.options.Namespaces = append(r.options.Namespaces, append(prerequisite.Namespaces(assumed), declares.PackagingGlobalNamespace)...)
+		r.repos = append(r.repos, repo)
+	}
+	r.known = secrets.Known(key, r.repos...)
 	return r, nil
 }
 
 // print writes findings without the repo's secret values.
 func (r *opened) print(s Streams, found []finding.Finding, output string) error {
 	finding.Conceal(found, r.known.Text)
-	return printFindings(s, found, len(r.Layers), output)
+	return printFindings(s, found, r.layers(), output)
 }
 
 // bounded watches the reading of a repo. It ends this process if reading takes too much
@@ -193,7 +220,6 @@ func printJSON(s Streams, v any) error {
 }
 
 func printFindings(s Streams, found []finding.Finding, layers int, output string) error {
-	errs := finding.Errors(found)
 	if output == outputJSON {
 		if found == nil {
 			found = []finding.Finding{}
@@ -203,9 +229,9 @@ func printFindings(s Streams, found []finding.Finding, layers int, output string
 		}
 	} else {
 		report.WriteFindings(s.Out, found)
-		fmt.Fprintf(s.Out, "\nSummary: %s, %s, %s\n", prose.Count(layers, "layer"), prose.Count(errs, "error"), prose.Count(len(found)-errs, "warning"))
+		fmt.Fprintf(s.Out, "\nSummary: %s, %s\n", prose.Count(layers, "layer"), report.Counts(found))
 	}
-	if errs > 0 {
+	if finding.Errors(found) > 0 {
 		return exit(exitFail)
 	}
 	return nil

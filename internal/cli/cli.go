@@ -14,7 +14,9 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"seatrial.dev/seatrial/internal/console"
 	"seatrial.dev/seatrial/internal/hint"
@@ -49,6 +51,7 @@ func Main(args []string, s Streams) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sandbox.EndWithGoRun(func() { cancel(errors.New("go run is gone")) })
+	klog.SetLogger(logr.Discard()) // client-go tells there of connections that end; errors are returned as well
 	root := newRoot(s)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

@@ -119,3 +119,6 @@ func (m *mirrors) Set(s string) error {
 	(*m)[registry] = address
 	return nil
 }
+
+// pgpHelp is the help of --pgp-key.
+const pgpHelp = "file with the armored PGP private key of the repo's SOPS files, without a passphrase, - for stdin, where it may stand beside the age key"

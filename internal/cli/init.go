@@ -158,9 +158,9 @@ func writePolicy(s Streams) error {
 	if err != nil {
 		return err
 	}
-	path, err := tree.Find("")
-	if err != nil {
-		path = "clusters/production" // to be edited: there is none, or more than one
+	path := "clusters/production" // to be edited, if there is none, or more than one
+	if all := tree.Clusters(); len(all) == 1 {
+		path = all[0].Path
 	}
 	if err := os.WriteFile(policy.File, []byte(policy.StarterFile(path, policySchemaFile)), 0o644); err != nil {
 		return err

@@ -48,7 +48,11 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 	}
 	read.set(snapshot)
 	path.Until(time.Now(), "take the tree", timing.Ours)
-	takes, err := v.platform(ctx, snapshot)
+	declares, err := declaredBy(ctx, snapshot)
+	if err != nil {
+		return err
+	}
+	takes, err := v.platform(ctx, snapshot, declares)
 	if err != nil {
 		return err
 	}
@@ -58,15 +62,19 @@ func (v *verify) inside(ctx context.Context, box *sandbox.Sandbox, given given) 
 	}
 	o := rehearse.Options{
 		Subject: rehearse.SubjectOptions{
-			Snapshot: snapshot, Path: v.path, Key: key, Dir: filepath.Join(box.Dir, "tree"), Working: g.Working, Read: g.Stop,
+			Snapshot: snapshot, Path: v.path, URLs: v.urls, Declares: declares, Key: key, Dir: filepath.Join(box.Dir, "tree"), Working: g.Working, Read: g.Stop,
 		},
 		Timeout: v.timeout, Versions: versions, Path: path, Sources: v.tiers.mode(),
-		Platform: takes, Enforced: v.tiers.is(tierEmbedded),
+		Platform: takes, Enforced: v.tiers.is(tierEmbedded), Declares: declares, Today: time.Now(), Whole: v.path == "",
 	}
 	if v.logs != "" {
 		o.Log = func(name string, text []byte) error { return box.Hand(parcelLog, name, text) }
 	}
 	r, err := rehearse.Run(ctx, o, provider, v.console)
+	var several *rehearse.Several
+	if errors.As(err, &several) && v.splits() {
+		return errors.Join(handClusters(box, several.Paths), provider.Down())
+	}
 	if err != nil {
 		return errors.Join(err, provider.Down())
 	}
@@ -97,6 +105,7 @@ func (v *verify) snapshot(ctx context.Context, box *sandbox.Sandbox, key *secret
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, nil, err
 	}
+	v.urls = gitrepo.Remotes(dir)
 	done := v.console.Step("take the tree")
 	s, err := v.take(ctx, box, dir, families)
 	done(err)
@@ -123,7 +132,7 @@ func (v *verify) finish(ctx context.Context, box *sandbox.Sandbox, provider clus
 	if left != nil {
 		return left // the report is out already, and its verdict stands
 	}
-	code, known := map[verdict.Verdict]int{verdict.Pass: exitPass, verdict.Fail: exitFail, verdict.Inconclusive: exitUsage}[r.Verdict]
+	code, known := map[verdict.Verdict]int{verdict.Pass: exitPass, verdict.PassAccepted: exitPass, verdict.Fail: exitFail, verdict.Inconclusive: exitUsage}[r.Verdict]
 	if !known {
 		return fmt.Errorf("the rehearsal has no verdict, but %q", r.Verdict)
 	}
@@ -235,11 +244,11 @@ func engineIn(box *sandbox.Sandbox, families map[string]string) *engine.Engine {
 	return engine.At(families)
 }
 
-// keyFiles returns the files that hold age keys: they may lie in the repo's folder, and
+// keyFiles returns the files that hold keys: they may lie in the repo's folder, and
 // must not be taken into the tree.
 func (v *verify) keyFiles() []string {
 	var out []string
-	for _, file := range []string{v.ageKey, os.Getenv(secrets.KeyFileEnv)} {
+	for _, file := range []string{v.ageKey, v.pgpKey, os.Getenv(secrets.KeyFileEnv)} {
 		if abs, err := filepath.Abs(file); err == nil && file != "" && file != "-" {
 			out = append(out, abs)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"seatrial.dev/seatrial/internal/declaration"
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/hint"
@@ -26,12 +27,12 @@ type platformFlags struct {
 
 func (p *platformFlags) register(f *pflag.FlagSet) {
 	p.podSecurity = newChoice(declared, "privileged", "baseline", "restricted")
-	f.Var(&p.podSecurity, "pod-security", "Pod Security level that namespaces without a label enforce (declared: restricted in a repo that was generated for tkg-2, else Kubernetes's own)")
+	f.Var(&p.podSecurity, "pod-security", "Pod Security level that namespaces without a label enforce (declared: podSecurity of .seatrial.yaml, else restricted in a repo that was generated for tkg-2, else Kubernetes's own)")
 	f.Var(&p.proxies, "registry-proxy", "what images of a registry have to be pulled through, as docker.io=harbor.example.com/proxy, or * for all others, over what the repo declares; may be repeated")
 }
 
-// platform returns what the tree declares, with the flags over it.
-func (v *verify) platform(ctx context.Context, s *gitrepo.Snapshot) (platform.Platform, error) {
+// platform returns what the tree's manifests say of its cluster, with what it declares over it, and the flags over that.
+func (v *verify) platform(ctx context.Context, s *gitrepo.Snapshot, d declaration.Declaration) (platform.Platform, error) {
 	files, err := s.Files(ctx, platform.File)
 	if err != nil {
 		return platform.Platform{}, err
@@ -40,8 +41,9 @@ func (v *verify) platform(ctx context.Context, s *gitrepo.Snapshot) (platform.Pl
 	if err != nil {
 		return p, hint.Wrap(err, "mend the file, or generate it again")
 	}
+	p = p.With(d.PodSecurity, d.PackagingGlobalNamespace)
 	if v.declares.podSecurity.value != declared {
-		p.PodSecurity, p.Flavour = v.declares.podSecurity.value, ""
+		p = p.With(v.declares.podSecurity.value, "")
 	}
 	if len(v.declares.proxies) > 0 && p.Proxies == nil {
 		p.Proxies = map[string]string{}

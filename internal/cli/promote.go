@@ -40,6 +40,7 @@ type promotion struct {
 	kubeconfig string
 	context    string
 	ageKey     string
+	pgpKey     string
 	signingKey string
 	tokenFile  string
 	user       string
@@ -95,6 +96,7 @@ Killed at any point, it is run again, and goes on where it stopped.`,
 	f.StringVar(&p.kubeconfig, "kubeconfig", "", "file that leads to the cluster (default: $KUBECONFIG, or ~/.kube/config)")
 	f.StringVar(&p.context, "context", "", "context of the kubeconfig (default: the target's, or its current one)")
 	f.StringVar(&p.ageKey, "age-key", "", "file with the age key that the cluster decrypts with, for a first promotion, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
+	f.StringVar(&p.pgpKey, "pgp-key", "", pgpHelp)
 	f.StringVar(&p.signingKey, "signing-key", "", "file with the key that signs the artifact of an oci delivery (default: $"+evidence.KeyEnv+" or $"+evidence.KeyFileEnv+")")
 	f.StringVar(&p.tokenFile, "git-token-file", "", "file with a token of the Git remote and the provider's API, with which Flux reads the repo as well (default: $"+clone.TokenEnv+")")
 	f.StringVar(&p.user, "git-user", "git", "user that the token goes with")
@@ -151,7 +153,7 @@ func (p *promotion) run(ctx context.Context) error {
 // read refuses what can't work, and reads the files that flags name.
 func (p *promotion) read(ctx context.Context) (err error) {
 	// Keys leave the environment before any program is started.
-	if p.key, err = secrets.FindKey(p.ageKey, p.In); err != nil {
+	if p.key, err = secrets.FindKeys(p.ageKey, p.pgpKey, p.In); err != nil {
 		return err
 	}
 	if p.signer, err = evidence.FindKey(p.signingKey, p.In); err != nil {

@@ -37,7 +37,7 @@ func wantsSample(dir string, working func(layer, file string)) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return len(tree.Roots()) == 0, nil
+	return len(tree.Clusters()) == 0, nil
 }
 
 // writeSample generates the sample's repo in a new folder, for a key that lives

@@ -13,6 +13,7 @@ import (
 
 	"seatrial.dev/seatrial/internal/check"
 	"seatrial.dev/seatrial/internal/console"
+	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/gitops"
 	"seatrial.dev/seatrial/internal/gitrepo"
 	"seatrial.dev/seatrial/internal/hint"
@@ -258,7 +259,7 @@ func replace(name string, b []byte) error {
 }
 
 func newAudit(s Streams) *cobra.Command {
-	var path, ageKey string
+	var path, ageKey, pgpKey string
 	output := newOutput()
 	cmd := &cobra.Command{
 		Use:   "audit [DIR]",
@@ -270,23 +271,28 @@ and package values in plain text, SOPS files for other recipients than
 		RunE: func(cmd *cobra.Command, args []string) error {
 			g := bounded(cmd.Context(), s, output.value)
 			defer g.Stop()
-			r, err := openRepo(s, g, args, path, ageKey)
+			r, err := openRepo(s, g, args, path, ageKey, pgpKey)
 			if err != nil {
 				return err
 			}
 			if r.options.Ignored, err = gitrepo.Ignored(cmd.Context(), folder(args)); err != nil {
 				return err
 			}
-			found, err := check.Audit(r.Repo, r.tree, r.options)
-			if err != nil {
-				return err
+			var found []finding.Finding
+			for _, repo := range r.repos {
+				more, err := check.Audit(repo, r.tree, r.options)
+				if err != nil {
+					return err
+				}
+				found = finding.Merge(found, more)
 			}
-			return r.print(s, found, output.value)
+			return r.print(s, excuse(r.declares, found, false), output.value)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
 	f.StringVar(&ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE)")
+	f.StringVar(&pgpKey, "pgp-key", "", pgpHelp)
 	f.VarP(&output, "output", "o", "what to print on stdout")
 	return cmd
 }

@@ -58,7 +58,7 @@ what was fetched is kept all the same.`,
 	}
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	v.registerAll(all)
-	for _, name := range []string{"path", "age-key", "timeout", "vendor-dir", "unconfined", "logs"} {
+	for _, name := range []string{"path", "age-key", "pgp-key", "timeout", "vendor-dir", "unconfined", "logs"} {
 		cmd.Flags().AddFlag(all.Lookup(name))
 	}
 	cmd.Flags().Lookup("vendor-dir").Usage = "folder to fill, instead of the cache"

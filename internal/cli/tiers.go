@@ -53,7 +53,7 @@ func (t *tierFlags) register(f *pflag.FlagSet) {
 	f.Var(&t.sources, "sources", "where charts, packages and other repositories come from. auto: where they are if that answers, else the cache, else stand-ins (kind, existing: stand-ins for known ones); cached: what was fetched before; stand-in: stand-ins only; live: where they are, or not at all")
 	f.StringVar(&t.vendorDir, "vendor-dir", "", "folder of sources that are used before all others, as seatrial sources pull --vendor-dir fills it")
 	t.tie([]string{"vendor-dir"}, tierEmbedded)
-	f.StringVar(&t.globalNamespace, "packaging-global-namespace", cluster.GlobalNamespace, "namespace whose Carvel packages all namespaces see")
+	f.StringVar(&t.globalNamespace, "packaging-global-namespace", cluster.GlobalNamespace, "namespace whose Carvel packages all namespaces see, over what the repo declares")
 	f.Var(&t.run, "run", "name of this rehearsal, which is part of its cluster's name where it makes one (default: a random one)")
 
 	f.StringVar(&t.docker, "docker", "", "Docker endpoint (default: $DOCKER_HOST, or docker's own)")

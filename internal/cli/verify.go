@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,7 +40,13 @@ type verify struct {
 
 	dir        string
 	path       string
+	urls       []string         // snapshot: the repo's own addresses
+	clusters   []string         // outside: the folders of several clusters
+	mu         sync.Mutex       // over all, and the output, while several are rehearsed
+	all        []*report.Report // received: of several clusters
+	jobs       int
 	ageKey     string
+	pgpKey     string
 	timeout    time.Duration
 	reports    reportFiles
 	logs       string
@@ -56,7 +64,7 @@ type verify struct {
 
 // given is what the outer process passes to the inner one, in the sandbox.
 type given struct {
-	// Key is the age key's text; empty if there is none.
+	// Key is the text of the age and PGP keys; empty if there is none.
 	Key []byte `json:"key,omitempty"`
 	// Engine are the folders of the engine, by family.
 	Engine map[string]string `json:"engine,omitempty"`
@@ -71,6 +79,8 @@ const (
 	parcelReport = "report"
 	parcelLog    = "log"
 	parcelKept   = "kept"
+	// parcelClusters are the folders of a repo's several clusters, each of which is a run of its own.
+	parcelClusters = "clusters"
 )
 
 func newVerify(s Streams) *cobra.Command {
@@ -110,8 +120,10 @@ Nothing is left behind, unless --keep says so.`,
 func (v *verify) registerAll(f *pflag.FlagSet) {
 	f.StringVar(&v.path, "path", "", "folder that Flux is bootstrapped on, relative to the repo (default: found)")
 	f.StringVar(&v.ageKey, "age-key", "", "file with the age key of the repo's SOPS files, - for stdin (default: $SOPS_AGE_KEY or $SOPS_AGE_KEY_FILE; without a key, values are placeholders)")
+	f.StringVar(&v.pgpKey, "pgp-key", "", pgpHelp)
 	f.DurationVar(&v.timeout, "timeout", 10*time.Minute, "longest time for the layers to reconcile")
 	f.Var(&v.reports, "report", "write the report to this file, in the format of its extension: "+report.Extensions()+"; may be repeated")
+	f.IntVar(&v.jobs, "jobs", 1, "how many of a repo's clusters are rehearsed at a time; they share the memory")
 	f.StringVar(&v.logs, "logs", "", "write the controllers' logs, and what flux and kubectl tell of failures, into this folder")
 	f.VarP(&v.output, "output", "o", "what to print on stdout")
 	f.BoolVar(&v.timings, "timings", false, "print the critical path as well: what the verdict waited for, how long, and whose time it was")
@@ -176,6 +188,9 @@ func (v *verify) validate() error {
 	if err := v.attest.validate(v.dir); err != nil {
 		return err
 	}
+	if v.jobs < 1 || v.jobs > 64 {
+		return fmt.Errorf("--jobs must be between 1 and 64, not %d", v.jobs)
+	}
 	if v.timeout <= 0 {
 		return fmt.Errorf("--timeout must be positive, not %s", v.timeout)
 	}
@@ -183,6 +198,9 @@ func (v *verify) validate() error {
 		if info, err := os.Stat(v.dir); err != nil || !info.IsDir() {
 			return hint.Wrap(fmt.Errorf("%s is not a folder", v.dir), "give the folder of a Flux repo")
 		}
+	}
+	if _, err := declaredIn(cmp.Or(v.dir, ".")); err != nil { // before the engine is built; the tree's own is read again
+		return err
 	}
 	if within, err := inside(v.tiers.vendorDir, v.dir); err != nil {
 		return err
@@ -233,7 +251,7 @@ func writable(file string) error {
 // in a sandbox, and writes the reports, logs and kubeconfigs that it receives from there.
 func (v *verify) outside(ctx context.Context) error {
 	start := time.Now()
-	key, err := secrets.FindKey(v.ageKey, v.In)
+	key, err := secrets.FindKeys(v.ageKey, v.pgpKey, v.In)
 	if err != nil {
 		return err
 	}
@@ -242,12 +260,12 @@ func (v *verify) outside(ctx context.Context) error {
 	}
 	g := given{Began: v.began}
 	if key != nil {
-		g.Key = key.Text()
+		g.Key = key.Whole()
 	}
 	options := sandbox.Options{
 		Args: os.Args[1:], Listen: v.keep && v.tiers.is(tierEmbedded), HostNetwork: !v.tiers.is(tierEmbedded),
 		Unconfined: v.unconfined || !v.tiers.is(tierEmbedded), Abrupt: v.tiers.is(tierEmbedded),
-		Payload: &g, Receive: func(p sandbox.Parcel, pid int, addr string) error { return v.receive(ctx, p, pid, addr) },
+		Payload: &g, Receive: func(p sandbox.Parcel, pid int, _ string) error { return v.receive(ctx, p, pid, "") },
 	}
 	if v.tiers.is(tierEmbedded) {
 		if g.Engine, err = v.engine(ctx); err != nil {
@@ -267,6 +285,10 @@ func (v *verify) outside(ctx context.Context) error {
 	g.EngineSeconds = time.Since(start).Seconds()
 	v.pulled = exitUsage
 	code, err := sandbox.Run(ctx, options)
+	if err == nil && len(v.clusters) > 0 {
+		g.Began, g.EngineSeconds = time.Now(), 0
+		code, err = v.each(ctx, options)
+	}
 	if err != nil {
 		return err
 	}
@@ -296,8 +318,8 @@ func (v *verify) engine(ctx context.Context) (map[string]string, error) {
 	return built.Dirs(), nil
 }
 
-// receive writes a parcel that the inner process hands over.
-func (v *verify) receive(ctx context.Context, p sandbox.Parcel, pid int, _ string) error {
+// receive writes a parcel that the inner process hands over. of is the folder of one of several clusters, or "".
+func (v *verify) receive(ctx context.Context, p sandbox.Parcel, pid int, of string) error {
 	switch p.Kind {
 	case parcelReport:
 		var r report.Report
@@ -307,13 +329,27 @@ func (v *verify) receive(ctx context.Context, p sandbox.Parcel, pid int, _ strin
 		if v.pull {
 			return v.writePulled(&r)
 		}
+		if of != "" {
+			v.mu.Lock() // others may come at the same time
+			defer v.mu.Unlock()
+			return errors.Join(v.received(&r), v.attest.keep(ctx, &r, v.dir, v.signer, v.console))
+		}
 		return errors.Join(v.write(&r), v.attest.keep(ctx, &r, v.dir, v.signer, v.console))
 	case parcelLog:
 		if v.logs == "" || p.Name != filepath.Base(p.Name) || strings.HasPrefix(p.Name, ".") {
 			return fmt.Errorf("a log can't be named %q", p.Name)
 		}
-		if err := os.WriteFile(filepath.Join(v.logs, p.Name), p.Data, 0o644); err != nil {
+		file, err := v.logFile(p.Name, of)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, p.Data, 0o644); err != nil {
 			return fmt.Errorf("write the logs: %w", err)
+		}
+		return nil
+	case parcelClusters:
+		if err := json.Unmarshal(p.Data, &v.clusters); err != nil {
+			return fmt.Errorf("read the clusters of the repo: %w", err)
 		}
 		return nil
 	case parcelKept:

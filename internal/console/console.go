@@ -137,7 +137,7 @@ func (c *Console) Layers(layers []*verdict.Layer, elapsed time.Duration) {
 	var pending []string
 	for _, l := range layers {
 		if l.Status == verdict.Pending {
-			pending = append(pending, l.Name)
+			pending = append(pending, l.Title())
 			continue
 		}
 		key := l.Ref.String()
@@ -147,9 +147,9 @@ func (c *Console) Layers(layers []*verdict.Layer, elapsed time.Duration) {
 		c.seen[key] = l.Status
 		switch l.Status {
 		case verdict.Reconciled:
-			c.line(ok, "%7s  %s reconciled (%s)", seconds(elapsed), l.Name, prose.Count(l.Objects, "object"))
+			c.line(ok, "%7s  %s reconciled (%s)", seconds(elapsed), l.Title(), prose.Count(l.Objects, "object"))
 		default:
-			c.line(bad, "%7s  %s %s: %s", seconds(elapsed), l.Name, l.Status, prose.Brief(c.concealed(l.Message), 160))
+			c.line(bad, "%7s  %s %s: %s", seconds(elapsed), l.Title(), l.Status, prose.Brief(c.concealed(l.Message), 160))
 		}
 	}
 	if len(pending) > 0 {

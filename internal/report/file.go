@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -13,14 +12,15 @@ import (
 type format struct {
 	extension, name string
 	write           func(*Report, io.Writer) error
+	writeList       func(*List, io.Writer) error
 }
 
 // formats are all formats; a file without an extension gets the first.
 var formats = []format{
-	{".json", "JSON", (*Report).WriteJSON},
-	{".xml", "JUnit", (*Report).WriteJUnit},
-	{".md", "Markdown", (*Report).WriteMarkdown},
-	{".txt", "text", func(r *Report, w io.Writer) error { return r.WriteText(w, false) }},
+	{".json", "JSON", (*Report).WriteJSON, (*List).WriteJSON},
+	{".xml", "JUnit", (*Report).WriteJUnit, (*List).WriteJUnit},
+	{".md", "Markdown", (*Report).WriteMarkdown, (*List).WriteMarkdown},
+	{".txt", "text", func(r *Report, w io.Writer) error { return r.WriteText(w, false) }, func(l *List, w io.Writer) error { return l.WriteText(w, false) }},
 }
 
 // Extensions lists the formats by their extensions, for a person.
@@ -62,8 +62,5 @@ func (r *Report) WriteFile(name string) error {
 	if err := f.write(r, &b); err != nil {
 		return err
 	}
-	if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
+	return save(name, b.Bytes())
 }

@@ -63,3 +63,39 @@ func TestMarkdown(t *testing.T) {
 		}
 	}
 }
+
+// What is accepted is told in every format, as what it is: neither an error nor nothing.
+func TestAcceptedIsTold(t *testing.T) {
+	r := sample(verdict.PassAccepted)
+	r.Layers = r.Layers[:2]
+	r.Findings[0].Excuse("no GPU\nhere", "2027-01-31")
+	r.Layers[1].Findings[0], r.Layers[1].Accepted = r.Findings[0], true
+	for name, c := range map[string]struct {
+		write func(*bytes.Buffer) error
+		want  []string
+	}{
+		"text": {func(b *bytes.Buffer) error { return r.WriteText(b, false) }, []string{
+			"kapp        failed, accepted    0.0s", "accepted error: package-install-failed in layer kapp\n", "  accepted until 2027-01-31: no GPU here\n",
+			"Summary: pass-with-accepted: 1 of 2 layers reconciled (1 failed, accepted), 0 errors, 0 warnings, 1 accepted; tier",
+		}},
+		"Markdown": {func(b *bytes.Buffer) error { return r.WriteMarkdown(b) }, []string{
+			"## ☑️ Seatrial: pass-with-accepted", "1 of 2 layers of `clusters/a` reconciled (1 failed, accepted) at", "| ☑️ | kapp | failed, accepted: broke |",
+			"### accepted error: `package-install-failed`", "- **accepted**: until 2027-01-31: no GPU here",
+		}},
+		"JSON":  {func(b *bytes.Buffer) error { return r.WriteJSON(b) }, []string{`"verdict": "pass-with-accepted"`, `"accepted": true`, `"reason": "no GPU\nhere"`, `"severity": "warning"`}},
+		"JUnit": {func(b *bytes.Buffer) error { return r.WriteJUnit(b) }, []string{`<skipped message="failed, accepted: broke">`, "accepted until 2027-01-31: no GPU here", "pass-with-accepted"}},
+	} {
+		var b bytes.Buffer
+		if err := c.write(&b); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: no %q in\n%s", name, want, b.String())
+			}
+		}
+		if strings.Contains(b.String(), "<failure") {
+			t.Errorf("%s fails a build\n%s", name, b.String())
+		}
+	}
+}

@@ -13,10 +13,10 @@ import (
 // pull request.
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	p := &printer{w: w}
-	mark := map[verdict.Verdict]string{verdict.Pass: "✅", verdict.Fail: "❌", verdict.Inconclusive: "⚠️"}[r.Verdict]
+	mark := map[verdict.Verdict]string{verdict.Pass: "✅", verdict.PassAccepted: "☑️", verdict.Fail: "❌", verdict.Inconclusive: "⚠️"}[r.Verdict]
 	p.f("## %s Seatrial: %s\n\n", mark, r.Verdict)
-	p.f("%d of %s of `%s` reconciled at `%.12s` (tree `%.12s`, tier %s, %.0f s).\n\n",
-		r.Reconciled(), prose.Count(len(r.Layers), "layer"), r.Path, r.Revision, r.Tree, r.Tier, r.Timings.Total())
+	p.f("%d of %s of `%s` reconciled%s at `%.12s` (tree `%.12s`, tier %s, %.0f s).\n\n",
+		r.Reconciled(), prose.Count(len(r.Layers), "layer"), r.Path, r.failedAccepted(), r.Revision, r.Tree, r.Tier, r.Timings.Total())
 	p.f("| | layer | status | objects | seconds |\n|---|---|---|---:|---:|\n")
 	for _, l := range r.Layers {
 		mark := "✅"
@@ -24,18 +24,24 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		case l.Reconciled():
 		case l.Suspended:
 			mark = "⏸"
+		case l.Accepted:
+			mark = "☑️"
 		default:
 			mark = "❌"
 		}
-		status := string(l.Status)
+		status := l.status()
 		if l.Message != "" {
 			status += ": " + prose.Brief(l.Message, width)
 		}
-		p.f("| %s | %s | %s | %d | %.1f |\n", mark, cell(l.Name), cell(status), l.Objects, l.Seconds)
+		p.f("| %s | %s | %s | %d | %.1f |\n", mark, cell(r.title(l)), cell(status), l.Objects, l.Seconds)
 	}
 	for _, f := range r.Findings {
-		p.f("\n### %s: `%s`\n\n", f.Severity, f.Code)
-		for _, row := range [][2]string{{"layer", f.Layer}, {"at", f.Where()}, {"object", f.Object}, {"problem", f.Message}, {"fix", f.Fix}} {
+		p.f("\n### %s: `%s`\n\n", kind(f), f.Code)
+		until := ""
+		if f.Excused() {
+			until = "until " + f.Accepted.Until + ": " + f.Accepted.Reason
+		}
+		for _, row := range [][2]string{{"layer", f.Layer}, {"at", f.Where()}, {"object", f.Object}, {"problem", f.Message}, {"fix", f.Fix}, {"accepted", until}} {
 			if row[1] != "" {
 				p.f("- **%s**: %s\n", row[0], cell(row[1]))
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"slices"
 
 	"seatrial.dev/seatrial/internal/egress"
 	"seatrial.dev/seatrial/internal/finding"
@@ -44,7 +45,7 @@ type Report struct {
 	// BlindSpots are what this tier could not see of this repo.
 	BlindSpots []finding.BlindSpot `json:"blindSpots"`
 	// Assumptions are what the repo takes for granted of its cluster, and the rehearsal with it.
-	Assumptions []string `json:"assumptions,omitempty"`
+	Assumptions []Assumption `json:"assumptions,omitempty"`
 	// PodSecurity is the level that namespaces without a label enforced, or were held against; empty for Kubernetes's own default.
 	PodSecurity string `json:"podSecurity,omitempty"`
 	// PackagingGlobalNamespace is the one that the rehearsal's kapp-controller had.
@@ -62,6 +63,26 @@ type Report struct {
 	// Bootstrapped are files that flux bootstrap added or changed, as it does on
 	// the real cluster, below the cluster's folder.
 	Bootstrapped []Bootstrapped `json:"bootstrapped,omitempty"`
+}
+
+// Assumption is something that the repo takes for granted of its cluster.
+type Assumption struct {
+	// What is taken for granted: an object that exists, as Kind/namespace/name, or a sentence.
+	What string `json:"what"`
+	// Why, and how it is declared instead; empty if the repo itself says so.
+	Why     string `json:"why,omitempty"`
+	Declare string `json:"declare,omitempty"`
+	// File and Line are where the repo tells of it; empty if it only refers to it.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+}
+
+// String is what is assumed and why, in a line.
+func (a Assumption) String() string {
+	if a.Why == "" {
+		return a.What
+	}
+	return a.What + ": " + a.Why
 }
 
 // New returns an empty report for a tier.
@@ -100,6 +121,8 @@ type Layer struct {
 	Message string         `json:"message,omitempty"`
 	// Suspended is true if the repo itself suspends the layer, or one that declares it.
 	Suspended bool `json:"suspended,omitempty"`
+	// Accepted is true if the layer failed, and .seatrial.yaml accepts each error about it.
+	Accepted bool `json:"accepted,omitempty"`
 	// Seconds from the end of the bootstrap until the layer was reconciled, or until
 	// the verdict.
 	Seconds float64 `json:"seconds"`
@@ -111,7 +134,7 @@ type Layer struct {
 // LayerOf makes the record of a layer's outcome.
 func LayerOf(o verdict.Outcome) Layer {
 	l := Layer{
-		Name: o.Name, Namespace: o.Namespace, Path: o.Path, DependsOn: []string{}, Status: o.Status, Suspended: o.Suspended,
+		Name: o.Name, Namespace: o.Namespace, Path: o.Path, DependsOn: []string{}, Status: o.Status, Suspended: o.Suspended, Accepted: o.Accepted,
 		Seconds: math.Round(o.Seconds*100) / 100, Objects: o.Objects, Findings: o.Findings,
 	}
 	if o.Status != verdict.Reconciled {
@@ -128,6 +151,14 @@ type Bootstrapped struct {
 	File      string `json:"file"`
 	Original  string `json:"original,omitempty"`  // hash of the blob in the repo; empty if the repo lacks the file
 	Rehearsed string `json:"rehearsed,omitempty"` // hash of the blob that was rehearsed
+}
+
+// title tells a layer apart from the report's others: its name or, where several have it, namespace/name.
+func (r *Report) title(l Layer) string {
+	if slices.ContainsFunc(r.Layers, func(o Layer) bool { return o.Name == l.Name && o.Namespace != l.Namespace }) {
+		return l.Namespace + "/" + l.Name
+	}
+	return l.Name
 }
 
 // Reconciled says whether the layer passed.

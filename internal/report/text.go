@@ -12,6 +12,7 @@ import (
 	"seatrial.dev/seatrial/internal/finding"
 	"seatrial.dev/seatrial/internal/prose"
 	"seatrial.dev/seatrial/internal/timing"
+	"seatrial.dev/seatrial/internal/verdict"
 )
 
 // width is how many characters of a layer's message are shown.
@@ -22,12 +23,12 @@ const width = 100
 func (r *Report) WriteText(w io.Writer, timings bool) error {
 	p := &printer{w: w}
 	p.f("\nLayers of %s at %.12s (%s)\n", r.Path, r.Revision, r.Origin)
-	name := 0
+	name, status := 0, len(verdict.Unreachable)
 	for _, l := range r.Layers {
-		name = max(name, len(l.Name))
+		name, status = max(name, len(l.Name)), max(status, len(l.status()))
 	}
 	for _, l := range r.Layers {
-		p.f("  %-*s  %-11s %6.1fs  %11s", name, l.Name, l.Status, l.Seconds, prose.Count(l.Objects, "object"))
+		p.f("  %-*s  %-*s %6.1fs  %11s", name, r.title(l), status, l.status(), l.Seconds, prose.Count(l.Objects, "object"))
 		if l.Message != "" {
 			p.f("  %s", prose.Brief(l.Message, width))
 		}
@@ -54,9 +55,9 @@ func (r *Report) WriteText(w io.Writer, timings bool) error {
 	if timings {
 		p.path(r.CriticalPath)
 	}
-	t, errs := r.Timings, finding.Errors(r.Findings)
-	p.f("\nSummary: %s: %d of %s reconciled, %s, %s; tier %s%s; engine %.1fs, boot %.1fs, bootstrap %.1fs, reconcile %.1fs\n",
-		r.Verdict, r.Reconciled(), prose.Count(len(r.Layers), "layer"), prose.Count(errs, "error"), prose.Count(len(r.Findings)-errs, "warning"),
+	t := r.Timings
+	p.f("\nSummary: %s: %d of %s reconciled%s, %s; tier %s%s; engine %.1fs, boot %.1fs, bootstrap %.1fs, reconcile %.1fs\n",
+		r.Verdict, r.Reconciled(), prose.Count(len(r.Layers), "layer"), r.failedAccepted(), Counts(r.Findings),
 		r.Tier, sourcesIn(r.Egress), t.Engine, t.Boot, t.Bootstrap, t.Reconcile)
 	return p.err
 }
@@ -160,7 +161,7 @@ func (p *printer) path(spans []timing.Span) {
 func WriteFindings(w io.Writer, all []finding.Finding) {
 	p := &printer{w: w}
 	for _, f := range all {
-		p.f("\n%s: %s", f.Severity, f.Code)
+		p.f("\n%s: %s", kind(f), f.Code)
 		if f.Layer != "" {
 			p.f(" in layer %s", f.Layer)
 		}
@@ -174,6 +175,9 @@ func WriteFindings(w io.Writer, all []finding.Finding) {
 		p.f("  problem  %s\n", f.Message)
 		if f.Fix != "" {
 			p.f("  fix      %s\n", f.Fix)
+		}
+		if f.Excused() {
+			p.f("  accepted until %s: %s\n", f.Accepted.Until, strings.Join(strings.Fields(f.Accepted.Reason), " "))
 		}
 		if f.Evidence != "" {
 			p.f("  evidence %s\n", strings.ReplaceAll(strings.TrimSpace(f.Evidence), "\n", "\n           "))

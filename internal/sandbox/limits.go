@@ -34,13 +34,13 @@ func limitsOf(memory int64) Limits {
 	return Limits{Memory: all, State: min(all/2, 2*gib)}
 }
 
-// machineLimits returns the limits for this machine.
-func machineLimits() Limits {
+// machineLimits returns the limits for one of several sandboxes that share this machine.
+func machineLimits(share int) Limits {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		return limitsOf(0)
 	}
-	return limitsOf(int64(info.Totalram) * int64(info.Unit))
+	return limitsOf(int64(info.Totalram) * int64(info.Unit) / int64(share))
 }
 
 // limitSelf limits this process and all that it starts.

@@ -26,6 +26,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -100,6 +101,10 @@ type Options struct {
 	// Abrupt kills the inner process if it does not end within 700 ms when it is asked to.
 	// That is for runs that have nothing outside of the sandbox that would be left behind.
 	Abrupt bool
+	// Share is how many sandboxes share the machine's memory; 0 is 1.
+	Share int
+	// Stderr gets what the inner process tells; nil: this process's own.
+	Stderr io.Writer
 }
 
 // endsWithin is how long an inner process may take to end when it is asked to, if
@@ -112,30 +117,6 @@ func unconfinable(why string) error {
 		"run it where user namespaces or Linux 6.7 are to be had (seatrial doctor says what is missing), or, for a repo that you trust, with --unconfined")
 }
 
-// Ability says by which means a machine can confine programs.
-type Ability struct {
-	Namespaces error // why there are none; nil if there are
-	Landlock   int   // version; 0 if none
-}
-
-// Examine finds out by which means this machine can confine programs.
-func Examine() Ability { return Ability{Namespaces: Probe(), Landlock: LandlockVersion()} }
-
-// Confines returns nil if these means are enough, or an error that says what is missing.
-func (a Ability) Confines() error {
-	switch {
-	case a.Namespaces == nil:
-		return nil
-	case auditArch[runtime.GOARCH] == 0:
-		return unconfinable(fmt.Sprintf("it grants no private namespaces (%v), and the system calls of %s are not known", a.Namespaces, runtime.GOARCH))
-	case a.Landlock >= landlockNetwork:
-		return nil
-	case a.Landlock == 0:
-		return unconfinable(fmt.Sprintf("it grants no private namespaces (%v), and its kernel has no Landlock", a.Namespaces))
-	}
-	return unconfinable(fmt.Sprintf("it grants no private namespaces (%v), and its kernel's Landlock (version %d) can't confine the network: that takes version %d, Linux 6.7", a.Namespaces, a.Landlock, landlockNetwork))
-}
-
 // Run starts this command again with o.Args inside a sandbox, waits for it and returns
 // its exit code. When ctx ends, it asks the inner process to stop.
 func Run(ctx context.Context, o Options) (int, error) {
@@ -145,7 +126,7 @@ func Run(ctx context.Context, o Options) (int, error) {
 	defer runtime.UnlockOSThread()
 	able := weakened(Examine())
 	mode := Mode{
-		Namespaces: able.Namespaces == nil, Landlock: able.Landlock, Limits: machineLimits(),
+		Namespaces: able.Namespaces == nil, Landlock: able.Landlock, Limits: machineLimits(max(o.Share, 1)),
 		HostNetwork: o.HostNetwork || o.Build, Build: o.Build,
 	}
 	if able.Namespaces != nil {
@@ -234,7 +215,7 @@ func start(mode Mode, o Options) (_ *inner, err error) {
 	}
 	cmd := exec.Command("/proc/self/exe", o.Args...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = os.Stdout, o.stderr()
 	cmd.Env = append(environment(mode), envVar+"="+string(setting))
 	cmd.ExtraFiles = p.theirs
 	cmd.SysProcAttr = attributes(mode, o.Listen)

@@ -147,7 +147,7 @@ func box(t *testing.T) *Sandbox {
 	if LandlockVersion() < landlockNetwork {
 		t.Skip("this kernel's Landlock can't confine the network")
 	}
-	return &Sandbox{Mode: Mode{Landlock: LandlockVersion(), Limits: machineLimits()}, Dir: t.TempDir()}
+	return &Sandbox{Mode: Mode{Landlock: LandlockVersion(), Limits: machineLimits(1)}, Dir: t.TempDir()}
 }
 
 // run runs a shell script in a cell and returns what it prints.
