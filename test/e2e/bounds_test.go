@@ -200,7 +200,7 @@ func TestSecretsNamedLikeVerdicts(t *testing.T) {
 	t.Parallel()
 	dir := plant(t, map[string]string{
 		"layers/app/secret.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: default}\nstringData: {a: inconclusive, b: reconciled, c: embedded, d: helm-controller, e: failed-login-password}\n",
-		"layers/app/chart.yaml":  "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: x, namespace: default}\nspec: {interval: 1m, url: https://charts.nowhere.example/x}\n---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: x, namespace: default}\nspec: {interval: 1m, chart: {spec: {chart: x, sourceRef: {kind: HelmRepository, name: x}}}}\n",
+		"layers/app/chart.yaml":  "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: x, namespace: default}\nspec: {interval: 1m, url: https://git.nowhere.example/x}\n---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: x, namespace: default}\nspec: {interval: 1m, chart: {spec: {chart: x, sourceRef: {kind: GitRepository, name: x}}}}\n",
 	})
 	logs := t.TempDir()
 	r := verify(t, dir, "--logs", logs)

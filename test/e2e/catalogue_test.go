@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,7 +79,7 @@ func TestFullCataloguePasses(t *testing.T) {
 		}
 	}
 	declares(t, filepath.Join(dir, sources, "cluster-essentials", "cluster-essentials.yaml"), "docker.gitea.com/gitea: registryProxy names no proxy of docker.gitea.com")
-	if got := strings.Join(r.report.Assumptions, "\n"); !strings.Contains(got, "enforce restricted (flavour tkg-2)") {
+	if got := fmt.Sprint(r.report.Assumptions); !strings.Contains(got, "enforce restricted (flavour tkg-2)") {
 		t.Errorf("assumptions %q", got)
 	}
 	// A namespace without a label enforces restricted, so each label counts.
