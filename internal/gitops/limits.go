@@ -90,6 +90,20 @@ func expanded(n *yaml.Node, known map[*yaml.Node]int) int {
 	return total
 }
 
+// maxCopyOps is how many operations of JSON patches one file may have that copy a part of an object: each may double it.
+const maxCopyOps = 24
+
+// copyOp matches such an operation, in YAML or JSON.
+var copyOp = regexp.MustCompile(`["']?op["']?\s*:\s*["']?copy\b`)
+
+// copying says that a file has too many of them, or "".
+func copying(b []byte) string {
+	if bytes.Contains(b, []byte("copy")) && len(copyOp.FindAllIndex(b, maxCopyOps+1)) > maxCopyOps {
+		return fmt.Sprintf("more than %d patch operations copy a part of an object, and each may double it: no more are built", maxCopyOps)
+	}
+	return ""
+}
+
 // bombs matches texts that may hold aliases: an anchor, and later a reference.
 var bombs = regexp.MustCompile(`(?s)&[\w-]+.*\*[\w-]+`)
 

@@ -143,6 +143,10 @@ func (t *Tree) readFile(tree fs.FS, name string, d fs.DirEntry) error {
 		t.files[name] = &file{err: &ParseError{File: name, Line: 1, Message: why, Limit: true}}
 		b = []byte(unread)
 	}
+	if why := copying(b); why != "" {
+		t.files[name] = &file{err: &ParseError{File: name, Line: 1, Message: why, Limit: true}}
+		b = []byte(unread)
+	}
 	if slices.Contains(kustomizationFiles, path.Base(name)) && strings.Contains(string(b), "openapi") {
 		t.schemas = true
 	}

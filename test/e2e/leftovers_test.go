@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -63,7 +64,9 @@ func killed(t *testing.T, delay time.Duration) string {
 	if len(own.processes) == 0 {
 		t.Fatalf("process %d is not there to be killed\n%s", cmd.Process.Pid, said.String())
 	}
-	if err := cmd.Process.Kill(); err != nil {
+	if err := cmd.Process.Kill(); errors.Is(err, os.ErrProcessDone) {
+		return killed(t, delay/2) // over just now
+	} else if err != nil {
 		t.Fatal(err)
 	}
 	<-ended
