@@ -308,3 +308,15 @@ func TestTitlesTellLayersApart(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// What substitution makes of a secret value is as secret, whatever it looks like.
+func TestDerivedSecrets(t *testing.T) {
+	r := load(t, map[string]string{
+		"clusters/a/secret.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: flux-system}\nstringData: {DOMAIN: hush.example.com}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: flux-system}\ndata: {PLAIN: a.b}\n",
+		"clusters/a/apps.yaml":   layerYAML("apps", "apps", "  postBuild: {substituteFrom: [{kind: Secret, name: s}, {kind: ConfigMap, name: c}]}\n"),
+		"apps/a.yaml":            configMapYAML("x", "${DOMAIN} ${DOMAIN//./-} ${PLAIN//./-}"),
+	}, "clusters/a")
+	if got := strings.Join(r.Derived(), " "); got != "hush-example-com" {
+		t.Errorf("got %q", got)
+	}
+}
