@@ -59,15 +59,6 @@ func (t *Tree) Templates() []Document {
 	return out
 }
 
-// Text is a file's content; nil if there is none.
-func (t *Tree) Text(name string) []byte {
-	b, err := t.memory.ReadFile(at(name))
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
 // Plain is the object that a document is, in plain text if it can be opened.
 func (r *Repo) Plain(d Document) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: JSON(d.Content)}

@@ -7,6 +7,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/types"
+
+	"seatrial.dev/seatrial/internal/kinds"
 )
 
 // gather finds the objects of a layer that can't be built: all documents of the files that its kustomizations
@@ -78,7 +80,8 @@ func (g *gatherer) file(name, namespace string) {
 			continue
 		}
 		u := &unstructured.Unstructured{Object: jsonTypes(deepCopy(d.content)).(map[string]any)}
-		if namespace != "" && !clusterScoped[u.GetKind()] {
+		known, ok := kinds.Lookup(u.GroupVersionKind().Group, u.GetKind())
+		if namespace != "" && !clusterScoped[u.GetKind()] && (!ok || known.Namespaced) {
 			u.SetNamespace(namespace)
 		}
 		o := &Object{Unstructured: u, File: g.tree.original(name), Line: d.line}
@@ -89,10 +92,10 @@ func (g *gatherer) file(name, namespace string) {
 	}
 }
 
-// clusterScoped are the usual kinds that have no namespace.
+// clusterScoped are Kubernetes' own kinds that have no namespace.
 var clusterScoped = map[string]bool{
 	"Namespace": true, "CustomResourceDefinition": true, "ClusterRole": true, "ClusterRoleBinding": true, "StorageClass": true,
-	"PersistentVolume": true, "PriorityClass": true, "ClusterIssuer": true, "ClusterSecretStore": true, "GatewayClass": true,
+	"PersistentVolume": true, "PriorityClass": true,
 	"IngressClass": true, "ValidatingWebhookConfiguration": true, "MutatingWebhookConfiguration": true, "APIService": true, "RuntimeClass": true,
 }
 

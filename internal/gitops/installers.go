@@ -116,13 +116,6 @@ func (r *Repo) before(group string) bool {
 	return false
 }
 
-// GroupsOf are the API groups whose CRDs a chart can bring, "*.g" for the subdomains of g. The chart is its name
-// or address.
-func GroupsOf(chart string) []string {
-	groups, _ := kinds.Known(chart)
-	return groups
-}
-
 // installs says whether the repo's Flux may have one of some controllers: a FluxInstance lists what it has; what somebody
 // else installed is not known, unless the repo holds its manifests: those bring their kinds.
 func (r *Repo) installs(controllers ...string) bool {

@@ -1,6 +1,7 @@
 package prerequisite
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -165,14 +166,7 @@ func made(o *gitops.Object) []string {
 		s, _, _ := unstructured.NestedString(o.Object, path...)
 		return s
 	}
-	first := func(names ...string) []string {
-		for _, n := range names {
-			if n != "" {
-				return []string{n}
-			}
-		}
-		return nil
-	}
+	first := func(names ...string) []string { return []string{cmp.Or(names...)} }
 	switch o.GetKind() {
 	case "ExternalSecret":
 		return first(at("spec", "target", "name"), o.GetName())
